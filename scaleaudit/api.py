@@ -1,0 +1,316 @@
+"""The audit from end to end: `audit` here, in the parent; `audit_facts` in the child.
+
+The parent never imports torch nor a user's file. What it knows of a target came back from a
+child process as data.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import scaleaudit
+from scaleaudit.config import did_you_mean
+from scaleaudit.domain.facts import ScaleFacts
+from scaleaudit.domain.finding import Finding
+from scaleaudit.domain.graph import Location
+from scaleaudit.domain.report import Report, TargetReport, Verdict
+from scaleaudit.errors import ConfigError, ScaleAuditError
+from scaleaudit.isolation.findings import finding_of
+from scaleaudit.isolation.jobs import (
+    DEFAULT_LIMITS,
+    Job,
+    Limits,
+    Outcome,
+    Trouble,
+    TroubleKind,
+    trouble_of,
+)
+from scaleaudit.isolation.pool import Pool, open_pool
+from scaleaudit.isolation.runner import Runner, run, start_runner
+from scaleaudit.sources import (
+    Request,
+    declares_target,
+    find_requests,
+    portable,
+    read_sources,
+    reason_to_skip,
+)
+
+if TYPE_CHECKING:
+    from scaleaudit.rules.page import Rule
+
+# What every child needs; the fork server loads it once.
+_PRELOAD = (
+    "scaleaudit.capture.capturing",
+    "scaleaudit.capture.targets",
+    "scaleaudit.loops.finder",
+    "scaleaudit.scale.analysis",
+    "scaleaudit.api",
+)
+# Neither can be left out: a target that was not audited, and an analysis that was refuted.
+ALWAYS_REPORTED = ("SCL901", "SCL904")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to audit.
+
+    Attributes:
+        select: Codes or prefixes of the rules to apply; empty for all.
+        ignore: Codes or prefixes of the rules to leave out.
+        rule_paths: Folders with more rule pages.
+        jobs: How many targets at a time; 0 for one a processor, four at most.
+        skip_non_models: Whether files may hold no model though they were named.
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    rule_paths: tuple[Path, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+    jobs: int = 0
+    skip_non_models: bool = False
+
+
+DEFAULT_OPTIONS = Options()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file holds; where it is a single target, its audit too, to save a child.
+
+    Attributes:
+        trouble: Why the single target could not be audited.
+    """
+
+    names: tuple[str, ...]
+    facts: ScaleFacts | None = None
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A target with what its child came back with."""
+
+    path: str
+    name: str
+    outcome: Outcome[ScaleFacts]
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A file with the target audited on the way, those still to audit, or why it has none."""
+
+    request: Request
+    done: tuple[Audited, ...] = ()
+    names: tuple[str, ...] = ()
+    skipped: str = ""
+
+
+# Called with targets done, targets known so far, and the name of the last one done.
+Watch = Callable[[int, int, str], None]
+
+
+def start_workers() -> Runner:
+    """Start loading torch in a process of its own; returns at once."""
+    return start_runner(_PRELOAD)
+
+
+def audit(
+    paths: Iterable[str],
+    options: Options = DEFAULT_OPTIONS,
+    workers: Runner | None = None,
+    watch: Watch = lambda *_: None,
+) -> Report:
+    """Audit every target of the given files and folders.
+
+    Args:
+        paths: Files, folders, and ``file.py::Name``.
+        options: How to audit.
+        workers: What runs the children, where it was started ahead; closed in the end.
+        watch: Told of every target done.
+
+    Raises:
+        ConfigError: A path does not exist, or a rule code is unknown.
+        RuleError: A rule page cannot be loaded.
+    """
+    from scaleaudit.rules.loader import load_rules
+
+    workers = workers or start_workers()
+    with open_pool(workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
+        requests = find_requests(paths, skip_non_models=options.skip_non_models)
+        rules = choose_rules(load_rules(options.rule_paths), options.select, options.ignore)
+        surveyed = tuple(pool.map(partial(_survey, workers, options.limits), requests))
+        audited = _audit_all(surveyed, pool, workers, options.limits, watch)
+    targets = tuple(_judge(target, rules) for target in audited)
+    return _report(targets, surveyed)
+
+
+def audit_facts(path: str, name: str) -> ScaleFacts:
+    """Capture a target and analyse it; runs the user's code, so call it in a child."""
+    from scaleaudit.capture.capturing import capture
+    from scaleaudit.capture.targets import load_target
+    from scaleaudit.loops.finder import find_loops
+    from scaleaudit.scale.analysis import analyse
+
+    target = load_target(Path(path), name)
+    graph = capture(target).graph
+    nest = find_loops(graph)
+    return analyse(graph, nest)
+
+
+def survey(path: str) -> Survey:
+    """List the targets of a file and audit a single one; runs the user's code."""
+    from scaleaudit.capture.targets import target_names
+
+    names = target_names(Path(path))
+    if len(names) != 1:
+        return Survey(names)
+    try:
+        return Survey(names, audit_facts(path, names[0]))
+    except ScaleAuditError as error:
+        return Survey(names, trouble=trouble_of(error))
+
+
+def choose_rules(
+    rules: tuple[Rule, ...], select: tuple[str, ...], ignore: tuple[str, ...]
+) -> tuple[Rule, ...]:
+    """Keep the rules that are selected and not ignored, by code or prefix.
+
+    Raises:
+        ConfigError: A code or prefix fits no rule.
+    """
+    codes = [rule.code for rule in rules]
+    for prefix in (*select, *ignore):
+        if not prefix or not any(code.startswith(prefix) for code in codes):
+            raise ConfigError(
+                f"no rule has the code or prefix {prefix!r}{did_you_mean(prefix, codes)}",
+                hint="List the rules with `scaleaudit rules`.",
+            )
+    return tuple(
+        rule
+        for rule in rules
+        if rule.code in ALWAYS_REPORTED
+        or (rule.code.startswith(select or "") and not (ignore and rule.code.startswith(ignore)))
+    )
+
+
+def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
+    if request.name is not None:
+        return Surveyed(request, names=(request.name,))
+    reason = None if request.named else reason_to_skip(request.path)
+    if reason:
+        return Surveyed(request, skipped=reason)
+    outcome = run(workers, Job("scaleaudit.api:survey", (request.path,), limits), Survey)
+    found = outcome.value
+    if found is None or found.trouble or not found.names:
+        return _without_facts(request, outcome)
+    if found.facts is None:
+        return Surveyed(request, names=found.names)
+    facts = Outcome(found.facts, None, outcome.output, outcome.seconds)
+    return Surveyed(request, done=(Audited(request.path, found.names[0], facts),))
+
+
+def _without_facts(request: Request, outcome: Outcome[Survey]) -> Surveyed:
+    found = outcome.value or Survey(())
+    trouble = outcome.trouble or found.trouble or _NO_MODEL
+    if (
+        not request.named
+        and trouble.kind is TroubleKind.TARGET
+        and not declares_target(request.path)
+    ):
+        return Surveyed(request, skipped=trouble.message)
+    failed = Outcome[ScaleFacts](None, trouble, outcome.output, outcome.seconds)
+    return Surveyed(request, done=(Audited(request.path, "".join(found.names), failed),))
+
+
+_NO_MODEL = Trouble(
+    TroubleKind.TARGET,
+    "it holds no model that can be built without arguments",
+    hint="Add a function scaleaudit_target() that returns "
+    '{"model": ..., "args": (...), "loss": ...}.',
+)
+
+
+def _audit_all(
+    surveyed: tuple[Surveyed, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
+) -> tuple[Audited, ...]:
+    def audit_one(target: tuple[str, str]) -> Audited:
+        outcome = run(workers, Job("scaleaudit.api:audit_facts", target, limits), ScaleFacts)
+        return Audited(*target, outcome)
+
+    pending = [(file.request.path, name) for file in surveyed for name in file.names]
+    results = pool.map(audit_one, pending)
+    total = len(pending) + sum(len(file.done) for file in surveyed)
+    audited: list[Audited] = []
+    for file in surveyed:
+        for target in (*file.done, *(next(results) for _ in file.names)):
+            audited.append(target)
+            watch(len(audited), total, f"{target.path}::{target.name}")
+    return tuple(audited)
+
+
+def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
+    from scaleaudit.rules.engine import evaluate
+
+    outcome, here = target.outcome, Path.cwd()
+    if outcome.value is None:
+        finding = portable(_not_audited(target), here)
+        return TargetReport(
+            target.path,
+            target.name,
+            Verdict.UNKNOWN,
+            None,
+            (finding,),
+            (finding.message,),
+            outcome.seconds,
+            outcome.output,
+        )
+    facts = portable(outcome.value, here)
+    judged = evaluate(rules, target.path, target.name, facts)
+    return TargetReport(
+        target.path,
+        target.name,
+        judged.verdict,
+        facts,
+        judged.findings,
+        judged.undecided,
+        outcome.seconds,
+        outcome.output,
+    )
+
+
+def _not_audited(target: Audited) -> Finding:
+    trouble = target.outcome.trouble
+    assert trouble is not None
+    if trouble.kind is TroubleKind.BUG:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="scaleaudit-", suffix=".log", delete=False
+        ) as log:
+            log.write(trouble.details)
+        hint = f"This is a bug of scaleaudit; please report it with {log.name}."
+        trouble = replace(trouble, hint=hint)
+    return finding_of(trouble, target.path, target.name)
+
+
+def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -> Report:
+    named = (place.path for target in targets for f in target.findings for place in _places(f))
+    return Report(
+        version=scaleaudit.__version__,
+        torch_version=version("torch"),
+        targets=targets,
+        skipped=tuple((file.request.path, file.skipped) for file in surveyed if file.skipped),
+        sources=read_sources(named),
+    )
+
+
+def _places(finding: Finding) -> Iterable[Location]:
+    steps = (step.location for step in finding.proof)
+    found = (finding.location, *steps, *(related.location for related in finding.related))
+    return (place for place in found if place is not None)

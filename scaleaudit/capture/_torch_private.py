@@ -1,0 +1,80 @@
+"""Every torch name that is not public, each with its reason and the public way round it.
+
+- ``TorchDispatchMode``: sees each ATen operator below autograd. Public way round:
+  ``torch.export`` (slower, and it fails on data-dependent Python), our last fallback.
+- ``FakeTensorMode``, ``FakeTensor``: shapes without memory. Public way round: run on real tensors,
+  our second attempt.
+- The exceptions of the fake tensors: tell what the fake world cannot answer from a user's error.
+  Public way round: treat every error alike and always try real tensors.
+- ``OpOverload._schema`` and friends: names, defaults and aliasing of arguments. Public way round:
+  ``torch.export``'s graph, which carries the same schemas.
+- ``UntypedStorage._cdata``: tells whether ``x.data = y`` moved a tensor to another storage.
+  Public way round: ``data_ptr()``, which fake tensors don't have.
+- ``torch._C._set_grad_enabled``: what every switch of the gradient mode calls, seen by a function
+  mode. Public way round: ``is_grad_enabled()``, which is off inside custom autograd functions.
+- ``Function.apply``'s code object: finds custom autograd functions on the stack. Public way round:
+  none; their operators would count as computed under no_grad.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch._ops import OpOverload, OpOverloadPacket
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    UnsupportedOperatorException,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = [
+    "APPLY_CODE",
+    "FAKE_EXCEPTIONS",
+    "PRIM_DEVICE",
+    "SET_GRAD_ENABLED",
+    "DataDependentOutputException",
+    "DynamicOutputShapeException",
+    "FakeTensor",
+    "FakeTensorMode",
+    "OpOverload",
+    "OpOverloadPacket",
+    "TorchDispatchMode",
+    "packet",
+    "schema",
+    "storage_key",
+]
+
+PRIM_DEVICE: OpOverload = torch.ops.prim.device.default
+SET_GRAD_ENABLED: Any = torch._C._set_grad_enabled
+APPLY_CODE = torch.autograd.Function.apply.__code__
+
+# What the fake world says when it cannot answer, as against an error of the user's code.
+FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedOperatorException,
+)
+
+
+def schema(op: OpOverload) -> Any:
+    """Return the operator's schema: names, types, defaults and aliasing."""
+    return op._schema
+
+
+def packet(qualified: str) -> OpOverloadPacket | None:
+    """Return the overloads of ``aten::add``, or None where there is no such operator."""
+    namespace, _, name = qualified.partition("::")
+    found: OpOverloadPacket | None = getattr(getattr(torch.ops, namespace), name, None)
+    return found
+
+
+def storage_key(tensor: torch.Tensor) -> int:
+    """Return an identity of the memory behind a tensor, 0 where it has none."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):  # sparse and other storage-less tensors
+        return 0

@@ -1,0 +1,72 @@
+"""The world in which a target is built: no memory, and answers for those who ask for numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from scaleaudit.capture._torch_private import PRIM_DEVICE, OpOverload, TorchDispatchMode
+from scaleaudit.capture.api_calls import on_cpu
+from scaleaudit.capture.engines import FakeEngine
+
+_READ = torch.ops.aten._local_scalar_dense.default
+
+
+class Building:
+    """Enter to make every tensor a fake on the CPU, whatever device the user's code names."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._modes = (_Fakes(engine), _OnCpu())
+
+    def __enter__(self) -> None:
+        """Start building."""
+        for mode in self._modes:
+            mode.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        """Stop building."""
+        for mode in reversed(self._modes):
+            mode.__exit__(*error)
+
+
+class _Fakes(TorchDispatchMode):
+    def __init__(self, engine: FakeEngine) -> None:
+        super().__init__()
+        self._engine = engine
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is _READ:
+            value = self._engine.value(args[0])
+            return _zero(args[0]) if value is None else value.item()
+        if func is PRIM_DEVICE:
+            return self._engine.run(func, args, {})
+        return self._engine.run(func, args, kwargs or {})
+
+
+class _OnCpu(TorchFunctionMode):
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in (torch.Tensor.cuda, torch.Tensor.pin_memory):
+            return args[0]
+        args, kwargs = on_cpu(func, args, kwargs or {})
+        return func(*args, **kwargs)
+
+
+def _zero(tensor: torch.Tensor) -> bool | int | float:
+    if tensor.dtype is torch.bool:
+        return False
+    return 0.5 if tensor.is_floating_point() else 1

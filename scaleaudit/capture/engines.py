@@ -1,0 +1,206 @@
+"""The worlds that operators run in: fake tensors without memory, or real ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+from torch.utils import _pytree as pytree
+
+from scaleaudit.capture._torch_private import (
+    DynamicOutputShapeException,
+    FakeTensor,
+    FakeTensorMode,
+    OpOverload,
+    storage_key,
+)
+from scaleaudit.capture.schemas import op_info
+
+# Elements up to which values that follow from constants alone are kept beside their fakes.
+TWIN_LIMIT = 1 << 20
+# The same for random values, enough for a batch of token ids but not for weights, and for what a
+# forward computes, where time counts.
+SMALL_TWIN = 1 << 14
+
+_TWIN = "_scaleaudit_twin"
+_CPU = torch.device("cpu")
+
+
+class Engine(Protocol):
+    """Run an operator; know a tensor's value where it is known."""
+
+    exact: bool
+
+    def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run one operator."""
+
+    def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Bring a tensor from outside into this world."""
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the value of a tensor that doesn't depend on parameters, if known and small."""
+
+
+class RealEngine:
+    """Run on real tensors."""
+
+    exact = True
+
+    def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run one operator."""
+        return op(*args, **kwargs)
+
+    def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Take a tensor as it is; one on the meta device gets memory."""
+        if not tensor.is_meta:
+            return tensor
+        return torch.empty_like(tensor, device=_CPU)
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the tensor itself."""
+        return tensor.detach()
+
+
+class FakeEngine:
+    """Run on fake tensors; beside small constants keep their values, as twins.
+
+    The twins tell ranges of masks and buffers, and answer ``.item()`` on what doesn't depend on
+    the model: the loop over ``torch.linspace(0, rate, depth)`` in a constructor, a length given as
+    a tensor.
+    """
+
+    exact = False
+
+    def __init__(self, building: bool) -> None:
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.building = building
+        self._stale: dict[int, torch.Tensor] = {}
+
+    def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Run one operator, everything on the CPU."""
+        if kwargs and isinstance(kwargs.get("device"), torch.device):
+            kwargs = {**kwargs, "device": _CPU}
+        with self.mode:
+            try:
+                out = op(*args, **kwargs)
+            except DynamicOutputShapeException:
+                out = self._sized(op, args, kwargs)
+        self._run_twins(op, args, kwargs, out)
+        return out
+
+    def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Make a fake of a tensor, on the CPU wherever it was."""
+        if isinstance(tensor, FakeTensor):
+            if tensor.device == _CPU and tensor.fake_mode is self.mode:
+                return tensor
+        elif not tensor.is_meta:
+            with self.mode:
+                return self.mode.from_tensor(tensor, static_shapes=True)
+        with self.mode:
+            fake = torch.empty_strided(
+                tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_CPU
+            )
+            if isinstance(tensor, torch.nn.Parameter):
+                return torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
+            return fake.requires_grad_(tensor.requires_grad)
+
+    def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the twin of a fake tensor, or a small real tensor itself."""
+        if not isinstance(tensor, FakeTensor):
+            return tensor if not tensor.is_meta and tensor.numel() <= TWIN_LIMIT else None
+        twin = getattr(tensor, _TWIN, None)
+        if twin is None or storage_key(twin) in self._stale:
+            return None
+        return twin if isinstance(twin, torch.Tensor) else None
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Forget the value of a tensor, as parameters' initial values must not count."""
+        if hasattr(tensor, _TWIN):
+            delattr(tensor, _TWIN)
+
+    def _run_twins(
+        self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
+    ) -> None:
+        info = op_info(op)
+        if not all(map(self._known, args)) or not all(map(self._known, kwargs.values())):
+            if info.writes:
+                self._go_stale(op, args, kwargs)
+            return
+        outs = [leaf for leaf in pytree.tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        made = self._compute(op, args, kwargs) if self._worth(info.random, op, outs) else None
+        if made is None:
+            if info.writes:
+                self._go_stale(op, args, kwargs)
+            return
+        given = {id(leaf) for leaf in pytree.tree_leaves((args, dict(kwargs)))}
+        for fake, twin in zip(outs, made):
+            if id(fake) not in given:
+                setattr(fake, _TWIN, twin)
+
+    def _known(self, argument: object) -> bool:
+        """Tell whether the value of an argument, or of all in a list, is known."""
+        if isinstance(argument, torch.Tensor):
+            return self.value(argument) is not None
+        return not isinstance(argument, (list, tuple)) or all(map(self._known, argument))
+
+    def _compute(
+        self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> list[torch.Tensor] | None:
+        """Run an operator on twins; None where their values don't suit it."""
+        twin_args, twin_kwargs = pytree.tree_map_only(
+            torch.Tensor, self.value, (args, dict(kwargs))
+        )
+        try:
+            with torch.no_grad():
+                made = pytree.tree_leaves(op(*twin_args, **twin_kwargs))
+        except (RuntimeError, IndexError, ValueError):
+            return None
+        return [leaf for leaf in made if isinstance(leaf, torch.Tensor)]
+
+    def _worth(self, random: bool, op: OpOverload, outs: list[torch.Tensor]) -> bool:
+        if random and not self.building:
+            return False
+        small = random or not self.building or op.overloadpacket is torch.ops.aten.empty
+        limit = SMALL_TWIN if small else TWIN_LIMIT
+        return bool(outs) and all(out.numel() <= limit for out in outs)
+
+    def _go_stale(
+        self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """A value that isn't known was written: the twins that share the memory are void."""
+        names = [argument.name for argument in op_info(op).arguments if argument.written]
+        given = dict(zip((argument.name for argument in op_info(op).arguments), args)) | dict(kwargs)
+        for leaf in pytree.tree_leaves([given.get(name) for name in names]):
+            twin = getattr(leaf, _TWIN, None)
+            if isinstance(twin, torch.Tensor):
+                self._stale[storage_key(twin)] = twin  # held, so that the key stays its own
+
+    def _sized(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Answer an operator whose output size depends on values: half of the elements."""
+        match op.overloadpacket:
+            case torch.ops.aten.nonzero:
+                return args[0].new_empty((_half(args[0]), args[0].dim()), dtype=torch.int64)
+            case torch.ops.aten.masked_select:
+                return args[0].new_empty((_half(args[1]),))
+            case torch.ops.aten.index:
+                return op(args[0], _positions(args[1]), **kwargs)
+            case _:
+                raise
+
+
+def _half(tensor: torch.Tensor) -> int:
+    return max(1, tensor.numel() // 2)
+
+
+def _positions(indices: list[torch.Tensor | None]) -> list[torch.Tensor | None]:
+    """Replace every mask by as many positions as it is taken to select."""
+    found: list[torch.Tensor | None] = []
+    for index in indices:
+        if index is not None and index.dtype in (torch.bool, torch.uint8):
+            positions = index.new_empty((_half(index),), dtype=torch.int64)
+            found.extend(itertools.repeat(positions, index.dim()))
+        else:
+            found.append(index)
+    return found

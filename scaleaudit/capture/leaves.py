@@ -1,0 +1,62 @@
+"""The tensors that a program starts from: inputs, parameters, buffers, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from scaleaudit.domain.graph import NodeKind
+
+
+@dataclass(frozen=True, slots=True)
+class LeafName:
+    """What a tensor from outside is called, and its kind."""
+
+    kind: NodeKind
+    name: str
+
+
+class LeafNames:
+    """Know the name of every tensor that the model or the call brings along."""
+
+    def __init__(self) -> None:
+        self._named: dict[int, LeafName] = {}
+        self._held: list[torch.Tensor] = []
+        self._weights: dict[int, int] = {}
+
+    def add_model(self, model: torch.nn.Module) -> None:
+        """Name the tensors of a model."""
+        for name, parameter in model.named_parameters(remove_duplicate=False):
+            self.add(parameter, NodeKind.PARAMETER, name)
+        for name, buffer in model.named_buffers(remove_duplicate=False):
+            self.add(buffer, NodeKind.BUFFER, name)
+        for name, tensor in _attributes(model):
+            self.add(tensor, NodeKind.CONSTANT, name)
+
+    def add(self, tensor: torch.Tensor, kind: NodeKind, name: str) -> None:
+        """Give a tensor a name; the first one given stays."""
+        self._named.setdefault(id(tensor), LeafName(kind, name))
+        self._held.append(tensor)
+
+    def of(self, tensor: torch.Tensor) -> LeafName:
+        """Return the name of a tensor; one that learns is a parameter, wherever it is kept."""
+        found = self._named.get(id(tensor))
+        if found is not None:
+            return found
+        if isinstance(tensor, torch.nn.Parameter) or (tensor.requires_grad and tensor.is_leaf):
+            return LeafName(NodeKind.PARAMETER, f"parameter_{len(self._held)}")
+        return LeafName(NodeKind.CONSTANT, "constant")
+
+    def weight(self, memory: int) -> int:
+        """Return the identity of a parameter's memory; tied parameters share it."""
+        return self._weights.setdefault(memory, len(self._weights) + 1)
+
+
+def _attributes(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield the tensors kept as plain attributes of modules."""
+    for path, module in model.named_modules():
+        for key, value in vars(module).items():
+            if isinstance(value, torch.Tensor):
+                yield (f"{path}.{key}" if path else key), value

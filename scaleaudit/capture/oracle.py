@@ -1,0 +1,193 @@
+"""The oracle: how a branch on a value that nobody computed is answered.
+
+A fake tensor has no value, so ``while not done:`` and ``if error < tolerance: break`` need an
+answer from elsewhere. The source says which answer keeps the loop going; the oracle gives that one
+a few times, then the other, so that every loop turns often enough to be seen and ends.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import FrameType
+
+from scaleaudit.capture.places import is_user, location
+
+# Turns that a loop with an unknown end is given: enough to see it recur, few enough to be cheap.
+TURNS = 4
+# What an unknown integer is taken for, a count of turns more often than not.
+INTEGER = 4
+
+_EXITS = (ast.Break, ast.Return, ast.Raise)
+
+
+class Oracle:
+    """Answer yes or no so that loops keep turning, then end."""
+
+    def __init__(self, serial: Callable[[FrameType], int]) -> None:
+        self._serial = serial
+        self._asked: dict[tuple[int, int], int] = {}
+
+    def answer(self, frame: FrameType | None) -> bool:
+        """Answer the test that the innermost user frame is about to make."""
+        frame = innermost_user(frame)
+        if frame is None:
+            return False
+        wish = _wish(frame)
+        key = (self._serial(frame), frame.f_lasti)
+        asked = self._asked.get(key, 0)
+        if wish is None:
+            self._asked[key] = asked + 1
+            return asked % 2 == 1
+        answer, ends = wish
+        if ends and asked >= TURNS:
+            self._asked[key] = 0  # an inner loop starts afresh at the next outer turn
+            return not answer
+        self._asked[key] = asked + 1
+        return answer
+
+    def choose(self, frame: FrameType | None, greater: bool) -> bool | None:
+        """Answer a comparison made inside ``max`` or ``min`` so that the unknown value wins."""
+        frame = innermost_user(frame)
+        call = None if frame is None else _enclosing_call(frame)
+        if call == "max":
+            return greater
+        return not greater if call == "min" else None
+
+
+def innermost_user(frame: FrameType | None) -> FrameType | None:
+    """Return the nearest frame of the user's code."""
+    while frame is not None and not is_user(frame.f_code):
+        frame = frame.f_back
+    return frame
+
+
+def _wish(frame: FrameType | None) -> tuple[bool, bool] | None:
+    """Return the answer that keeps the program going, and whether repeating it may go on forever."""
+    for _ in range(8):  # a helper that returns the test is followed to its callers, not for ever
+        frame = innermost_user(frame)
+        if frame is None:
+            return None
+        node = _expression(frame)
+        found = None if node is None else _climb(node)
+        if not isinstance(found, ast.Return):
+            return found
+        frame = frame.f_back
+    return None
+
+
+def _climb(node: ast.AST, positive: bool = True) -> tuple[bool, bool] | ast.Return | None:
+    """Follow a test outwards to the statement that it decides."""
+    while (parent := getattr(node, "parent", None)) is not None:
+        match parent:
+            case ast.UnaryOp(op=ast.Not()):
+                positive = not positive
+            case ast.While() | ast.If() | ast.Assert() if parent.test is node:
+                wanted, ends = _wanted(parent)
+                return wanted == positive, ends
+            case ast.Return():
+                return parent
+            case ast.Assign(targets=[ast.Name(id=name)]):
+                return _flow(parent, name, positive)
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.NamedExpr(target=ast.Name(id=name)):
+                return _flow(parent, name, positive)
+            case ast.stmt():
+                return None
+        node = parent
+    return None
+
+
+def _wanted(test: ast.While | ast.If | ast.Assert) -> tuple[bool, bool]:
+    """Return which outcome of a test keeps the program going, and whether it must end at last."""
+    match test:
+        case ast.While():
+            return True, True
+        case ast.Assert():
+            return True, False
+        case _:
+            leaves, stays = _exit(test.body), _exit(test.orelse)
+            if leaves is None:
+                return True, isinstance(stays, ast.Break)
+            return False, not isinstance(leaves, ast.Raise)
+
+
+def _exit(body: list[ast.stmt]) -> ast.stmt | None:
+    return next((statement for statement in body if isinstance(statement, _EXITS)), None)
+
+
+def _flow(
+    source: ast.AST, name: str, positive: bool
+) -> tuple[bool, bool] | ast.Return | None:
+    """Follow a test through the local variable that holds its outcome."""
+    scope = source
+    while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)):
+        scope = scope.parent  # type: ignore[attr-defined]
+    for use in ast.walk(scope):
+        if isinstance(use, ast.Name) and use.id == name and isinstance(use.ctx, ast.Load):
+            found = _test_of(use, positive)
+            if found is not None:
+                return found
+    return None
+
+
+def _test_of(use: ast.Name, positive: bool) -> tuple[bool, bool] | ast.Return | None:
+    """Look at one use of a variable; assignments are not followed further."""
+    node: ast.AST = use
+    while not isinstance(node, ast.stmt):
+        node = node.parent  # type: ignore[attr-defined]
+    return None if isinstance(node, (ast.Assign, ast.AnnAssign)) else _climb(use, positive)
+
+
+def _enclosing_call(frame: FrameType) -> str:
+    node = _expression(frame)
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name
+    return ""
+
+
+def _expression(frame: FrameType) -> ast.AST | None:
+    """Return the expression that a frame is evaluating."""
+    place = location(frame.f_code, frame.f_lasti)
+    tree = _tree(place.path)
+    if tree is None or not place.column:
+        return None
+    span = (place.line, place.column, place.end_line, place.end_column)
+    return _spans(place.path).get(span)
+
+
+@cache
+def _tree(path: str) -> ast.Module | None:
+    try:
+        tree = ast.parse("".join(linecache.getlines(path)))
+    except (SyntaxError, ValueError):
+        return None
+    for parent in ast.walk(tree):
+        for child in ast.iter_child_nodes(parent):
+            child.parent = parent  # type: ignore[attr-defined]
+    return tree
+
+
+@cache
+def _spans(path: str) -> dict[tuple[int, int, int, int], ast.AST]:
+    """Index the expressions of a file by their span, as ``location`` gives it."""
+    tree = _tree(path)
+    assert tree is not None
+    return {span: node for node in ast.walk(tree) for span in _span(path, node)}
+
+
+def _span(path: str, node: ast.AST) -> Iterator[tuple[int, int, int, int]]:
+    if isinstance(node, ast.expr) and node.end_lineno and node.end_col_offset is not None:
+        yield (
+            node.lineno,
+            _column(path, node.lineno, node.col_offset),
+            node.end_lineno,
+            _column(path, node.end_lineno, node.end_col_offset),
+        )
+
+
+def _column(path: str, line: int, offset: int) -> int:
+    text = linecache.getline(path, line)
+    return 1 + (offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore")))

@@ -1,0 +1,130 @@
+"""The book of numbers that were read from tensors during one recording."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from torch import fx
+
+from scaleaudit.capture.oracle import INTEGER, Oracle, innermost_user
+from scaleaudit.capture.places import location
+from scaleaudit.capture.scalars import Read
+from scaleaudit.domain.graph import Note, NoteKind
+
+_GOLDEN = 0.6180339887498949
+_FRACTION = 1 << 22  # so that a value survives a passage through float32
+
+
+class Reads:
+    """Recognise numbers that were read, and answer tests on those that nobody knows.
+
+    Attributes:
+        unknown: Nodes whose number was made up.
+        escapes: Nodes whose number went on as a bare one, out of sight.
+    """
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        emit: Callable[[Callable[..., Any], tuple[Any, ...], Any], fx.Node | None],
+        note: Callable[[Note], None],
+        shift: float,
+    ) -> None:
+        self._oracle = oracle
+        self._emit = emit
+        self._note = note
+        self._shift = shift
+        self._count = 0
+        self._tags: dict[float, fx.Node] = {}
+        self._pending: list[tuple[Any, fx.Node]] = []
+        self.unknown: set[fx.Node] = set()
+        self.escapes: list[fx.Node] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether any number was read yet."""
+        return bool(self._tags or self._pending or self.unknown)
+
+    def invent(self, floating: bool) -> float | int:
+        """Make up a number that nothing else in the program is likely to equal."""
+        self._count += 1
+        if not floating:
+            return INTEGER
+        fraction = (self._count * _GOLDEN + self._shift) % 1.0
+        return 0.5 + int(fraction * _FRACTION) / (2 * _FRACTION)
+
+    def guess(self, frame: FrameType | None) -> bool:
+        """Answer a test on an unknown value, and say so."""
+        answer = self._oracle.answer(frame)
+        self.report("a branch depends on a value that capture does not compute", frame)
+        return answer
+
+    def report(self, message: str, frame: FrameType | None) -> None:
+        """Note that the oracle was asked."""
+        user = innermost_user(frame)
+        where = None if user is None else location(user.f_code, user.f_lasti)
+        self._note(Note(NoteKind.ORACLE, message, where))
+
+    # What the numbers themselves call (scalars.Book).
+
+    def compute(self, function: Callable[..., Any], operands: tuple[object, ...]) -> fx.Node | None:
+        """Record arithmetic on numbers."""
+        nodes = tuple(o.node if isinstance(o, Read) else o for o in operands)
+        node = self._emit(function, nodes, function(*map(_plain, operands)))
+        if node is not None and any(n in self.unknown for n in nodes if isinstance(n, fx.Node)):
+            self.unknown.add(node)
+        return node
+
+    def decide(self, node: fx.Node, value: bool, greater: bool | None) -> bool:
+        """Answer a test: truly where the number is known or torch asks, else by the oracle."""
+        frame = sys._getframe(2)
+        if node not in self.unknown or innermost_user(frame) is not frame:
+            return value
+        chosen = None if greater is None else self._oracle.choose(frame, greater)
+        return self.guess(frame) if chosen is None else chosen
+
+    def escaped(self, node: fx.Node) -> None:
+        """Note that a number continues as a bare one."""
+        self.escapes.append(node)
+
+    def tag(self, value: float, node: fx.Node) -> None:
+        """Remember a number by its value, unless that is one that programs are full of."""
+        if not _common(value):
+            self._tags[float(value)] = node
+
+    # What the recorder asks.
+
+    def expect(self, operands: Any) -> None:
+        """Look for numbers that were read among the arguments of an API call."""
+        self._pending = [(_plain(o), o.node) for o in _flatten(operands) if isinstance(o, Read)]
+
+    def recognise(self, value: Any) -> Any:
+        """Return the node that a bare number stands for, else the number."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return value
+        for known, node in self._pending:
+            if known == value:
+                return node
+        return self._tags.get(value, value) if isinstance(value, float) else value
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Read):
+        return value
+    return float.__float__(value) if isinstance(value, float) else int.__int__(value)  # type: ignore[call-overload]
+
+
+def _flatten(operands: Any) -> list[Any]:
+    if isinstance(operands, (tuple, list)):
+        return [leaf for operand in operands for leaf in _flatten(operand)]
+    if isinstance(operands, dict):
+        return _flatten(tuple(operands.values()))
+    return [operands]
+
+
+def _common(value: float) -> bool:
+    """Tell whether a float is as short as what people write."""
+    return len(repr(value)) < 7

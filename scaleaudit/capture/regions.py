@@ -1,0 +1,97 @@
+"""Memory and the views of it: which graph node holds the present content of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import fx
+
+from scaleaudit.capture._torch_private import storage_key
+from scaleaudit.capture.writes import ViewStep
+
+_TRACKED = "_scaleaudit_tracked"
+
+
+@dataclass(slots=True)
+class Region:
+    """A piece of memory: the node of its whole content, and how often it was written."""
+
+    node: fx.Node
+    version: int = 0
+
+
+@dataclass(slots=True)
+class Tracked:
+    """What is known of one tensor object.
+
+    Attributes:
+        steps: The views that lead from the region's whole to this tensor.
+        node: The node that held its content at ``version``.
+    """
+
+    session: object
+    region: Region
+    steps: tuple[ViewStep, ...]
+    node: fx.Node
+    version: int
+    storage: int
+
+
+class Regions:
+    """Know the current node of every tensor, whatever was written through whichever view."""
+
+    def __init__(self, replay: Callable[[Tracked], fx.Node]) -> None:
+        self._replay = replay
+        self._by_storage: dict[tuple[int, torch.Size], Tracked] = {}
+
+    def find(self, tensor: torch.Tensor) -> Tracked | None:
+        """Return what is known of a tensor, None where it was never seen."""
+        tracked = getattr(tensor, _TRACKED, None)
+        if not isinstance(tracked, Tracked) or tracked.session is not self:
+            return None
+        if tracked.storage == storage_key(tensor):
+            return tracked
+        moved = self._by_storage.get((storage_key(tensor), tensor.shape))  # by ``x.data = y``
+        if moved is None:
+            return None
+        return self._attach(tensor, moved.region, moved.steps, moved.node, moved.version)
+
+    def read(self, tracked: Tracked) -> fx.Node:
+        """Return the node of a tensor's present content."""
+        if tracked.version != tracked.region.version:
+            tracked.node = self._replay(tracked) if tracked.steps else tracked.region.node
+            tracked.version = tracked.region.version
+        return tracked.node
+
+    def add(self, tensor: torch.Tensor, node: fx.Node) -> Tracked:
+        """Start a region for a tensor with memory of its own."""
+        return self._attach(tensor, Region(node), (), node, 0)
+
+    def add_view(
+        self, tensor: torch.Tensor, base: Tracked, step: ViewStep, node: fx.Node
+    ) -> Tracked:
+        """Note that a tensor is a view of another."""
+        steps = (*base.steps, step)
+        return self._attach(tensor, base.region, steps, node, base.region.version)
+
+    def write(self, tracked: Tracked, value: fx.Node, whole: fx.Node) -> None:
+        """Note what a tensor holds from now on, and the region as a whole."""
+        region = tracked.region
+        region.node = whole
+        region.version += 1
+        tracked.node, tracked.version = value, region.version
+
+    def _attach(
+        self,
+        tensor: torch.Tensor,
+        region: Region,
+        steps: tuple[ViewStep, ...],
+        node: fx.Node,
+        version: int,
+    ) -> Tracked:
+        tracked = Tracked(self, region, steps, node, version, storage_key(tensor))
+        setattr(tensor, _TRACKED, tracked)
+        self._by_storage[tracked.storage, tensor.shape] = tracked
+        return tracked

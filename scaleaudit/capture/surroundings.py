@@ -1,0 +1,78 @@
+"""The state of torch in which a recording runs, restored afterwards."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+from scaleaudit.capture.engines import Engine
+from scaleaudit.capture.places import ModuleCalls
+
+
+@contextmanager
+def eager_and_plain() -> Iterator[None]:
+    """Run compiled forwards eagerly and let fused kernels come through in parts."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        # Switching oneDNN sets a flag for Intel GPUs too, and warns where there is none.
+        warnings.filterwarnings("ignore", message="TF32 acceleration")
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        yield
+
+
+@contextmanager
+def module_calls(calls: ModuleCalls) -> Iterator[None]:
+    """Tell which frame runs which module."""
+
+    def before(module: torch.nn.Module, args: Any) -> None:
+        calls.enter(module, sys._getframe(1))
+
+    def after(module: torch.nn.Module, args: Any, output: Any) -> None:
+        calls.leave(module)
+
+    first = register_module_forward_pre_hook(before)
+    second = register_module_forward_hook(after, always_call=True)
+    try:
+        yield
+    finally:
+        first.remove()
+        second.remove()
+
+
+@contextmanager
+def adopted(model: torch.nn.Module, engine: Engine) -> Iterator[None]:
+    """Put tensors of the engine's world in the place of the model's, for the time being.
+
+    A tensor that several modules share is replaced by one tensor.
+    """
+    swaps: dict[torch.Tensor, torch.Tensor] = {}
+    undo: list[tuple[torch.nn.Module, str, torch.Tensor]] = []
+    for module in model.modules():
+        for name, tensor in (*_own(module.named_parameters), *_own(module.named_buffers)):
+            if tensor not in swaps:
+                swaps[tensor] = engine.adopt(tensor)
+            if swaps[tensor] is not tensor:
+                undo.append((module, name, tensor))
+                setattr(module, name, swaps[tensor])
+    try:
+        yield
+    finally:
+        for module, name, tensor in undo:
+            setattr(module, name, tensor)
+
+
+def _own(listing: Any) -> list[tuple[str, torch.Tensor]]:
+    return list(listing(recurse=False, remove_duplicate=False))

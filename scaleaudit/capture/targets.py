@@ -1,0 +1,214 @@
+"""Targets: what a user's file declares to be audited, found, built and checked."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scaleaudit.capture.building import Building
+from scaleaudit.capture.engines import FakeEngine
+from scaleaudit.capture.loading import innermost_line, load_module, reason
+from scaleaudit.errors import TargetError
+
+_PREFIX = "scaleaudit_target"
+_KEYS = ("model", "args", "kwargs", "loss", "loss_args", "batches")
+_SNIPPET = """declare what to audit, in the same file:
+
+    def scaleaudit_target():
+        model = MyModel()
+        tokens = torch.randint(0, 256, (2, 64))
+        return {"model": model, "args": (tokens, tokens)}"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model with the call and the loss to audit.
+
+    Attributes:
+        path: The file that declares it.
+        loss: Called as ``loss(model, *loss_args)``; None where the loss is in the output.
+        engine: The fake world it was built in; None where it was built of real tensors.
+        rebuild: Builds it anew from its file; pass whether as fakes.
+    """
+
+    path: Path
+    name: str
+    model: torch.nn.Module
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    loss: Callable[..., Any] | None
+    loss_args: tuple[Any, ...]
+    batches: Callable[..., Any] | None
+    engine: FakeEngine | None
+    rebuild: Callable[[bool], Target]
+
+
+def target_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the targets that a file declares, in their order there.
+
+    A function ``scaleaudit_target_deep`` declares ``deep``; the plain ``scaleaudit_target``
+    declares ``scaleaudit_target``, shown by its model's class once it is built.
+
+    Raises:
+        TargetError: The file cannot be read or run, or declares none.
+    """
+    return tuple(_declared_name(function) for function in _functions(path))
+
+
+def load_target(path: Path, name: str) -> Target:
+    """Run a user's file and build one of its targets.
+
+    Args:
+        name: A declared name, the name of a target function, or the class of a target's model.
+
+    Raises:
+        TargetError: Whatever keeps the target from being built, with the user's line.
+    """
+    functions = _functions(path)
+    for key, function in functions.items():
+        if name in (key, _declared_name(key)):
+            return _build(path, key, function)
+    built = [_build(path, key, function) for key, function in functions.items()]
+    for target in built:
+        if target.name == name:
+            return target
+    known = sorted({_declared_name(key) for key in functions} | {target.name for target in built})
+    raise TargetError(
+        f"{path} declares no target {name}", where=str(path), hint=f"it declares {', '.join(known)}"
+    )
+
+
+def _functions(path: Path) -> dict[str, Callable[[], Any]]:
+    module = load_module(path)
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and (key == _PREFIX or key.startswith(f"{_PREFIX}_"))
+    }
+    if not found:
+        raise TargetError(f"{path} declares no target", where=str(path), hint=_SNIPPET)
+    return found
+
+
+def _declared_name(function: str) -> str:
+    return function.removeprefix(f"{_PREFIX}_")
+
+
+def _build(path: Path, key: str, function: Callable[[], Any]) -> Target:
+    """Build a target out of fakes, or of real tensors where fakes don't do."""
+    try:
+        return _built(path, key, function, FakeEngine(building=True))
+    except TargetError as error:
+        try:
+            return _built(path, key, _functions(path)[key], None)
+        except TargetError:
+            raise error from None
+
+
+def _built(
+    path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None
+) -> Target:
+    declared = _call(path, key, function, engine)
+    _check(path, key, declared)
+    model = declared["model"]
+    args = declared.get("args", ())
+
+    def rebuild(fake: bool) -> Target:
+        again = FakeEngine(building=True) if fake else None
+        return _built(path, key, _functions(path)[key], again)
+
+    return Target(
+        path=path,
+        name=type(model).__name__ if key == _PREFIX else _declared_name(key),
+        model=model,
+        args=args,
+        kwargs=declared.get("kwargs") or {},
+        loss=declared.get("loss"),
+        loss_args=declared.get("loss_args", args),
+        batches=declared.get("batches"),
+        engine=engine,
+        rebuild=rebuild,
+    )
+
+
+def _call(
+    path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None
+) -> dict[str, Any]:
+    world: AbstractContextManager[Any] = nullcontext() if engine is None else Building(engine)
+    try:
+        with world:
+            declared = function()
+    except (Exception, SystemExit) as error:
+        raise TargetError(
+            f"{key}() failed: {reason(error)}",
+            where=innermost_line(error, str(path)),
+            hint=_build_hint(error),
+        ) from error
+    if not isinstance(declared, dict):
+        raise TargetError(
+            f"{key}() returned {_described(declared)}, not a dict", where=str(path), hint=_SNIPPET
+        )
+    return declared
+
+
+def _build_hint(error: BaseException) -> str:
+    if isinstance(error, TypeError) and "required positional argument" in str(error):
+        return "build the model with all the arguments that its constructor needs"
+    return "run the function by itself in Python to see the whole traceback"
+
+
+def _check(path: Path, key: str, declared: Mapping[str, Any]) -> None:
+    """Check the dict that a target function returned, with a message for each mistake."""
+    problem = _unknown_key(declared) or _wrong_model(declared) or _wrong_call(declared)
+    if problem:
+        raise TargetError(f"{key}() {problem}", where=str(path), hint=_SNIPPET)
+
+
+def _unknown_key(declared: Mapping[str, Any]) -> str:
+    for key in declared:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(str(key), _KEYS, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(_KEYS)}"
+            return f"returned the unknown key {key!r}{meant}"
+    return ""
+
+
+def _wrong_model(declared: Mapping[str, Any]) -> str:
+    if "model" not in declared:
+        return "returned no 'model'"
+    model = declared["model"]
+    if isinstance(model, type):
+        return f"returned the class {model.__name__} as 'model', not an instance: call it"
+    if model is None:
+        return "returned None as 'model' (in-place methods of your own may return None)"
+    if not isinstance(model, torch.nn.Module):
+        return f"returned {_described(model)} as 'model', not a torch.nn.Module"
+    return ""
+
+
+def _wrong_call(declared: Mapping[str, Any]) -> str:
+    for key in ("args", "loss_args"):
+        value = declared.get(key, ())
+        if not isinstance(value, tuple):
+            wrap = f"; write ({'x' if isinstance(value, torch.Tensor) else '...'},)"
+            return f"returned {_described(value)} as {key!r}, not a tuple{wrap}"
+    kwargs = declared.get("kwargs") or {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        return f"returned {_described(kwargs)} as 'kwargs', not a dict with names as keys"
+    for key in ("loss", "batches"):
+        if declared.get(key) is not None and not callable(declared[key]):
+            return f"returned {_described(declared[key])} as {key!r}, which cannot be called"
+    return ""
+
+
+def _described(value: object) -> str:
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"

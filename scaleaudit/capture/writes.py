@@ -1,0 +1,105 @@
+"""Writes turned into values: the functional twin of every in-place operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from scaleaudit.capture._torch_private import OpOverload, packet, schema
+from scaleaudit.capture.schemas import ArgumentInfo, op_info
+from scaleaudit.domain.graph import TensorMeta
+
+
+@dataclass(frozen=True, slots=True)
+class ViewStep:
+    """One view operator on the way from a whole tensor to a part of it.
+
+    Attributes:
+        op: As ``aten.select.int``.
+        args: Its arguments but for the tensor.
+        output: Which of its outputs, None where there is but one.
+        outputs: What it yields.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    kwargs: tuple[tuple[str, Any], ...]
+    output: int | None
+    outputs: tuple[TensorMeta, ...]
+
+    def plain(self) -> tuple[Any, ...]:
+        """Return the step as nested tuples, which a graph can hold as an argument."""
+        return (self.op, self.args, self.kwargs, self.output)
+
+
+def write_view(base: torch.Tensor, value: torch.Tensor, steps: tuple[Any, ...]) -> torch.Tensor:
+    """Return a copy of ``base`` whose part that ``steps`` lead to holds ``value``."""
+    whole = base.clone()
+    part = whole
+    for name, args, kwargs, output in steps:
+        part = resolve(name)(part, *args, **dict(kwargs))
+        part = part if output is None else part[output]
+    part.copy_(value)
+    return whole
+
+
+def run_on_copies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Run an in-place operator that has no functional form on copies of what it writes.
+
+    Returns:
+        The written tensors in schema order, then what the operator returns besides.
+    """
+    op = resolve(name)
+    infos = op_info(op).arguments
+    given = dict(zip((info.name for info in infos), args)) | kwargs
+    written = [info.name for info in infos if info.written]
+    for key in written:
+        value = given[key]
+        given[key] = [v.clone() for v in value] if isinstance(value, list) else value.clone()
+    result = op(**given)
+    results = result if isinstance(result, tuple) else (result,)
+    aliases = op_info(op).returns
+    fresh = [value for value, alias in zip(results, aliases) if not alias]
+    return (*(given[key] for key in written), *fresh)
+
+
+@cache
+def resolve(name: str) -> OpOverload:
+    """Return the operator of a name like ``aten.add.Tensor``."""
+    namespace, base, overload = name.split(".")
+    found: OpOverload = getattr(getattr(getattr(torch.ops, namespace), base), overload)
+    return found
+
+
+@cache
+def functional_form(op: OpOverload) -> OpOverload | None:
+    """Return the overload that computes what an in-place or ``out=`` overload writes.
+
+    It takes the same arguments, less an ``out`` that is only written to.
+    """
+    found = schema(op)
+    name = found.name
+    if name.endswith("_") and not name.endswith("__"):
+        wanted = _signature(op_info(op).arguments)
+        return _matching(name[:-1], wanted)
+    kept = tuple(info for info in op_info(op).arguments if not info.written)
+    return _matching(name, _signature(kept))
+
+
+def _matching(name: str, wanted: tuple[tuple[str, str], ...]) -> OpOverload | None:
+    overloads = packet(name)
+    if overloads is None:
+        return None
+    for key in overloads.overloads():
+        candidate: OpOverload = getattr(overloads, key)
+        info = op_info(candidate)
+        if not info.writes and not info.views and _signature(info.arguments) == wanted:
+            return candidate
+    return None
+
+
+def _signature(arguments: tuple[ArgumentInfo, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((info.name, info.type) for info in arguments)

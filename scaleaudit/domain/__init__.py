@@ -1,0 +1,1 @@
+"""The vocabulary: small frozen types that every stage shares. Standard library only."""

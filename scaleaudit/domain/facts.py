@@ -1,0 +1,199 @@
+"""What the analysis knows of a target: transitions, readouts, penalties, each with its proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scaleaudit.domain.graph import Location, Note
+
+
+class Visibility(Enum):
+    """How a value answers when every carried state is scaled by a > 0."""
+
+    INVARIANT = "invariant"
+    ASYMPTOTIC = "asymptotic"
+    SATURATING = "saturating"
+    VISIBLE = "visible"
+    UNKNOWN = "unknown"
+
+
+class Transition(Enum):
+    """What one turn of a loop does to the length of a state."""
+
+    CARRIED = "carried"
+    EXPANDING = "expanding"
+    DAMPED = "damped"
+    LINEAR = "linear"
+    REMOVED = "removed"
+    BOUNDED = "bounded"
+    UNKNOWN = "unknown"
+
+
+class PenaltyFlaw(Enum):
+    """Why a norm term in the loss restrains nothing."""
+
+    DETACHED = "detached"
+    NO_GRAD = "computed under no_grad"
+    ZERO_WEIGHT = "zero weight"
+    NEGATIVE_WEIGHT = "negative weight"
+    SCALE_FREE = "scale-free"
+    SATURATING = "saturating"
+    PARTIAL = "covers only a part of the state"
+    UNKNOWN = "unknown sign or operator"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofStep:
+    """A step of the path from a state: where, which operator, what became of the degree.
+
+    Attributes:
+        degree: Degree after the step in powers of a; None where it has none (unknown).
+        text: One short sentence for people, without the location.
+    """
+
+    location: Location | None
+    operator: str
+    degree: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """An operator that the analysis does not understand."""
+
+    operator: str
+    location: Location | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """Interval of the factor on the identity path; open ends are never reached.
+
+    Attributes:
+        learned: Whether a parameter sets the factor.
+        location: The line where the factor is applied.
+    """
+
+    low: float
+    high: float
+    low_open: bool = False
+    high_open: bool = False
+    learned: bool = False
+    location: Location | None = None
+
+    def __str__(self) -> str:
+        left, right = "(" if self.low_open else "[", ")" if self.high_open else "]"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """A value decoded from a state: a loss term, or a projection that reaches no loss.
+
+    Attributes:
+        degree: Degree of the value under scaling of the state; None where unknown.
+        supervised: Whether it is in the loss with a gradient path to the state.
+        turns: The turns (1 to K) whose states it reads.
+        coverage: Share of the state's positions that it reads, 0 to 1; None where unknown.
+        location: Where it leaves the state: the line of the projection, else of the loss term.
+        up_to_eps: Whether the invariance holds for lengths above a norm's eps only.
+    """
+
+    name: str
+    visibility: Visibility
+    degree: float | None
+    supervised: bool
+    turns: tuple[int, ...]
+    location: Location | None
+    proof: tuple[ProofStep, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+    coverage: float | None = 1.0
+    up_to_eps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """A norm term in the loss; effective ones have no flaw."""
+
+    name: str
+    degree: float | None
+    location: Location | None
+    flaw: PenaltyFlaw | None = None
+    proof: tuple[ProofStep, ...] = ()
+
+    @property
+    def effective(self) -> bool:
+        """Whether it makes the length of the state visible to the loss."""
+        return self.flaw is None
+
+
+@dataclass(frozen=True, slots=True)
+class StateFacts:
+    """All that is known of one carried state.
+
+    Attributes:
+        shape: Shape of the state at the boundary.
+        dtype: Its dtype there, as 'float32'.
+        visibility: What the loss as a whole sees of its length, penalties aside: the most
+            visible of the supervised readouts, judged where the state is read least.
+        gain: Factor on the identity path; None where there is no identity path.
+        branch_degree: Largest degree among what a turn adds beside the identity path.
+        branch_location: The line that produces that part.
+        writes_bounded: Whether what a turn writes is bounded by construction, for any weights.
+        bypassed_norm: The line of a norm on the loop that a raw skip path goes around.
+        transition_proof: From the state at one boundary to the next.
+        opaque: Operators that keep the transition from being known.
+        seen_through: Other states through which alone this one reaches the loss.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    location: Location | None
+    transition: Transition
+    visibility: Visibility
+    readouts: tuple[Readout, ...] = ()
+    penalties: tuple[Penalty, ...] = ()
+    gain: Gain | None = None
+    branch_degree: float | None = None
+    branch_location: Location | None = None
+    writes_bounded: bool = False
+    bypassed_norm: Location | None = None
+    transition_proof: tuple[ProofStep, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
+    seen_through: tuple[str, ...] = ()
+    weighted_cycle: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFacts:
+    """A loop and its states."""
+
+    name: str
+    turns: int
+    location: Location | None
+    states: tuple[StateFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of the program was understood."""
+
+    operators: int
+    unknown: tuple[Opaque, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleFacts:
+    """The outcome of the analysis of one target.
+
+    Attributes:
+        loss_found: Whether a loss was given or found; else outputs were taken as supervised.
+    """
+
+    loops: tuple[LoopFacts, ...]
+    coverage: Coverage
+    loss_found: bool

@@ -1,0 +1,63 @@
+"""Findings: what a rule says of a target, with its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scaleaudit.domain.facts import ProofStep
+from scaleaudit.domain.graph import Location
+
+
+class Severity(Enum):
+    """How much a finding matters; errors fail a run by default."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+class Confidence(Enum):
+    """How sure the analysis is."""
+
+    PROVEN = "proven"
+    LIKELY = "likely"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A way out: one sentence, and code to write where it can be said."""
+
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another place that takes part in the fault."""
+
+    location: Location
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fault with its primary location, its proof and its fixes.
+
+    Attributes:
+        subject: What it is about ("state x of loop Model.forward"), for grouping.
+        fingerprint: Stable identity across moved lines, for baselines.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    message: str
+    location: Location | None
+    subject: str = ""
+    proof: tuple[ProofStep, ...] = ()
+    related: tuple[Related, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    fingerprint: str = ""

@@ -1,0 +1,214 @@
+"""The captured program: a torch-free graph of ATen operators with its source lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A span of a user's source file; lines count from 1, columns from 1 (0: not known)."""
+
+    path: str
+    line: int
+    column: int = 0
+    end_line: int = 0
+    end_column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One user frame on the way to an operator: where it stood, and in which function."""
+
+    location: Location
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleCall:
+    """A module on the call stack: its path in the model, its object, which call of it this is."""
+
+    path: str
+    identity: int
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """One output of one node."""
+
+    node: int
+    output: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMeta:
+    """Shape and dtype ('float32', 'int64', ...) of a value; value range where it is a constant."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    low: float | None = None
+    high: float | None = None
+
+
+Argument: TypeAlias = (
+    "Ref | bool | int | float | complex | str | tuple[Argument, ...] | None"
+)
+
+
+class NodeKind(Enum):
+    """Where a value comes from."""
+
+    INPUT = "input"
+    PARAMETER = "parameter"
+    BUFFER = "buffer"
+    CONSTANT = "constant"
+    CALL = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator call (or leaf) of the captured program.
+
+    Attributes:
+        id: Position in the graph; operands always have smaller ones.
+        op: Qualified operator, as ``aten.add.Tensor``; for a leaf its name in the model.
+        arguments: Every schema argument by name, defaults filled in; operands are refs.
+        outputs: One entry an output; scalars read from tensors have shape ().
+        frames: The user's frames, outermost first.
+        site: Identity of the place that made the call, whatever turn it is: the operator, the
+            innermost module object, the (code, instruction) frames inside that module's call,
+            and the ordinal among the operators of that one call. Equal sites are the same code.
+        modules: The modules on the call stack, outermost first.
+        turn_frames: For every Python frame on the stack below the capture, outermost first, an
+            opaque identity of the running frame and the offset of its current instruction.
+        grad: Whether autograd recorded the call.
+        names: The local variables that held output 0 when it was next read, as
+            (function, variable), outermost frame first.
+        weight: For parameters, the identity of the tensor (tied parameters share it).
+    """
+
+    id: int
+    kind: NodeKind
+    op: str
+    arguments: tuple[tuple[str, Argument], ...] = ()
+    outputs: tuple[TensorMeta, ...] = ()
+    frames: tuple[Frame, ...] = ()
+    site: str = ""
+    modules: tuple[ModuleCall, ...] = ()
+    turn_frames: tuple[tuple[int, int], ...] = ()
+    grad: bool = True
+    names: tuple[tuple[str, str], ...] = ()
+    weight: int | None = None
+
+    @property
+    def location(self) -> Location | None:
+        """Where the user wrote it: the innermost user frame."""
+        return self.frames[-1].location if self.frames else None
+
+    @property
+    def base_op(self) -> str:
+        """The operator without its overload: ``aten.add``."""
+        return self.op.rsplit(".", 1)[0] if self.op.count(".") > 1 else self.op
+
+    def refs(self) -> Iterator[Ref]:
+        """Every operand, in schema order, nested lists included."""
+        for _, argument in self.arguments:
+            yield from _refs(argument)
+
+
+def _refs(argument: Argument) -> Iterator[Ref]:
+    if isinstance(argument, Ref):
+        yield argument
+    elif isinstance(argument, tuple):
+        for item in argument:
+            yield from _refs(item)
+
+
+class NoteKind(Enum):
+    """What a coverage note is about."""
+
+    ORACLE = "oracle"
+    FALLBACK = "fallback"
+    LOSS = "loss"
+    GRADIENT = "gradient"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about the capture that a reader of the verdict should know."""
+
+    kind: NoteKind
+    message: str
+    location: Location | None = None
+
+
+@dataclass(frozen=True)
+class OpGraph:
+    """A captured forward and loss, in execution order, functional (no operand is written to).
+
+    Attributes:
+        loss: The scalar that is trained on, where one was given or found.
+        outputs: What the model returns besides, by a readable name ("logits", "output[0]").
+        loss_given: Whether the user declared the loss (else it was found in the output).
+        notes: How the capture went.
+    """
+
+    nodes: tuple[Node, ...]
+    loss: Ref | None
+    outputs: tuple[tuple[str, Ref], ...] = ()
+    loss_given: bool = False
+    notes: tuple[Note, ...] = ()
+
+    @cached_property
+    def users(self) -> tuple[tuple[int, ...], ...]:
+        """For every node, the nodes that read it, in execution order."""
+        users: list[list[int]] = [[] for _ in self.nodes]
+        for node in self.nodes:
+            for source in dict.fromkeys(ref.node for ref in node.refs()):
+                users[source].append(node.id)
+        return tuple(tuple(found) for found in users)
+
+    @cached_property
+    def reaches_loss(self) -> frozenset[int]:
+        """The nodes that the loss is computed from."""
+        return ancestors(self, () if self.loss is None else (self.loss.node,))
+
+    def __getitem__(self, index: int) -> Node:
+        return self.nodes[index]
+
+    def meta(self, ref: Ref) -> TensorMeta:
+        """Shape and dtype of one output."""
+        return self.nodes[ref.node].outputs[ref.output]
+
+
+def ancestors(graph: OpGraph, roots: tuple[int, ...]) -> frozenset[int]:
+    """Return the roots and all that they are computed from."""
+    seen: set[int] = set(roots)
+    stack = list(roots)
+    while stack:
+        for ref in graph.nodes[stack.pop()].refs():
+            if ref.node not in seen:
+                seen.add(ref.node)
+                stack.append(ref.node)
+    return frozenset(seen)
+
+
+def verify(graph: OpGraph) -> None:
+    """Assert the invariants that every stage relies on (once, after lowering)."""
+    for index, node in enumerate(graph.nodes):
+        assert node.id == index, f"node {index} is numbered {node.id}"
+        assert node.outputs, f"node {index} ({node.op}) has no output"
+        for ref in node.refs():
+            assert ref.node < index, f"node {index} ({node.op}) reads node {ref.node}"
+            assert ref.output < len(graph.nodes[ref.node].outputs), f"no output {ref}"
+    for ref in (graph.loss, *(ref for _, ref in graph.outputs)):
+        assert ref is None or ref.node < len(graph.nodes)

@@ -1,0 +1,270 @@
+"""The abstract domain: how a value grows as the carried states are scaled by a > 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from scaleaudit.domain.facts import Opaque
+
+Rational: TypeAlias = "Fraction | int | float"
+INFINITY = math.inf
+
+
+class Degree(NamedTuple):
+    """Growth like a**power * log(a)**log; degrees compare by asymptotic size."""
+
+    power: Rational
+    log: Rational = 0
+
+
+ZERO = Degree(0)
+VANISHING = Degree(-INFINITY)
+EXPONENTIAL = Degree(INFINITY)
+
+
+class Precision(IntEnum):
+    """How literally a degree holds; the larger one wins where values meet.
+
+    EXACT: v(a h) = a**p v(h). EPS: the same up to a norm's eps. ASYMPTOTIC: in the limit of
+    large a, where h competes with a constant. SATURATING: a bounded function flattens.
+    """
+
+    EXACT = 0
+    EPS = 1
+    ASYMPTOTIC = 2
+    SATURATING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The values that something can take; open ends are never reached."""
+
+    low: float = -INFINITY
+    high: float = INFINITY
+    low_open: bool = False
+    high_open: bool = False
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it holds a single number."""
+        return self.low == self.high
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether both ends are finite: bounded whatever the weights."""
+        return self.low > -INFINITY and self.high < INFINITY
+
+    def __contains__(self, value: float) -> bool:
+        above = self.low < value or (self.low == value and not self.low_open)
+        below = value < self.high or (value == self.high and not self.high_open)
+        return above and below
+
+    def closed(self) -> Interval:
+        """The same interval with its ends: the values of its limits."""
+        return Interval(self.low, self.high)
+
+    def hull(self, other: Interval) -> Interval:
+        """The smallest interval that holds both."""
+        low, low_open = min((self.low, self.low_open), (other.low, other.low_open))
+        high, high_closed = max(
+            (self.high, not self.high_open), (other.high, not other.high_open)
+        )
+        return Interval(low, high, low_open, not high_closed)
+
+
+REALS = Interval()
+NONNEGATIVE = Interval(0.0, INFINITY)
+
+
+class Atom:
+    """A value that takes part in linear combinations as a whole; compared by identity.
+
+    Attributes:
+        growth: How it grows; bounded atoms (degree 0) serve as gates in coefficients.
+        span: The values it takes.
+        state: Index of the carried state that it is, for boundary values.
+        learned: Whether parameters set it, the state apart.
+        peak_of: The atom whose maximum it is (x - max(x) is never positive).
+    """
+
+    __slots__ = ("_views", "base", "growth", "layout", "learned", "peak_of", "span", "state")
+
+    def __init__(
+        self,
+        growth: Growth,
+        span: Interval,
+        *,
+        state: int | None = None,
+        learned: bool = False,
+        peak_of: Atom | None = None,
+    ) -> None:
+        self.growth = growth
+        self.span = span
+        self.state = state
+        self.learned = learned
+        self.peak_of = peak_of
+        self.base: Atom = self
+        self.layout: Layout = ()
+        self._views: dict[Layout, Atom] = {}
+
+    def viewed(self, layout: Layout) -> Atom:
+        """Return the same values in another arrangement; equal arrangements are one atom."""
+        base = self.base
+        if not layout:
+            return base
+        found = base._views.get(layout)
+        if found is None:
+            found = Atom(base.growth, base.span, state=base.state, learned=base.learned)
+            found.base, found.layout = base, layout
+            base._views[layout] = found
+        return found
+
+    def __repr__(self) -> str:
+        return f"Atom({id(self) % 9973}, state={self.state}, {self.growth.hi})"
+
+
+# A rearrangement: (kind, parameters, shape before, shape after) of each step.
+LayoutStep: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+Layout: TypeAlias = tuple[LayoutStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How the elements of a value grow with a.
+
+    Attributes:
+        lo: Lower bound of the degrees of the elements that do not vanish.
+        hi: Upper bound of the degrees of all elements.
+        attained: Whether the norm of the value grows like hi for values in general position.
+        sparse: Where elements vanish (by the sign of an atom: relu, a sigmoid's left tail).
+        precision: How literally the degree holds.
+        depends: Whether the states reach the value at all.
+        mix: Dims (from the end, negative) along which the degree differs by construction.
+        rate: Where the value grows or dies exponentially, the degree in the exponent.
+        slope: For logarithmic growth the factor of log a, where known exactly.
+    """
+
+    lo: Degree = ZERO
+    hi: Degree = ZERO
+    attained: bool = True
+    sparse: frozenset[tuple[Atom, int]] = frozenset()
+    precision: Precision = Precision.EXACT
+    depends: bool = True
+    mix: frozenset[int] = frozenset()
+    rate: Degree | None = None
+    slope: Rational | None = None
+
+    @property
+    def floor(self) -> Degree:
+        """Lower bound of the degrees of all elements, vanishing ones included."""
+        return VANISHING if self.sparse else self.lo
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether every element has the same known degree."""
+        return self.attained and self.lo == self.hi and not self.sparse
+
+
+CONSTANT = Growth(depends=False)
+LINEAR = Growth(lo=Degree(1), hi=Degree(1))
+
+Monomial: TypeAlias = "tuple[Atom, ...]"
+
+
+@dataclass(frozen=True, eq=False)
+class Poly:
+    """A polynomial over gates (atoms of degree 0): the coefficient of an atom."""
+
+    terms: Mapping[Monomial, float] = field(default_factory=dict)
+
+    @property
+    def constant(self) -> float | None:
+        """Its value where it is a number."""
+        if not self.terms:
+            return 0.0
+        return self.terms.get(()) if len(self.terms) == 1 else None
+
+    def atoms(self) -> Iterator[Atom]:
+        """Every gate in it, in order of appearance."""
+        seen: dict[Atom, None] = {}
+        for monomial in self.terms:
+            for atom in monomial:
+                seen.setdefault(atom)
+        return iter(seen)
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A value as a sum of coefficient times atom, plus a part of degree 0 or independent."""
+
+    parts: Mapping[Atom, Poly]
+    rest: Poly
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Which positions and channels of the state a value reads.
+
+    Attributes:
+        axes: For every dim of the value the axis of the state it runs along, or None.
+        reads: For every axis of the state, the indices read, as a bit mask.
+        exact: False where the positions read could not be told.
+        blurred: Whether a rearrangement lost track of the axes.
+    """
+
+    axes: tuple[int | None, ...]
+    reads: tuple[int, ...]
+    exact: bool = True
+    blurred: bool = False
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is known of a value as the states are scaled.
+
+    Attributes:
+        shape: Shape of the value.
+        growth: Its degrees.
+        span: The values that its elements take, whatever weights and states.
+        given: Its linear form where a law built one, else it is an atom of its own.
+        support: The part of the state that it reads; None where it reads none.
+        opaque: Operators in the way that are not understood; nothing else holds then.
+        learned: Whether parameters take part in it, the state apart.
+    """
+
+    growth: Growth
+    span: Interval = REALS
+    shape: tuple[int, ...] = ()
+    given: Form | None = None
+    support: Support | None = None
+    opaque: tuple[Opaque, ...] = ()
+    learned: bool = False
+    peak_of: Atom | None = None
+
+    @cached_property
+    def form(self) -> Form:
+        """Its linear form, a fresh atom where no law gave one."""
+        if self.given is not None:
+            return self.given
+        if not self.growth.depends and self.span.is_point:
+            return Form({}, Poly({(): self.span.low} if self.span.low else {}))
+        atom = Atom(self.growth, self.span, learned=self.learned, peak_of=self.peak_of)
+        if self.growth.depends and self.growth.hi != ZERO:
+            return Form({atom: Poly({(): 1.0})}, Poly())
+        return Form({}, Poly({(atom,): 1.0}))
+
+    @property
+    def depends(self) -> bool:
+        """Whether the states reach it."""
+        return self.growth.depends
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it is the number 0."""
+        return not self.depends and self.span.is_point and self.span.low == 0

@@ -1,0 +1,1 @@
+"""Runs functions that touch a user's code in fresh child processes, under limits."""

@@ -1,0 +1,195 @@
+"""What crosses between the parent and a child: jobs, answers, and what can go wrong."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
+
+Value = TypeVar("Value")
+
+# Facts of the largest reference model take about 100 kB; more than this is no answer of ours.
+MAX_ANSWER_BYTES = 64 << 20
+# Enough for the last screens of a log; user code may print without end.
+MAX_OUTPUT_BYTES = 64 << 10
+
+_VALUE, _TROUBLE = b"v", b"t"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a job may use.
+
+    Attributes:
+        seconds: Wall time. Two minutes let the slowest capture measured (64 unrolled loops of
+            twelve layers, 16 s on two cores) through on a machine several times slower.
+        memory: Bytes of private memory (RLIMIT_DATA). torch alone takes under 1 GiB and fake
+            tensors nothing, so 8 GiB leaves room for a model on real tensors, and a runaway
+            allocation fails before a laptop swaps.
+    """
+
+    seconds: float = 120.0
+    memory: int = 8 << 30
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A call to make in a child: ``module:function`` and its text arguments."""
+
+    function: str
+    arguments: tuple[str, ...]
+    limits: Limits = DEFAULT_LIMITS
+
+
+class TroubleKind(Enum):
+    """Why a job has no value; the first four are the errors of scaleaudit.errors."""
+
+    TARGET = "target"
+    CAPTURE = "capture"
+    CONFIG = "config"
+    RULE = "rule"
+    LIMIT = "limit"
+    CRASH = "crash"
+    NONSENSE = "nonsense"
+    BUG = "bug"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What went wrong in a child, in words for the user.
+
+    Attributes:
+        details: A traceback, where the fault is ours.
+    """
+
+    kind: TroubleKind
+    message: str
+    where: str = ""
+    hint: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawOutcome:
+    """How a child ended, unread.
+
+    Attributes:
+        status: Exit code, negative for a signal; None where the time limit ended it.
+    """
+
+    answer: bytes
+    status: int | None
+    output: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Value]):
+    """A job's value or its trouble, and what the user's code printed on the way."""
+
+    value: Value | None
+    trouble: Trouble | None
+    output: str
+    seconds: float
+
+
+_KINDS: tuple[tuple[type[ScaleAuditError], TroubleKind], ...] = (
+    (TargetError, TroubleKind.TARGET),
+    (CaptureError, TroubleKind.CAPTURE),
+    (ConfigError, TroubleKind.CONFIG),
+    (RuleError, TroubleKind.RULE),
+)
+
+
+def trouble_of(error: ScaleAuditError) -> Trouble:
+    """Turn an error for users into its message across the pipe."""
+    kind = next((kind for cls, kind in _KINDS if isinstance(error, cls)), TroubleKind.TARGET)
+    return Trouble(kind, error.message, error.where, error.hint)
+
+
+def encode_value(value: object) -> bytes:
+    """Write a value as MessagePack, which unlike JSON has a word for infinity."""
+    return _VALUE + msgspec.msgpack.encode(value)
+
+
+def encode_trouble(trouble: Trouble) -> bytes:
+    """Write a trouble as MessagePack."""
+    return _TROUBLE + msgspec.msgpack.encode(trouble)
+
+
+def encode_job(job: Job) -> bytes:
+    """Write a job as MessagePack."""
+    return msgspec.msgpack.encode(job)
+
+
+def decode_job(data: bytes) -> Job:
+    """Read a job."""
+    return msgspec.msgpack.decode(data, type=Job)
+
+
+def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
+    """Read what a child left behind; whatever it is, the result is a value or a trouble."""
+    value, trouble = _read(raw, job, expected)
+    return Outcome(value, trouble, raw.output, raw.seconds)
+
+
+def _read(
+    raw: RawOutcome, job: Job, expected: type[Value]
+) -> tuple[Value, None] | tuple[None, Trouble]:
+    if raw.status is None:
+        return None, _timed_out(job.limits)
+    if raw.status != 0:
+        return None, _crashed(raw.status)
+    tag, body = raw.answer[:1], raw.answer[1:]
+    try:
+        if tag == _TROUBLE:
+            return None, msgspec.msgpack.decode(body, type=Trouble)
+        if tag == _VALUE:
+            return msgspec.msgpack.decode(body, type=expected), None
+    except msgspec.DecodeError as error:
+        return None, _nonsense(str(error))
+    return None, _nonsense("no answer" if not raw.answer else "no known kind of answer")
+
+
+def _timed_out(limits: Limits) -> Trouble:
+    return Trouble(
+        TroubleKind.LIMIT,
+        f"it was still running after {limits.seconds:g} seconds and was stopped",
+        hint="Give the target smaller inputs or fewer loops, or raise the limit with --timeout.",
+    )
+
+
+def _crashed(status: int) -> Trouble:
+    if status > 0:
+        message = f"its code ended the process with exit code {status} before the audit was done"
+    else:
+        message = f"its process was killed by {_signal_name(-status)}"
+    hint = "See what it printed with --show-output."
+    if status == -signal.SIGKILL:
+        hint = "Most likely the machine ran out of memory: give the target smaller inputs."
+    return Trouble(TroubleKind.CRASH, message, hint=hint)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        found = signal.Signals(number)
+    except ValueError:
+        return f"signal {number}"
+    return f"{found.name} ({signal.strsignal(number)})"
+
+
+def _nonsense(reason: str) -> Trouble:
+    return Trouble(
+        TroubleKind.NONSENSE,
+        f"its process ended without a readable answer ({reason})",
+        hint="Code that calls os._exit or writes to descriptors it did not open does this; "
+        "see what it printed with --show-output.",
+    )

@@ -1,0 +1,1 @@
+"""Weight-tied loops in captured programs, and the states that they carry."""

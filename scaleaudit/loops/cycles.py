@@ -1,0 +1,125 @@
+"""Sets of recurring operators that feed their own next occurrence: the bodies of loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import networkx as nx
+
+from scaleaudit.domain.graph import OpGraph
+from scaleaudit.loops.sites import Sites
+
+# A loop that closes over tied operators alone must tie most of its weights; one that runs through
+# untied operators (an adapter of its own in every turn) nearly all of them, else it is a stack of
+# layers that shares a block.
+CLOSED_SHARE = 0.5
+OPEN_SHARE = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The operators of one loop, all turns together.
+
+    Attributes:
+        nodes: In execution order.
+        weights: The tied parameters.
+        closed: Whether it closes over tied operators alone.
+    """
+
+    nodes: tuple[int, ...]
+    weights: frozenset[int]
+    closed: bool
+
+
+def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
+    """Return the bodies of all loops, in the order in which they start."""
+    everything = _quotient(graph, sites, least=1)
+    tied = everything.subgraph(
+        [key for key in everything if len(sites.members[key]) > 1]
+    )
+    wide = [component for component in nx.strongly_connected_components(everything)]
+    narrow = [c for c in nx.strongly_connected_components(tied) if _holds_weights(c, sites)]
+    bodies: list[Body] = []
+    for component in wide:
+        closing = [c for c in narrow if c <= component]
+        share = _tied_share(component, sites)
+        if closing and share > CLOSED_SHARE:
+            bodies.extend(_instances(graph, sites, component, closed=True))
+        elif _holds_weights(component, sites) and share >= OPEN_SHARE:
+            bodies.extend(_instances(graph, sites, component, closed=False))
+    return sorted(bodies, key=lambda body: body.nodes[0])
+
+
+def _quotient(graph: OpGraph, sites: Sites, least: int) -> nx.DiGraph[int]:
+    """The dataflow between classes of operators."""
+    quotient: nx.DiGraph[int] = nx.DiGraph()
+    for key, members in enumerate(sites.members):
+        if len(members) >= least:
+            quotient.add_node(key)
+    for node in graph.nodes:
+        key = sites.key[node.id]
+        if key is None:
+            continue
+        for ref in node.refs():
+            source = sites.key[ref.node]
+            if source is not None:
+                quotient.add_edge(source, key)
+    return quotient
+
+
+def _used(component: set[int], sites: Sites, *, tied: bool) -> frozenset[int]:
+    chosen = [key for key in component if (len(sites.members[key]) > 1) == tied]
+    return frozenset().union(*(sites.weights[sites.members[key][0]] for key in chosen))
+
+
+def _holds_weights(component: set[int], sites: Sites) -> bool:
+    return bool(_used(component, sites, tied=True))
+
+
+def _tied_share(component: set[int], sites: Sites) -> float:
+    """Share of the weights of one turn that are the same in every turn."""
+    tied = _used(component, sites, tied=True)
+    untied = _used(component, sites, tied=False) - tied
+    shared = sum(sites.elements[w] for w in tied)
+    own = sum(sites.elements[w] for w in untied)
+    turns = turn_count(component, sites)
+    # The untied weights of the first turn read no carried value: K turns show those of K - 1.
+    return shared / (shared + own / max(turns - 1, 1)) if shared else 0.0
+
+
+def turn_count(component: set[int] | frozenset[int], sites: Sites) -> int:
+    """How often most of the tied weights are used; of several counts, the smaller one."""
+    votes: dict[int, int] = {}
+    for key in component:
+        count = len(sites.members[key])
+        weights = sites.weights[sites.members[key][0]]
+        if count > 1 and weights:
+            votes[count] = votes.get(count, 0) + sum(sites.elements[w] for w in weights)
+    return min(votes, key=lambda count: (-votes[count], count)) if votes else 0
+
+
+def _instances(
+    graph: OpGraph, sites: Sites, component: set[int], *, closed: bool
+) -> list[Body]:
+    """Split a component where the data does not flow on: two towers are two loops."""
+    nodes = sorted(n for key in component for n in sites.members[key])
+    inside = set(nodes)
+    flow: nx.Graph[int] = nx.Graph()
+    flow.add_nodes_from(nodes)
+    for n in nodes:
+        for ref in graph[n].refs():
+            if ref.node in inside:
+                flow.add_edge(ref.node, n)
+    weights = _used(component, sites, tied=True)
+    bodies = []
+    for part in nx.connected_components(flow):
+        ordered = tuple(sorted(part))
+        if _recurs(ordered, sites):
+            bodies.append(Body(ordered, weights, closed))
+    return bodies
+
+
+def _recurs(nodes: tuple[int, ...], sites: Sites) -> bool:
+    """Whether an operator with weights occurs twice in one instance."""
+    keys = [sites.key[n] for n in nodes if sites.weights[n]]
+    return len(set(keys)) < len(keys)

@@ -1,0 +1,154 @@
+"""From a captured program to its loops and carried states."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from scaleaudit.domain.graph import Location, Node, OpGraph, Ref
+from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
+from scaleaudit.loops.cycles import Body, find_bodies
+from scaleaudit.loops.sites import Sites, find_sites
+from scaleaudit.loops.turns import Turns, find_turns
+
+
+def find_loops(graph: OpGraph) -> LoopNest:
+    """Find every weight-tied loop of a program.
+
+    A loop is a set of operators that recur with the same weights and feed their own next
+    occurrence; the values that cross from one turn to the next are its carried states.
+    """
+    sites = find_sites(graph)
+    loops = []
+    for body in find_bodies(graph, sites):
+        turns = find_turns(graph, sites, body)
+        if turns is None:
+            continue
+        states = _states(graph, sites, body, turns)
+        if states:
+            loops.append(_loop(graph, body, turns, states))
+    return LoopNest(tuple(loops))
+
+
+def _loop(
+    graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, ...]
+) -> Loop:
+    function, location = _written(graph[turns.starts[0]], graph[turns.starts[1]])
+    return Loop(
+        name=function,
+        turns=len(turns.starts),
+        location=location,
+        states=states,
+        body=frozenset(body.nodes),
+        weights=body.weights,
+    )
+
+
+def _written(first: Node, second: Node) -> tuple[str, Location | None]:
+    """Function and line that the turns of a loop have in common."""
+    function, location = "loop", second.location
+    for a, b in zip(first.frames, second.frames, strict=False):
+        if a.function != b.function or a.location.path != b.location.path:
+            break
+        function, location = a.function, a.location
+        if a.location != b.location:
+            break
+    return function, location
+
+
+# A slot is an operand position of a class of operators; producers and slots name a state.
+_Slot = tuple[str, int, int]
+
+
+def _states(
+    graph: OpGraph, sites: Sites, body: Body, turns: Turns
+) -> tuple[CarriedState, ...]:
+    """Group the values that cross the turns' boundaries by who makes and who reads them."""
+    inside = frozenset(body.nodes)
+    crossings: dict[Ref, set[_Slot]] = {}
+    initial: dict[_Slot, Ref] = {}
+    for n in body.nodes:
+        turn = turns.of(n)
+        for position, ref in enumerate(graph[n].refs()):
+            slot: _Slot = ("slot", sites.key[n] or 0, position)
+            if ref.node in inside and turns.of(ref.node) < turn:
+                crossings.setdefault(ref, set()).add(slot)
+            elif ref.node < turns.starts[0]:
+                initial.setdefault(slot, ref)
+    groups = _grouped(sites, crossings)
+    states = [_state(graph, sites, turns, group, crossings, initial) for group in groups]
+    return tuple(state for state in states if state is not None)
+
+
+def _grouped(sites: Sites, crossings: dict[Ref, set[_Slot]]) -> list[list[Ref]]:
+    """Join crossings that share a producer class or a reader's slot."""
+    parent: dict[_Slot, _Slot] = {}
+
+    def find(x: _Slot) -> _Slot:
+        while parent.setdefault(x, x) != x:
+            x = parent[x]
+        return x
+
+    for ref, slots in crossings.items():
+        root = find(("made", sites.key[ref.node] or 0, ref.output))
+        for slot in slots:
+            parent[find(slot)] = root
+    groups: dict[_Slot, list[Ref]] = {}
+    for ref in sorted(crossings, key=lambda r: (r.node, r.output)):
+        made: _Slot = ("made", sites.key[ref.node] or 0, ref.output)
+        groups.setdefault(find(made), []).append(ref)
+    return list(groups.values())
+
+
+def _state(
+    graph: OpGraph,
+    sites: Sites,
+    turns: Turns,
+    group: list[Ref],
+    crossings: dict[Ref, set[_Slot]],
+    initial: dict[_Slot, Ref],
+) -> CarriedState | None:
+    """Line up the values of one state, one a boundary, the last turn's included."""
+    by_turn: dict[int, Ref] = {turns.of(ref.node): ref for ref in group}
+    if not any("float" in graph.meta(ref).dtype for ref in group):
+        return None  # counters and masks have no scale
+    last = len(turns.starts)
+    final = _final(graph, sites, turns, group)
+    if final is not None:
+        by_turn[last] = final
+    boundary = tuple(by_turn[turn] for turn in sorted(by_turn))
+    slots = set().union(*(crossings[ref] for ref in group))
+    entering = Counter(initial[slot] for slot in slots if slot in initial)
+    return CarriedState(
+        name=_name(graph, boundary),
+        boundary=boundary,
+        initial=entering.most_common(1)[0][0] if entering else None,
+        location=graph[boundary[-1].node].location,
+    )
+
+
+def _final(graph: OpGraph, sites: Sites, turns: Turns, group: list[Ref]) -> Ref | None:
+    """The state after the last turn: the latest value that its producers made there."""
+    producers = {(sites.key[ref.node], ref.output) for ref in group}
+    start = turns.starts[-1]
+    outputs = {key: output for key, output in producers}
+    for n in range(turns.stop - 1, start - 1, -1):
+        if sites.key[n] in outputs:
+            return Ref(n, outputs[sites.key[n]])
+    places = {(graph[ref.node].op, graph[ref.node].location) for ref in group}
+    for n in range(len(graph.nodes) - 1, start - 1, -1):
+        if (graph[n].op, graph[n].location) in places:
+            return Ref(n, group[-1].output)
+    return None
+
+
+def _name(graph: OpGraph, boundary: tuple[Ref, ...]) -> str:
+    """The user's variable for a state: the outermost one that most turns agree on."""
+    votes: Counter[str] = Counter()
+    for ref in boundary:
+        names = graph[ref.node].names
+        if names and ref.output == 0:
+            votes[names[0][1]] += 1
+    if votes:
+        return votes.most_common(1)[0][0]
+    node = graph[boundary[-1].node]
+    return node.modules[-1].path if node.modules else "state"

@@ -1,0 +1,110 @@
+"""Where one turn of a loop ends and the next begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaleaudit.domain.graph import Node, OpGraph
+from scaleaudit.loops.cycles import Body, turn_count
+from scaleaudit.loops.sites import Sites
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The turns of a loop as ranges of node ids.
+
+    Attributes:
+        starts: First node of every turn.
+        stop: One past the last node of the body.
+    """
+
+    starts: tuple[int, ...]
+    stop: int
+
+    def of(self, node: int) -> int:
+        """The turn of a node, from 1; 0 before the loop."""
+        return sum(1 for start in self.starts if start <= node)
+
+
+def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
+    """Split a body into turns at the place where its code starts over, or None for one turn."""
+    anchors = _anchors(sites, body)
+    if len(anchors) < 2:
+        return None
+    starts = [_start(graph, first, second) for first, second in zip(anchors, anchors[1:], strict=False)]
+    return Turns((_first_start(graph, body, anchors, starts), *starts), body.nodes[-1] + 1)
+
+
+def _anchors(sites: Sites, body: Body) -> list[int]:
+    """The occurrences of the first operator that uses a tied weight once a turn."""
+    inside: dict[int, list[int]] = {}
+    for n in body.nodes:
+        key = sites.key[n]
+        if key is not None and sites.weights[n]:
+            inside.setdefault(key, []).append(n)
+    votes: dict[int, int] = {}
+    for members in inside.values():
+        size = sum(sites.elements[w] for w in sites.weights[members[0]])
+        if len(members) > 1:
+            votes[len(members)] = votes.get(len(members), 0) + size
+    if not votes:
+        return []
+    count = min(votes, key=lambda c: (-votes[c], c))
+    chosen = [members for members in inside.values() if len(members) == count]
+    return min(chosen, key=lambda members: members[0])
+
+
+def _depth(first: Node, second: Node) -> int:
+    """Index of the innermost frame that both nodes ran under: where the loop is written."""
+    depth = -1
+    for a, b in zip(first.turn_frames, second.turn_frames, strict=False):
+        if a[0] != b[0]:
+            break
+        depth += 1
+    return depth
+
+
+def _place(node: Node, frames: tuple[tuple[int, int], ...], depth: int) -> tuple[int, int] | None:
+    """Instruction of the loop's frame that a node ran under, and the call that it made."""
+    own = node.turn_frames
+    if depth < 0 or len(own) <= depth or own[depth][0] != frames[depth][0]:
+        return None
+    child = own[depth + 1][0] if len(own) > depth + 1 else -1
+    return own[depth][1], child
+
+
+def _start(graph: OpGraph, first: int, second: int) -> int:
+    """First node of the turn of the second anchor: where the loop's code went back."""
+    frames = graph[second].turn_frames
+    depth = _depth(graph[first], graph[second])
+    best: tuple[int, int] | None = None
+    previous = _place(graph[first], frames, depth)
+    segment = second
+    for n in range(first + 1, second + 1):
+        place = _place(graph[n], frames, depth)
+        if place is None or previous is None or place == previous:
+            continue
+        if place[0] <= previous[0] and (best is None or place[0] <= best[0]):
+            best = (place[0], n)
+        previous, segment = place, n
+    return best[1] if best is not None else segment
+
+
+def _first_start(graph: OpGraph, body: Body, anchors: list[int], starts: list[int]) -> int:
+    """First node of the first turn: the code of the second turn's start, one turn earlier."""
+    depth = _depth(graph[anchors[0]], graph[anchors[1]])
+    frames = graph[anchors[1]].turn_frames
+    again = _place(graph[starts[0]], frames, depth)
+    found = body.nodes[0]
+    for n in range(anchors[0], -1, -1):
+        place = _place(graph[n], frames, depth)
+        if place is None or again is None:
+            continue
+        if place[0] < again[0]:
+            break
+        if place[0] == again[0] and graph[n].site == graph[starts[0]].site:
+            return n
+    return min(found, anchors[0])
+
+
+__all__ = ["Turns", "find_turns", "turn_count"]

@@ -1,0 +1,85 @@
+"""Proofs as numbered notes; what repeats layer after layer is shown once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scaleaudit.domain.facts import ProofStep
+from scaleaudit.report.excerpt import Sources, place
+from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.words import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Steps that follow one another, and how often that very sequence occurs in a row."""
+
+    steps: tuple[ProofStep, ...]
+    times: int
+
+
+def fold(steps: tuple[ProofStep, ...]) -> Iterator[Run]:
+    """Split a proof into runs, so that twelve equal layers are one run of twelve."""
+    start = 0
+    while start < len(steps):
+        period, times = _longest_repeat(steps, start)
+        yield Run(steps[start : start + period], times)
+        start += period * times
+
+
+def _longest_repeat(steps: tuple[ProofStep, ...], start: int) -> tuple[int, int]:
+    """Return the period whose repeats cover most steps from here on; the shortest such one."""
+    best, covered = (1, 1), 1
+    for period in range(1, (len(steps) - start) // 2 + 1):
+        unit = steps[start : start + period]
+        times = 1
+        while steps[start + times * period : start + (times + 1) * period] == unit:
+            times += 1
+        if times > 1 and times * period > covered:
+            best, covered = (period, times), times * period
+    return best
+
+
+def degree_text(degree: float | None) -> str:
+    """Write a degree; None is one that is not known."""
+    return "?" if degree is None else f"{degree:g}"
+
+
+def proof_lines(steps: tuple[ProofStep, ...], sources: Sources, ink: Ink) -> Iterator[str]:
+    """Yield the notes of a proof: place, what happened to the degree, the source line."""
+    number, before = 0, None
+    pad = len(str(len(steps)))
+    for run in fold(steps):
+        first = number + 1
+        for step in run.steps:
+            number += 1
+            yield from _note(
+                number, pad, step, _change(before, step, first=number == 1), sources, ink
+            )
+            before = step
+        if run.times > 1:
+            times = counted(run.times - 1, "more time")
+            what = (
+                f"step {first} repeats" if first == number else f"steps {first} to {number} repeat"
+            )
+            yield f"{' ' * (pad + 2)}{ink(Style.FAINT, f'... {what} {times}')}"
+            number += len(run.steps) * (run.times - 1)
+
+
+def _change(before: ProofStep | None, step: ProofStep, *, first: bool) -> str:
+    after = degree_text(step.degree)
+    if first or before is None or before.degree == step.degree:
+        return f"degree {after}"
+    return f"degree {degree_text(before.degree)} -> {after}"
+
+
+def _note(
+    number: int, pad: int, step: ProofStep, change: str, sources: Sources, ink: Ink
+) -> Iterator[str]:
+    where = f"{place(step.location)}: " if step.location else ""
+    text = f"{where}{printable(step.text)}"
+    yield f"{number:>{pad}}. {text} {ink(Style.FAINT, f'[{change}]')}"
+    source = sources.line(step.location.path, step.location.line) if step.location else None
+    if source is not None:
+        yield f"{' ' * pad}  {ink(Style.MARGIN, '|')} {printable(source.strip())}"

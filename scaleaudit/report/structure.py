@@ -1,0 +1,187 @@
+"""The report as JSON: a contract with its own version, built by hand from the types.
+
+Fields may be added, none renamed; so an internal rename breaks no user. The schema is
+``schema.json`` beside this file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TypeAlias
+
+from scaleaudit.domain.facts import (
+    Coverage,
+    Gain,
+    LoopFacts,
+    Opaque,
+    Penalty,
+    ProofStep,
+    Readout,
+    StateFacts,
+)
+from scaleaudit.domain.finding import Finding
+from scaleaudit.domain.graph import Location
+from scaleaudit.domain.report import Report, TargetReport
+
+SCHEMA_VERSION = 1
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+def to_json(report: Report) -> str:
+    """Write a report as JSON text."""
+    document: Json = {
+        "schema_version": SCHEMA_VERSION,
+        "scaleaudit": report.version,
+        "torch": report.torch_version,
+        "targets": [_target(target) for target in report.targets],
+        "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+    }
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _target(target: TargetReport) -> Json:
+    facts = target.facts
+    return {
+        "path": target.path,
+        "name": target.name,
+        "verdict": target.verdict.value,
+        "undecided": list(target.undecided),
+        "seconds": round(target.seconds, 3),
+        "loss_found": facts.loss_found if facts else None,
+        "loops": [_loop(loop) for loop in facts.loops] if facts else [],
+        "findings": [_finding(finding) for finding in target.findings],
+        "coverage": _coverage(facts.coverage) if facts else None,
+    }
+
+
+def _loop(loop: LoopFacts) -> Json:
+    return {
+        "name": loop.name,
+        "turns": loop.turns,
+        "location": _location(loop.location),
+        "states": [_state(state) for state in loop.states],
+    }
+
+
+def _state(state: StateFacts) -> Json:
+    return {
+        "name": state.name,
+        "shape": list(state.shape),
+        "dtype": state.dtype,
+        "transition": state.transition.value,
+        "visibility": state.visibility.value,
+        "gain": _gain(state.gain),
+        "branch_degree": _number(state.branch_degree),
+        "writes_bounded": state.writes_bounded,
+        "weighted_cycle": state.weighted_cycle,
+        "seen_through": list(state.seen_through),
+        "location": _location(state.location),
+        "transition_proof": _proof(state.transition_proof),
+        "readouts": [_readout(readout) for readout in state.readouts],
+        "penalties": [_penalty(penalty) for penalty in state.penalties],
+        "opaque": [_opaque(opaque) for opaque in state.opaque],
+    }
+
+
+def _gain(gain: Gain | None) -> Json:
+    """Write the ends of an interval; an end without limit is null."""
+    return [_number(gain.low), _number(gain.high)] if gain is not None else None
+
+
+def _readout(readout: Readout) -> Json:
+    return {
+        "name": readout.name,
+        "visibility": readout.visibility.value,
+        "degree": _number(readout.degree),
+        "supervised": readout.supervised,
+        "turns": list(readout.turns),
+        "coverage": readout.coverage,
+        "up_to_eps": readout.up_to_eps,
+        "location": _location(readout.location),
+        "proof": _proof(readout.proof),
+        "opaque": [_opaque(opaque) for opaque in readout.opaque],
+    }
+
+
+def _penalty(penalty: Penalty) -> Json:
+    return {
+        "name": penalty.name,
+        "effective": penalty.effective,
+        "reason": penalty.flaw.value if penalty.flaw else None,
+        "degree": _number(penalty.degree),
+        "location": _location(penalty.location),
+        "proof": _proof(penalty.proof),
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "message": finding.message,
+        "subject": finding.subject,
+        "location": _location(finding.location),
+        "proof": _proof(finding.proof),
+        "related": [
+            {"location": _location(related.location), "text": related.text}
+            for related in finding.related
+        ],
+        "fixes": [{"text": fix.text, "code": fix.code} for fix in finding.fixes],
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _coverage(coverage: Coverage) -> Json:
+    return {
+        "operators": coverage.operators,
+        "unknown": [_opaque(opaque) for opaque in coverage.unknown],
+        "notes": [
+            {
+                "kind": note.kind.value,
+                "message": note.message,
+                "location": _location(note.location),
+            }
+            for note in coverage.notes
+        ],
+    }
+
+
+def _proof(steps: tuple[ProofStep, ...]) -> Json:
+    return [
+        {
+            "location": _location(step.location),
+            "operator": step.operator,
+            "degree": _number(step.degree),
+            "text": step.text,
+        }
+        for step in steps
+    ]
+
+
+def _opaque(opaque: Opaque) -> Json:
+    return {
+        "operator": opaque.operator,
+        "location": _location(opaque.location),
+        "reason": opaque.reason,
+    }
+
+
+def _location(location: Location | None) -> Json:
+    if location is None:
+        return None
+    return {
+        "path": location.path,
+        "line": location.line,
+        "column": location.column,
+        "end_line": location.end_line,
+        "end_column": location.end_column,
+    }
+
+
+def _number(value: float | None) -> Json:
+    """Write a number; JSON has no word for infinity."""
+    return value if value is not None and math.isfinite(value) else None

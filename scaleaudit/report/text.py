@@ -1,0 +1,192 @@
+"""The report for people: full like a compiler's, or one line a finding."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from enum import Enum
+
+from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
+from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
+from scaleaudit.domain.graph import Note
+from scaleaudit.domain.report import Report, TargetReport, Verdict
+from scaleaudit.report.excerpt import Sources, excerpt, place
+from scaleaudit.report.proofs import proof_lines
+from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.words import counted, penalty_text, readout_text, reason, transition_text
+
+
+class Detail(Enum):
+    """How much to say."""
+
+    FULL = "full"
+    CONCISE = "concise"
+
+
+_SEVERITY_STYLES = {
+    Severity.ERROR: Style.ERROR,
+    Severity.WARNING: Style.WARNING,
+    Severity.NOTE: Style.NOTE,
+}
+_VERDICT_STYLES = {
+    Verdict.FAIL: Style.ERROR,
+    Verdict.WARN: Style.WARNING,
+    Verdict.PASS: Style.GOOD,
+    Verdict.UNKNOWN: Style.WARNING,
+}
+
+
+def to_text(
+    report: Report,
+    detail: Detail = Detail.FULL,
+    *,
+    colour: bool = False,
+    show_output: bool = False,
+) -> str:
+    """Write a report for people.
+
+    Args:
+        report: The finished audit.
+        detail: Full with excerpts and proofs, or one line a finding.
+        colour: Whether to use ANSI colours.
+        show_output: Whether to show what the models' code printed.
+    """
+    page = _Page(report, Ink(colour=colour), show_output=show_output)
+    match detail:
+        case Detail.FULL:
+            lines = page.full()
+        case Detail.CONCISE:
+            lines = page.concise()
+    return "\n".join(lines) + "\n"
+
+
+class _Page:
+    """The lines of one report."""
+
+    def __init__(self, report: Report, ink: Ink, *, show_output: bool) -> None:
+        self._report = report
+        self._ink = ink
+        self._sources = Sources(dict(report.sources))
+        self._show_output = show_output
+
+    def full(self) -> Iterator[str]:
+        for target in self._report.targets:
+            for finding in target.findings:
+                yield from self._finding(finding)
+                yield ""
+            yield from self._target(target)
+            yield ""
+        yield from self._skipped()
+        yield self._closing()
+
+    def concise(self) -> Iterator[str]:
+        for target in self._report.targets:
+            for finding in target.findings:
+                where = place(finding.location) if finding.location else printable(target.path)
+                code = self._ink(_SEVERITY_STYLES[finding.severity], finding.code)
+                yield f"{where}: {finding.severity.value} {code} {printable(finding.message)}"
+            yield from self._output(target)
+        yield self._closing()
+
+    def _finding(self, finding: Finding) -> Iterator[str]:
+        style = _SEVERITY_STYLES[finding.severity]
+        head = self._ink(style, f"{finding.severity.value}[{finding.code}]")
+        yield f"{head}{self._ink(Style.STRONG, f': {printable(finding.message)}')}"
+        arrow, equals = self._ink(Style.MARGIN, "-->"), self._ink(Style.MARGIN, "=")
+        if finding.location is not None:
+            yield f"  {arrow} {place(finding.location)}"
+            for line in excerpt(finding.location, self._sources, self._ink, style):
+                yield f"  {line}"
+        if finding.proof:
+            yield f"  {equals} proof, step by step:"
+            for line in proof_lines(finding.proof, self._sources, self._ink):
+                yield f"    {line}"
+        for related in finding.related:
+            yield f"  {equals} note: {printable(related.text)}"
+            yield f"    {arrow} {place(related.location)}"
+            for line in excerpt(related.location, self._sources, self._ink, Style.NOTE):
+                yield f"    {line}"
+        for fix in finding.fixes:
+            yield from self._fix(fix)
+        if finding.confidence is not Confidence.PROVEN:
+            yield f"  {equals} confidence: {finding.confidence.value}"
+        yield f"  {equals} rule: {printable(finding.name)} (`scaleaudit rule {finding.code}`)"
+
+    def _fix(self, fix: Fix) -> Iterator[str]:
+        yield f"  {self._ink(Style.MARGIN, '=')} {self._ink(Style.GOOD, 'fix:')} {printable(fix.text)}"
+        for line in fix.code.splitlines():
+            yield f"        {printable(line)}".rstrip()
+
+    def _target(self, target: TargetReport) -> Iterator[str]:
+        name = printable(f"{target.path}::{target.name}" if target.name else target.path)
+        verdict = self._ink(_VERDICT_STYLES[target.verdict], target.verdict.value)
+        yield f"{self._ink(Style.STRONG, name)}: {verdict}"
+        for undecided in target.undecided if target.facts is not None else ():
+            yield f"  undecided: {printable(undecided)}"
+        if target.facts is not None:
+            yield from self._facts(target.facts)
+        yield from self._output(target)
+
+    def _facts(self, facts: ScaleFacts) -> Iterator[str]:
+        if not facts.loops:
+            yield "  no weight-tied loop: no state is carried"
+        for loop in facts.loops:
+            yield from self._loop(loop)
+        known = facts.coverage
+        unknown = f", {len(known.unknown)} not understood" if known.unknown else ""
+        yield f"  {known.operators} operators{unknown}"
+        for opaque in known.unknown:
+            yield f"    {self._opaque(opaque)}"
+        for note in known.notes:
+            yield f"  note: {self._note(note)}"
+
+    def _loop(self, loop: LoopFacts) -> Iterator[str]:
+        where = f" ({place(loop.location)})" if loop.location else ""
+        yield f"  loop {printable(loop.name)}, {loop.turns} turns{where}"
+        for state in loop.states:
+            yield from self._state(state)
+
+    def _state(self, state: StateFacts) -> Iterator[str]:
+        shape = " x ".join(str(size) for size in state.shape) or "scalar"
+        yield f"    state {printable(state.name)} ({shape}, {printable(state.dtype)}): {printable(reason(state))}"
+        yield f"      each turn   {transition_text(state)}"
+        for readout in state.readouts:
+            where = f" ({place(readout.location)})" if readout.location else ""
+            yield f"      readout     {printable(readout.name)}{where}: {readout_text(readout)}"
+        for penalty in state.penalties:
+            where = f" ({place(penalty.location)})" if penalty.location else ""
+            yield f"      penalty     {printable(penalty.name)}{where}: {penalty_text(penalty)}"
+
+    def _opaque(self, opaque: Opaque) -> str:
+        where = f"{place(opaque.location)}: " if opaque.location else ""
+        return f"{where}{printable(opaque.operator)}: {printable(opaque.reason)}"
+
+    def _note(self, note: Note) -> str:
+        where = f"{place(note.location)}: " if note.location else ""
+        return f"{where}{printable(note.message)}"
+
+    def _output(self, target: TargetReport) -> Iterator[str]:
+        if self._show_output and target.output:
+            yield f"  output of {printable(target.path)}:"
+            for line in target.output.splitlines():
+                yield f"    | {printable(line)}".rstrip()
+
+    def _skipped(self) -> Iterator[str]:
+        for path, why in self._report.skipped:
+            yield f"{printable(path)}: skipped: {printable(why)}"
+        if self._report.skipped:
+            yield ""
+
+    def _closing(self) -> str:
+        report = self._report
+        verdicts = Counter(target.verdict for target in report.targets)
+        severities = Counter(f.severity for target in report.targets for f in target.findings)
+        judged = [
+            f"{verdicts[verdict]} {verdict.value}" for verdict in Verdict if verdicts[verdict]
+        ]
+        found = [counted(severities[s], s.value) for s in Severity if severities[s]]
+        text = f"{counted(len(report.targets), 'target')} audited"
+        text += f" ({', '.join(judged)})" if judged else ""
+        text += f": {', '.join(found) or 'nothing found'}"
+        skipped = len(report.skipped)
+        return f"{text}; {counted(skipped, 'file')} without a model" if skipped else text

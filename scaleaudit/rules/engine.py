@@ -1,0 +1,175 @@
+"""Asking every rule of a target's facts, and drawing the verdict from the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
+from scaleaudit.domain.finding import Confidence, Finding, Severity
+from scaleaudit.domain.report import Verdict
+from scaleaudit.errors import ScaleAuditError
+from scaleaudit.rules import binding
+from scaleaudit.rules.binding import Binding
+from scaleaudit.rules.cel import Answer
+from scaleaudit.rules.doubt import deciding_operators, reasons
+from scaleaudit.rules.evidence import (
+    build,
+    confidence_in_state,
+    confidence_in_target,
+    in_order,
+)
+from scaleaudit.rules.rule import Rule
+from scaleaudit.rules.vocabulary import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What the rules say of a target.
+
+    Attributes:
+        undecided: Where an error-severity rule has no answer, one sentence a reason.
+    """
+
+    findings: tuple[Finding, ...]
+    verdict: Verdict
+    undecided: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A subject that rules of one scope are asked of."""
+
+    scope: Scope
+    binding: Binding
+    confidence: Confidence
+    state: StateFacts | None = None
+    loop: LoopFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ruling:
+    """A rule's answer for a case; ``severity`` where it fires."""
+
+    severity: Severity | None
+    undecided: bool
+
+
+def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts) -> Evaluation:
+    """Ask the rules of an audited target.
+
+    The verdict is fail with an error, else unknown where a rule that could be an error has no
+    answer, else warn with a warning, else pass.
+    """
+    outermost = binding.of_target(path, target, facts)
+    cases = tuple(_cases(outermost, facts))
+    findings, doubtful = _ask(rules, cases, target)
+    blocked = [case.state for _, case in doubtful if case.state is not None]
+    operators = tuple(_operator_cases(outermost, facts, blocked))
+    more, doubtful_operators = _ask(rules, operators, target)
+    undecided = _sentences(doubtful + doubtful_operators, facts)
+    return Evaluation(
+        in_order((*findings, *more)), _verdict((*findings, *more), undecided), undecided
+    )
+
+
+def not_audited(
+    rules: tuple[Rule, ...], path: str, target: str, error: ScaleAuditError
+) -> Evaluation:
+    """Ask the rules of a target that could not be audited; the verdict is unknown at best."""
+    place, _, line = error.where.rpartition(":")
+    failed_at, number = (place, int(line)) if place and line.isdigit() else (path, 1)
+    bound = binding.of_failure(failed_at, target, error.message, error.hint, number)
+    case = _Case(Scope.TARGET, bound, Confidence.PROVEN)
+    findings, _ = _ask(rules, (case,), target)
+    return Evaluation(in_order(tuple(findings)), _verdict(tuple(findings), (error.message,)))
+
+
+def _ask(
+    rules: tuple[Rule, ...], cases: tuple[_Case, ...], target: str
+) -> tuple[list[Finding], list[tuple[Rule, _Case]]]:
+    """Return the findings, and the rules that would be an error if their answer were known."""
+    findings: list[Finding] = []
+    doubtful: list[tuple[Rule, _Case]] = []
+    for case in cases:
+        for rule in rules:
+            if rule.scope is not case.scope:
+                continue
+            ruling = _rule(rule, case.binding)
+            if ruling.severity is not None:
+                findings.append(build(rule, ruling.severity, case.binding, case.confidence, target))
+            if ruling.undecided:
+                doubtful.append((rule, case))
+    return findings, doubtful
+
+
+def _rule(rule: Rule, bound: Binding) -> _Ruling:
+    """Hold a rule against one subject; severities are tried from the most severe down."""
+    fires = rule.when.ask(bound.values)
+    if fires is Answer.SILENT:
+        return _Ruling(None, undecided=False)
+    severity, undecided = rule.severity, False
+    for candidate, condition in rule.severity_when:
+        answer = condition.ask(bound.values)
+        undecided |= answer is Answer.UNKNOWN and candidate is Severity.ERROR
+        if answer is Answer.FIRES:
+            severity = candidate
+            break
+    if fires is Answer.UNKNOWN:
+        return _Ruling(None, undecided=undecided or severity is Severity.ERROR)
+    return _Ruling(severity, undecided)
+
+
+def _cases(outermost: Binding, facts: ScaleFacts) -> Iterator[_Case]:
+    yield _Case(Scope.TARGET, outermost, Confidence.PROVEN)
+    for loop in facts.loops:
+        around = binding.of_loop(loop).inside(outermost)
+        yield _Case(Scope.LOOP, around, confidence_in_target(facts), loop=loop)
+        for state in loop.states:
+            yield from _state_cases(state, loop, around, facts)
+
+
+def _state_cases(
+    state: StateFacts, loop: LoopFacts, around: Binding, facts: ScaleFacts
+) -> Iterator[_Case]:
+    bound = binding.of_state(state, loop, facts).inside(around)
+    sure = confidence_in_state(state, facts)
+    yield _Case(Scope.STATE, bound, sure, state, loop)
+    for readout in state.readouts:
+        yield _Case(Scope.READOUT, binding.of_readout(readout).inside(bound), sure, state, loop)
+    for penalty in state.penalties:
+        yield _Case(Scope.PENALTY, binding.of_penalty(penalty).inside(bound), sure, state, loop)
+
+
+def _operator_cases(
+    outermost: Binding, facts: ScaleFacts, blocked: list[StateFacts]
+) -> Iterator[_Case]:
+    """Give one case an operator and line, whatever the number of states that hang on it."""
+    seen: set[Opaque] = set()
+    for loop in facts.loops:
+        around = binding.of_loop(loop).inside(outermost)
+        for state in loop.states:
+            inner = binding.of_state(state, loop, facts).inside(around)
+            decides = any(state is each for each in blocked)
+            for opaque in deciding_operators(state, facts):
+                if opaque not in seen:
+                    seen.add(opaque)
+                    bound = binding.of_operator(opaque, decides=decides).inside(inner)
+                    yield _Case(Scope.OPERATOR, bound, Confidence.UNKNOWN, state, loop)
+
+
+def _sentences(doubtful: list[tuple[Rule, _Case]], facts: ScaleFacts) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for rule, case in doubtful:
+        for sentence in reasons(rule, case.binding, case.state, facts):
+            found[sentence] = None
+    return tuple(found)
+
+
+def _verdict(findings: tuple[Finding, ...], undecided: tuple[str, ...]) -> Verdict:
+    severities = {finding.severity for finding in findings}
+    if Severity.ERROR in severities:
+        return Verdict.FAIL
+    if undecided:
+        return Verdict.UNKNOWN
+    return Verdict.WARN if Severity.WARNING in severities else Verdict.PASS

@@ -1,0 +1,73 @@
+"""Finding and loading rule pages: whatever is wrong with a page is refused here, with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from scaleaudit.errors import RuleError
+from scaleaudit.rules.declaration import declare
+from scaleaudit.rules.page import MAXIMUM_SIZE, check_blocks, split
+from scaleaudit.rules.rule import Rule
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SHIPPED = _PACKAGE / "_rule_pages"  # in a wheel
+_CHECKOUT = _PACKAGE.parent / "rules"  # beside the package, in a clone
+_RESERVED = "SCL"
+
+
+def load_rules(extra: tuple[Path, ...] = ()) -> tuple[Rule, ...]:
+    """Load the pages shipped with the package and those of more folders, by code.
+
+    Raises:
+        RuleError: If a folder holds no pages, a page is not in order, or two share a code.
+    """
+    found: dict[str, Rule] = {}
+    shipped = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
+    for folder in (shipped, *extra):
+        for path in _pages(folder):
+            rule = load_page(path)
+            if rule.code in found:
+                raise RuleError(
+                    f"the code {rule.code} is taken by {found[rule.code].path}", where=str(path)
+                )
+            if folder != shipped and rule.code.startswith(_RESERVED):
+                raise RuleError(
+                    f"codes that start with {_RESERVED} are kept for the shipped rules",
+                    where=str(path),
+                    hint="Pick letters of your own, as ACME101.",
+                )
+            found[rule.code] = rule
+    return tuple(found[code] for code in sorted(found))
+
+
+def load_page(path: Path) -> Rule:
+    """Load one page.
+
+    Raises:
+        RuleError: If it cannot be read or is not in order; ``where`` names the line.
+    """
+    try:
+        if path.stat().st_size > MAXIMUM_SIZE:
+            raise RuleError(f"the page is larger than {MAXIMUM_SIZE} bytes", where=str(path))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RuleError(f"the page cannot be read: {error}", where=str(path)) from None
+    page = split(text, str(path))
+    rule = declare(page, str(path))
+    check_blocks(page, rule.code, str(path))
+    title = f"{rule.code} {rule.name}"
+    if page.title != title:
+        raise RuleError(f"the title is not `# {title}`", where=f"{path}:{page.title_line}")
+    if path.stem != f"{rule.code}-{rule.name}":
+        raise RuleError(f"the file is not called {rule.code}-{rule.name}.md", where=f"{path}:1")
+    return rule
+
+
+def _pages(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise RuleError("no such folder of rule pages", where=str(folder))
+    pages = sorted(path for path in folder.glob("*.md") if path.stem.lower() != "readme")
+    if not pages:
+        raise RuleError("the folder holds no rule pages (*.md)", where=str(folder))
+    yield from pages

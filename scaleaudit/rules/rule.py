@@ -1,0 +1,70 @@
+"""A rule as its page declares it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scaleaudit.domain.finding import Fix, Severity
+from scaleaudit.rules.cel import Condition
+from scaleaudit.rules.template import Template
+from scaleaudit.rules.vocabulary import Scope
+
+
+class Status(Enum):
+    """How settled a rule is."""
+
+    STABLE = "stable"
+    PREVIEW = "preview"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class RelatedPlace:
+    """Other locations to show, with a sentence for them."""
+
+    at: str
+    text: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A code block of a page; ``line`` is that of its first line of code in the page's file."""
+
+    section: str
+    line: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A loaded rule page.
+
+    Attributes:
+        summary: One sentence for lists.
+        severity: The severity, unless a condition of ``severity_when`` holds.
+        severity_when: Severities with their conditions, most severe first.
+        location: Names of location facts; the first that a model has is the primary one.
+        proof: Names of proof facts, shown one after the other.
+        page: The page as Markdown, without its front matter.
+        path: The file that it was read from.
+    """
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    status: Status
+    since: str
+    scope: Scope
+    when: Condition
+    message: Template
+    location: tuple[str, ...]
+    references: tuple[str, ...]
+    page: str
+    path: str
+    severity_when: tuple[tuple[Severity, Condition], ...] = ()
+    proof: tuple[str, ...] = ()
+    related: tuple[RelatedPlace, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    blocks: tuple[Block, ...] = ()

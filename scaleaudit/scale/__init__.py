@@ -1,0 +1,1 @@
+"""Scale analysis: how every value answers when the carried states grow."""

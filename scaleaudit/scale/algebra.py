@@ -1,0 +1,315 @@
+"""Arithmetic of scales: what the laws of operators are written in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TypeAlias
+
+from scaleaudit.domain.facts import Opaque
+from scaleaudit.domain.scale import (
+    CONSTANT,
+    NONNEGATIVE,
+    REALS,
+    ZERO,
+    Atom,
+    Form,
+    Growth,
+    Interval,
+    Poly,
+    Scale,
+    Support,
+)
+from scaleaudit.scale import forms, growth, intervals
+
+# A law's argument: a value, a list of values, or a constant of the program.
+Arg: TypeAlias = "Scale | bool | int | float | complex | str | tuple[Arg, ...] | None"
+
+# Constants up to this size beside a growing norm are its eps (torch's are 1e-12 to 1e-5).
+EPS_SIZE = 1e-3
+
+
+def number(value: float) -> Scale:
+    """A number of the program."""
+    return Scale(CONSTANT, intervals.point(float(value)))
+
+
+def independent(span: Interval = REALS, *, learned: bool = False) -> Scale:
+    """A value that the states do not reach."""
+    return Scale(CONSTANT, span, learned=learned)
+
+
+def lift(x: Arg) -> Scale:
+    """Return a value for an argument that may be a number."""
+    if isinstance(x, Scale):
+        return x
+    if isinstance(x, (bool, int, float)):
+        return number(float(x))
+    return independent()
+
+
+def unknown(*reasons: Opaque) -> Scale:
+    """A value of which nothing is known."""
+    return Scale(Growth(), opaque=tuple(dict.fromkeys(reasons))[:4])
+
+
+def merge_support(x: Scale, y: Scale) -> Support | None:
+    """Return the part of the state that either value reads."""
+    a, b = x.support, y.support
+    if a is None or b is None:
+        return realigned(a or b, max(len(x.shape), len(y.shape)))
+    rank = max(len(x.shape), len(y.shape))
+    a, b = realigned(a, rank), realigned(b, rank)
+    assert a is not None and b is not None  # both were given
+    if a == b:
+        return a
+    reads = tuple(p | q for p, q in zip(a.reads, b.reads, strict=True))
+    same = a.reads == b.reads
+    axes = tuple(p if p == q and same else None for p, q in zip(a.axes, b.axes, strict=True))
+    return Support(axes, reads, a.exact and b.exact, a.blurred or b.blurred or not same)
+
+
+def realigned(support: Support | None, rank: int) -> Support | None:
+    """Pad the axes on the left, as broadcasting does."""
+    if support is None or len(support.axes) == rank:
+        return support
+    missing = rank - len(support.axes)
+    axes = (None,) * missing + support.axes if missing > 0 else support.axes[-rank:]
+    return replace(support, axes=axes)
+
+
+def joined(x: Scale, y: Scale, scale: Scale) -> Scale:
+    """Give a result what it inherits from both operands."""
+    opaque = tuple(dict.fromkeys(x.opaque + y.opaque))[:4]
+    return replace(
+        scale,
+        support=merge_support(x, y),
+        opaque=opaque,
+        learned=x.learned or y.learned,
+    )
+
+
+def same_value(x: Scale, shape: tuple[int, ...], support: Support | None) -> Scale:
+    """The same value under another shape or support: it stays the same atom."""
+    return replace(x, given=x.form, shape=shape, support=support)
+
+
+def derived(x: Scale, g: Growth, span: Interval = REALS, form: Form | None = None) -> Scale:
+    """A result of one operand: same support, new growth and range."""
+    return Scale(g, span, x.shape, form, x.support, x.opaque, x.learned)
+
+
+def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
+    """x + sign * y: degrees by their maximum, identity coefficients add, equal atoms cancel."""
+    if x.is_zero and not y.opaque:
+        return y if sign == 1 else negate(y)
+    if y.is_zero:
+        return x
+    span = intervals.add(x.span, intervals.negate(y.span) if sign < 0 else y.span)
+    form, cancelled = forms.add(x.form, y.form, sign)
+    if cancelled and not (x.opaque or y.opaque):
+        return joined(x, y, from_form(form))
+    form = _folded(form)
+    span = _below_peak(form, span)
+    g = growth.add(x.growth, y.growth, tiny=_is_eps(x, y) or _is_eps(y, x))
+    peaked = span.high == 0 and not span.high_open
+    scale = Scale(g, span, given=form, peak_of=None)
+    result = joined(x, y, scale)
+    return replace(result, peak_of=_peak(form)) if peaked else result
+
+
+def _is_eps(eps: Scale, x: Scale) -> bool:
+    """Whether eps is a small number beside a norm or a mean square."""
+    small = not eps.depends and abs(eps.span.low) <= EPS_SIZE and abs(eps.span.high) <= EPS_SIZE
+    return small and x.span.low >= 0
+
+
+def _below_peak(form: Form, span: Interval) -> Interval:
+    """x - max(x) is never positive."""
+    return Interval(span.low, 0.0, span.low_open) if _peak(form) is not None else span
+
+
+def _peak(form: Form) -> Atom | None:
+    if len(form.parts) != 2 or form.rest.terms:
+        return None
+    (a, p), (b, q) = form.parts.items()
+    if a.peak_of is b and (p.constant, q.constant) == (-1.0, 1.0):
+        return b
+    if b.peak_of is a and (p.constant, q.constant) == (1.0, -1.0):
+        return a
+    return None
+
+
+def _folded(form: Form) -> Form:
+    """Fold a long sum of gates into one atom."""
+    if len(form.rest.terms) > forms.MAX_TERMS:
+        form = Form(form.parts, from_form(Form({}, form.rest)).form.rest)
+    return form
+
+
+def from_form(form: Form) -> Scale:
+    """Judge a value by its form alone (after a cancellation, or to fold it)."""
+    total: Growth | None = None
+    for atom, poly in form.parts.items():
+        g = _poly_growth(poly)
+        part = growth.multiply(atom.growth, g)
+        total = part if total is None else growth.add(total, part)
+    if form.rest.terms:
+        rest = _poly_growth(form.rest)
+        total = rest if total is None else growth.add(total, rest)
+    span = forms.poly_span(form.rest, limits=False)
+    for atom, poly in form.parts.items():
+        part = intervals.multiply(forms.poly_span(poly, limits=False), atom.span)
+        span = intervals.add(span, part)
+    g = total or CONSTANT
+    keep = len(form.rest.terms) <= forms.MAX_TERMS
+    return Scale(g, span, given=form if keep else None)
+
+
+def _poly_growth(poly: Poly) -> Growth:
+    total = CONSTANT
+    for monomial in poly.terms:
+        term = CONSTANT
+        for atom in monomial:
+            term = growth.multiply(term, atom.growth)
+        total = growth.add(total, term)
+    return total
+
+
+def negate(x: Scale) -> Scale:
+    """-x."""
+    form = forms.scale(x.form, -1.0)
+    return replace(x, span=intervals.negate(x.span), given=form, peak_of=None)
+
+
+def times(x: Scale, y: Scale) -> Scale:
+    """x * y: degrees add; a gate (degree 0) times a form gates its coefficients."""
+    if x is y:
+        return squared(x)
+    if x.is_zero or y.is_zero:
+        return number(0.0)
+    span = intervals.multiply(x.span, y.span)
+    g = growth.multiply(x.growth, y.growth)
+    return joined(x, y, Scale(g, span, given=_gated(x, y)))
+
+
+def _gated(x: Scale, y: Scale) -> Form | None:
+    """Form of a product where one factor, or both, are gates."""
+    if x.opaque or y.opaque:
+        return None
+    if not x.depends and not y.depends and not (x.span.is_point or y.span.is_point):
+        return None
+    for value, gate in ((x, y), (y, x)):
+        if is_gate(gate) and not gate.form.parts:
+            if not value.depends or value.growth.hi >= ZERO:
+                return forms.gate(value.form, gate.form.rest)
+    return None
+
+
+def is_gate(x: Scale) -> bool:
+    """Whether a value can stand in a coefficient: constant, or of degree 0."""
+    return not x.depends or x.growth.hi == ZERO
+
+
+def squared(x: Scale) -> Scale:
+    """x * x, which is never negative."""
+    span = intervals.square(x.span)
+    return derived(x, growth.power(x.growth, 2), span)
+
+
+def divide(x: Scale, y: Scale) -> Scale:
+    """x / y: degrees subtract."""
+    if not y.depends and y.span.is_point and y.span.low != 0:
+        return times(x, number(1.0 / y.span.low))
+    if x is y and not x.opaque:
+        return number(1.0)
+    return times(x, reciprocal(y))
+
+
+def reciprocal(x: Scale) -> Scale:
+    """1 / x."""
+    return derived(x, growth.reciprocal(x.growth), intervals.reciprocal(x.span))
+
+
+def power(x: Scale, exponent: Scale) -> Scale:
+    """x ** c multiplies the degree by c; a learned exponent gives the range of degrees."""
+    if not exponent.depends and exponent.span.is_point:
+        c = exponent.span.low
+        if c == 1:
+            return x
+        g = growth.power(x.growth, growth.rational(c))
+        return derived(x, g, intervals.power(x.span, c))
+    if exponent.depends:
+        return exp(times(exponent, log(x)))
+    return joined(x, exponent, Scale(_possible(x.growth, exponent.span), _root_span(x)))
+
+
+def _root_span(x: Scale) -> Interval:
+    return NONNEGATIVE if x.span.low >= 0 else REALS
+
+
+def _possible(g: Growth, exponents: Interval) -> Growth:
+    if not g.depends:
+        return g
+    ends = [
+        growth.scale_degree(degree, growth.rational(end))
+        for degree in (g.lo, g.hi)
+        for end in (exponents.low, exponents.high)
+    ]
+    return replace(g, lo=min(ends), hi=max(ends), attained=False)
+
+
+def exp(x: Scale) -> Scale:
+    """exp: faster than any power of a growing argument, bounded where it is negative."""
+    g = growth.exponential(
+        x.growth, low=x.span.low, high=x.span.high, peak=x.peak_of is not None
+    )
+    span = intervals.monotone(x.span, lambda v: math.exp(v) if v > -math.inf else 0.0)
+    return derived(x, g, span)
+
+
+def log(x: Scale) -> Scale:
+    """log: c log a for a value of degree c."""
+    span = intervals.monotone(x.span, lambda v: math.log(v) if v > 0 else -math.inf)
+    return derived(x, growth.logarithm(x.growth), span)
+
+
+def mixture(*values: Scale, dims: frozenset[int] | None = None) -> Scale:
+    """Elements of one value beside elements of another (cat, where, scatter).
+
+    Args:
+        dims: The dims, from the end, along which the choice runs; None where it is not known.
+    """
+    first, *others = values
+    if not others:
+        return first
+    total = first
+    for other in others:
+        span = total.span.hull(other.span)
+        g = _mixed(total, other, dims)
+        total = joined(total, other, Scale(g, span))
+    return total
+
+
+def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
+    a, b = x.growth, y.growth
+    if not a.depends and not b.depends:
+        return CONSTANT
+    if x.is_zero or y.is_zero:
+        return b if x.is_zero else a
+    rank = max(len(x.shape), len(y.shape), 1)
+    lo, hi = min(a.lo, b.lo), max(a.hi, b.hi)
+    where = dims if dims is not None else frozenset(range(-rank, 0))
+    precision = max(a.precision, b.precision)
+    if a.hi != b.hi and hi == ZERO:
+        precision = max(precision, growth.Precision.ASYMPTOTIC)
+    return Growth(
+        lo=lo,
+        hi=hi,
+        attained=(a.hi == hi and a.attained) or (b.hi == hi and b.attained),
+        sparse=a.sparse | b.sparse if a.sparse and b.sparse else frozenset(),
+        precision=precision,
+        mix=(where if lo < hi else frozenset()) | a.mix | b.mix,
+    )
+
+

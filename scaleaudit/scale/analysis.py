@@ -1,0 +1,138 @@
+"""The scale analysis of one program: from its loops to the facts that rules are asked over."""
+
+from __future__ import annotations
+
+from scaleaudit.domain.facts import Coverage, LoopFacts, Opaque, ScaleFacts, StateFacts
+from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
+from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
+from scaleaudit.domain.scale import LINEAR, Atom, Form, Poly, Scale, Support
+from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View, stops_gradient
+from scaleaudit.scale.laws import all_laws
+from scaleaudit.scale.states import StateJudge
+
+
+def analyse(graph: OpGraph, nest: LoopNest) -> ScaleFacts:
+    """Judge every carried state of every loop.
+
+    The loop is cut at its boundaries: the value that crosses after every turn becomes a free
+    input of degree 1, all turns together. One pass gives each turn's transition (how the next
+    boundary depends on the last) and what every loss term sees.
+    """
+    interpreter = Interpreter(graph, all_laws())
+    loops = tuple(_loop_facts(graph, interpreter, loop) for loop in nest.loops)
+    operators = sum(1 for node in graph.nodes if node.kind is NodeKind.CALL)
+    coverage = Coverage(operators, tuple(interpreter.opaque), graph.notes)
+    return ScaleFacts(loops, coverage, loss_found=graph.loss is not None)
+
+
+def _loop_facts(graph: OpGraph, interpreter: Interpreter, loop: Loop) -> LoopFacts:
+    passes = LoopPasses(graph, interpreter, loop)
+    judges = [StateJudge(graph, loop, passes, index) for index in range(len(loop.states))]
+    own = [judge.readings() for judge in judges]
+    states: list[StateFacts] = []
+    for index, judge in enumerate(judges):
+        states.append(judge.facts(own, index))
+    return LoopFacts(loop.name, loop.turns, loop.location, tuple(states))
+
+
+class LoopPasses:
+    """The passes over a program for one loop: all states together, and each by itself.
+
+    Attributes:
+        joint: All states scaled together (bounded ones apart), in the value view.
+    """
+
+    def __init__(self, graph: OpGraph, interpreter: Interpreter, loop: Loop) -> None:
+        self.graph = graph
+        self._interpreter = interpreter
+        self._loop = loop
+        self.joint = interpreter.run(self._seeds(range(len(loop.states))))
+        self._settle_bounded()
+        self._single: dict[tuple[int, View], ScaleTable] = {}
+
+    def _settle_bounded(self) -> None:
+        """States that are bounded by construction are no free inputs for the others' gates."""
+        if len(self._loop.states) < 2:
+            return
+        bounded = {
+            index
+            for index, state in enumerate(self._loop.states)
+            if all(_is_bounded(self.joint.inflow[ref]) for ref in state.boundary[1:])
+        }
+        if bounded and len(bounded) < len(self._loop.states):
+            growing = [i for i in range(len(self._loop.states)) if i not in bounded]
+            self.joint_without_bounded = self._interpreter.run(self._seeds(growing, bounded))
+            self._bounded = bounded
+        else:
+            self.joint_without_bounded = self.joint
+            self._bounded = set()
+
+    def transitions_of(self, index: int) -> ScaleTable:
+        """The pass in which the transition of a state is judged."""
+        if len(self._loop.states) < 2 or index in self._bounded:
+            return self.joint
+        return self.joint_without_bounded
+
+    def alone(self, index: int, view: View) -> ScaleTable:
+        """The pass in which one state is scaled and the others stay, in either view."""
+        key = (index, view)
+        if key not in self._single:
+            if view is View.GRADIENT and not self._gradients_matter(index):
+                self._single[key] = self.alone(index, View.VALUE)
+            elif view is View.VALUE and len(self._loop.states) == 1:
+                self._single[key] = self.joint
+            else:
+                seeds = self._seeds([index], view=view)
+                self._single[key] = self._interpreter.run(seeds, view)
+        return self._single[key]
+
+    def _gradients_matter(self, index: int) -> bool:
+        """Whether anything downstream of the state stops gradients."""
+        table = self.alone(index, View.VALUE)
+        touched = set(table.rows) | {ref.node for ref in table.seeds}
+        return any(stops_gradient(self.graph[n]) for n in touched)
+
+    def _seeds(
+        self,
+        indices: range | list[int],
+        constant: set[int] | None = None,
+        view: View = View.VALUE,
+    ) -> dict[Ref, Scale]:
+        """Free inputs for the boundary values; those of other states are cut to constants."""
+        seeds: dict[Ref, Scale] = {}
+        for index, state in enumerate(self._loop.states):
+            for ref in state.boundary:
+                if index in indices and not _is_stopped(self.graph, ref, view):
+                    seeds[ref] = free_input(self.graph, ref, index)
+                else:
+                    seeds[ref] = held(self.graph, ref, bounded=index in (constant or set()))
+        return seeds
+
+
+def _is_stopped(graph: OpGraph, ref: Ref, view: View) -> bool:
+    """In the gradient view a boundary made without gradient polices nothing."""
+    return view is View.GRADIENT and stops_gradient(graph[ref.node])
+
+
+def _is_bounded(scale: Scale) -> bool:
+    return not scale.opaque and scale.span.is_finite
+
+
+def free_input(graph: OpGraph, ref: Ref, index: int) -> Scale:
+    """A boundary value as a free input: degree 1, gain exactly 1, all of it read."""
+    shape = graph.meta(ref).shape
+    atom = Atom(LINEAR, Scale(LINEAR).span, state=index)
+    support = Support(tuple(range(len(shape))), tuple((1 << size) - 1 for size in shape))
+    return Scale(LINEAR, shape=shape, given=Form({atom: Poly({(): 1.0})}, Poly()), support=support)
+
+
+def held(graph: OpGraph, ref: Ref, *, bounded: bool) -> Scale:
+    """A boundary value that stays as it is while another state is scaled."""
+    from scaleaudit.scale import algebra
+
+    span = algebra.Interval(-1.0, 1.0) if bounded else algebra.REALS
+    shape = graph.meta(ref).shape
+    return Scale(algebra.CONSTANT, span, shape=shape)
+
+
+__all__ = ["CarriedState", "LoopPasses", "Opaque", "analyse"]

@@ -1,0 +1,176 @@
+"""Linear forms: sums of coefficient times atom, where identity paths and gates are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+
+from scaleaudit.domain.scale import Atom, Form, Interval, Monomial, Poly, Precision
+from scaleaudit.scale import intervals
+
+# Longer sums fold into one atom: identities that matter (gates, convex mixes) are short.
+MAX_TERMS = 24
+MAX_GATES = 8
+
+
+def poly_add(x: Poly, y: Poly, sign: float = 1.0) -> Poly:
+    """Return x + sign * y, terms that cancel dropped."""
+    terms = dict(x.terms)
+    for monomial, factor in y.terms.items():
+        total = terms.get(monomial, 0.0) + sign * factor
+        if total == 0:
+            terms.pop(monomial, None)
+        else:
+            terms[monomial] = total
+    return Poly(terms)
+
+
+def poly_multiply(x: Poly, y: Poly) -> Poly | None:
+    """Return x * y, or None where it would grow too long."""
+    if len(x.terms) * len(y.terms) > MAX_TERMS:
+        return None
+    terms: dict[Monomial, float] = {}
+    for left, a in x.terms.items():
+        for right, b in y.terms.items():
+            monomial = tuple(sorted((*left, *right), key=id))
+            if len(monomial) > MAX_GATES:
+                return None
+            terms[monomial] = terms.get(monomial, 0.0) + a * b
+    return Poly({m: f for m, f in terms.items() if f != 0})
+
+
+def poly_span(poly: Poly, *, limits: bool = True) -> Interval:
+    """Return the range of a polynomial of gates.
+
+    Args:
+        limits: Whether a saturating gate counts as reaching its ends (its supremum over the
+            state); a gate that reads nothing growing never does.
+    """
+    atoms = list(poly.atoms())
+    if len(atoms) <= MAX_GATES and all(
+        len(set(monomial)) == len(monomial) for monomial in poly.terms
+    ):
+        spans = [gate_span(atom, limits=limits) for atom in atoms]
+        if all(span.is_finite for span in spans):
+            return _corner_span(poly, atoms, spans)
+    total = intervals.point(0.0)
+    for monomial, factor in poly.terms.items():
+        term = intervals.point(factor)
+        for atom in monomial:
+            term = intervals.multiply(term, gate_span(atom, limits=limits))
+        total = intervals.add(total, term)
+    return total
+
+
+def gate_span(atom: Atom, *, limits: bool) -> Interval:
+    """Range of a gate; closed where it saturates, since the supremum is approached."""
+    growth = atom.growth
+    reaches = growth.depends and growth.precision is Precision.SATURATING
+    return atom.span.closed() if limits and reaches else atom.span
+
+
+def _corner_span(poly: Poly, atoms: list[Atom], spans: list[Interval]) -> Interval:
+    """Range of a multilinear polynomial: its extremes lie at corners of the box."""
+    lows: list[tuple[float, bool]] = []
+    for corner in product((0, 1), repeat=len(atoms)):
+        values = {
+            atom: (span.low if end == 0 else span.high)
+            for atom, span, end in zip(atoms, spans, corner, strict=True)
+        }
+        is_open = any(
+            (span.low_open if end == 0 else span.high_open) and not span.is_point
+            for span, end in zip(spans, corner, strict=True)
+        )
+        lows.append((_value(poly, values), is_open))
+    low, high = min(v for v, _ in lows), max(v for v, _ in lows)
+    low_open = all(o for v, o in lows if v == low)
+    high_open = all(o for v, o in lows if v == high)
+    if low == high:
+        low_open = high_open = False
+    return Interval(low, high, low_open, high_open)
+
+
+def _value(poly: Poly, values: dict[Atom, float]) -> float:
+    total = 0.0
+    for monomial, factor in poly.terms.items():
+        for atom in monomial:
+            factor *= values[atom]
+        total += factor
+    return total
+
+
+def add(x: Form, y: Form, sign: float = 1.0) -> tuple[Form, bool]:
+    """Return x + sign * y, and whether an atom of positive degree cancelled."""
+    parts = dict(x.parts)
+    cancelled = False
+    for atom, coefficient in y.parts.items():
+        total = poly_add(parts.get(atom, Poly()), coefficient, sign)
+        if total.terms:
+            parts[atom] = total
+        else:
+            parts.pop(atom, None)
+            cancelled = True
+    before = len(x.rest.terms) + len(y.rest.terms)
+    rest = poly_add(x.rest, y.rest, sign)
+    cancelled = cancelled or (not rest.terms and before > 0 and not parts)
+    return Form(parts, rest), cancelled
+
+
+def scale(x: Form, factor: float) -> Form:
+    """Return a number times a form."""
+    return map_polys(x, lambda poly: Poly({m: f * factor for m, f in poly.terms.items()}))
+
+
+def gate(x: Form, coefficient: Poly) -> Form | None:
+    """Return a gate times a form, or None where it would grow too long."""
+    parts: dict[Atom, Poly] = {}
+    for atom, poly in x.parts.items():
+        gated = poly_multiply(poly, coefficient)
+        if gated is None:
+            return None
+        parts[atom] = gated
+    rest = poly_multiply(x.rest, coefficient)
+    return None if rest is None else Form(parts, rest)
+
+
+def map_polys(x: Form, f: Callable[[Poly], Poly]) -> Form:
+    """Apply a function to every coefficient."""
+    return Form({atom: f(poly) for atom, poly in x.parts.items()}, f(x.rest))
+
+
+def map_atoms(x: Form, f: Callable[[Atom], Atom]) -> Form:
+    """Replace every atom, gates included."""
+
+    def rename(poly: Poly) -> Poly:
+        return Poly(
+            {tuple(sorted(map(f, m), key=id)): factor for m, factor in poly.terms.items()}
+        )
+
+    return Form({f(atom): rename(poly) for atom, poly in x.parts.items()}, rename(x.rest))
+
+
+def quotient(poly: Poly, gain: Poly) -> Poly | None:
+    """Return q with poly = q * (1 - gain) where there is one: a convex mix with gain.
+
+    The state's coefficient is ``gain`` and what is written is ``poly``; then the turn maps
+    [-M, M] into itself for every M that bounds q.
+    """
+    complement = poly_add(Poly({(): 1.0}), gain, -1.0)
+    gates = set(gain.atoms())
+    if not gates:
+        factor = complement.constant
+        if not factor:
+            return None
+        return Poly({m: f / factor for m, f in poly.terms.items()})
+    for pivot, weight in complement.terms.items():
+        candidate: dict[Monomial, float] = {}
+        for monomial, factor in poly.terms.items():
+            left = list(monomial)
+            if all(atom in left and not left.remove(atom) for atom in pivot) and not (
+                gates & set(left)
+            ):
+                candidate[tuple(left)] = factor / weight
+        result = poly_multiply(Poly(candidate), complement)
+        if candidate and result is not None and not poly_add(result, poly, -1.0).terms:
+            return Poly(candidate)
+    return None

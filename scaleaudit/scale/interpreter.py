@@ -1,0 +1,202 @@
+"""The interpreter: walks a graph in order and asks the laws; it knows no operator."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from enum import Enum
+
+from scaleaudit.domain.facts import Opaque
+from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.scale import REALS, Interval, Scale
+from scaleaudit.scale import algebra
+from scaleaudit.scale.algebra import Arg
+from scaleaudit.scale.laws import law_for
+from scaleaudit.scale.laws.table import Law
+
+
+class View(Enum):
+    """What is asked of a value: how it changes, or how its gradient lets it change.
+
+    In the gradient view whatever stops the gradient (detach, no_grad, integers, truth values)
+    is a constant: what the loss polices is what it sees in both views.
+    """
+
+    VALUE = "value"
+    GRADIENT = "gradient"
+
+
+class ScaleTable:
+    """The scales of one pass, beside the graph.
+
+    Attributes:
+        seeds: The values that were cut and made free inputs.
+        inflow: For every seed, the scale of what the program computed for it.
+    """
+
+    def __init__(self, base: _Independents, seeds: Mapping[Ref, Scale]) -> None:
+        self._base = base
+        self.seeds = dict(seeds)
+        self.inflow: dict[Ref, Scale] = {}
+        self.rows: dict[int, tuple[Scale, ...]] = {}
+
+    def __getitem__(self, ref: Ref) -> Scale:
+        seed = self.seeds.get(ref)
+        if seed is not None:
+            return seed
+        row = self.rows.get(ref.node)
+        return row[ref.output] if row is not None else self._base.scale(ref)
+
+    def depends(self, ref: Ref) -> bool:
+        """Whether the states reach a value."""
+        return ref in self.seeds or (ref.node in self.rows and self[ref].depends)
+
+
+class Interpreter:
+    """Runs passes over one graph; what no state reaches is computed once and shared."""
+
+    def __init__(self, graph: OpGraph, laws: Mapping[str, Law]) -> None:
+        self.graph = graph
+        self._laws = dict(laws)
+        self._base = _Independents(self)
+        self.opaque: dict[Opaque, None] = {}
+
+    def run(self, seeds: Mapping[Ref, Scale], view: View = View.VALUE) -> ScaleTable:
+        """Infer the scale of everything downstream of the seeds.
+
+        Args:
+            seeds: Free inputs by the value that they replace.
+            view: Whether to follow values or gradients.
+        """
+        table = ScaleTable(self._base, seeds)
+        downstream: set[int] = set()
+        seeded: dict[int, list[Ref]] = {}
+        for ref in seeds:
+            seeded.setdefault(ref.node, []).append(ref)
+        for node in self.graph.nodes:
+            reads = any(ref in seeds or ref.node in downstream for ref in node.refs())
+            if reads:
+                table.rows[node.id] = self.apply(node, table, view)
+                downstream.add(node.id)
+            for ref in seeded.get(node.id, ()):
+                row = table.rows.get(node.id)
+                table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
+        return table
+
+    def apply(
+        self, node: Node, table: ScaleTable | _Independents, view: View
+    ) -> tuple[Scale, ...]:
+        """Return the scales of a node's outputs."""
+        arguments = [resolve(argument, table) for _, argument in node.arguments]
+        operands = [table[ref] for ref in node.refs()]
+        stopped = view is View.GRADIENT and stops_gradient(node)
+        hidden = tuple(reason for scale in operands for reason in scale.opaque)
+        law = law_for(node.op, self._laws)
+        if hidden:
+            scales = tuple(algebra.unknown(*hidden) for _ in node.outputs)
+        elif law is None:
+            scales = self._without_law(node, operands)
+        else:
+            scales = self._by_law(node, law, arguments, operands)
+        return tuple(
+            _finished(node, index, scale, stopped=stopped) for index, scale in enumerate(scales)
+        )
+
+    def _by_law(
+        self, node: Node, law: Law, arguments: list[Arg], operands: list[Scale]
+    ) -> tuple[Scale, ...]:
+        try:
+            if law.wants_out:
+                result = law.apply(*arguments, out=node.outputs)
+            else:
+                result = law.apply(*arguments)
+        except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+            # A call that the law does not foresee is unknown, like an operator without a law.
+            return self._without_law(node, operands, f"its law does not cover this call: {error}")
+        scales = result if isinstance(result, tuple) else (result,)
+        missing = len(node.outputs) - len(scales)
+        return scales + tuple(algebra.independent() for _ in range(missing))
+
+    def _without_law(
+        self, node: Node, operands: list[Scale], reason: str = "no law is known for it"
+    ) -> tuple[Scale, ...]:
+        if not any(scale.depends for scale in operands):
+            learned = any(scale.learned for scale in operands)
+            return tuple(algebra.independent(learned=learned) for _ in node.outputs)
+        opaque = Opaque(node.op, node.location, reason)
+        self.opaque.setdefault(opaque)
+        return tuple(algebra.unknown(opaque) for _ in node.outputs)
+
+
+class _Independents:
+    """Scales of the values that no state reaches, on demand."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._rows: dict[int, tuple[Scale, ...]] = {}
+
+    def __getitem__(self, ref: Ref) -> Scale:
+        return self.scale(ref)
+
+    def scale(self, ref: Ref) -> Scale:
+        pending = [ref.node]
+        graph = self._interpreter.graph
+        while pending:
+            node = graph[pending[-1]]
+            needed = [r.node for r in node.refs() if r.node not in self._rows]
+            if node.id in self._rows:
+                pending.pop()
+            elif needed:
+                pending.extend(needed)
+            else:
+                self._rows[node.id] = self._row(node)
+                pending.pop()
+        return self._rows[ref.node][ref.output]
+
+    def _row(self, node: Node) -> tuple[Scale, ...]:
+        if node.kind is NodeKind.CALL:
+            return self._interpreter.apply(node, self, View.VALUE)
+        meta = node.outputs[0]
+        learned = node.kind is NodeKind.PARAMETER
+        low = -math.inf if meta.low is None else meta.low
+        high = math.inf if meta.high is None else meta.high
+        span = REALS if learned else Interval(low, high)
+        return (replace(algebra.independent(span, learned=learned), shape=meta.shape),)
+
+
+def resolve(argument: Argument, table: ScaleTable | _Independents) -> Arg:
+    """Replace refs by scales, lists included."""
+    if isinstance(argument, Ref):
+        return table[argument]
+    if isinstance(argument, tuple):
+        return tuple(resolve(item, table) for item in argument)
+    return argument
+
+
+# Gradients of these are zero everywhere.
+FLAT = frozenset({
+    "aten.sign", "aten.sgn", "aten.round", "aten.floor", "aten.ceil", "aten.trunc", "aten.heaviside",
+})  # fmt: skip
+STOPS = frozenset({"aten.detach", "aten.detach_", "aten._local_scalar_dense", "aten.item"})
+
+
+def stops_gradient(node: Node) -> bool:
+    """Whether no gradient flows back through a node."""
+    if not node.grad or node.base_op in STOPS or node.base_op in FLAT:
+        return True
+    return not any(is_differentiable(meta.dtype) for meta in node.outputs)
+
+
+def is_differentiable(dtype: str) -> bool:
+    """Whether a dtype carries gradients."""
+    return "float" in dtype or "complex" in dtype
+
+
+def _finished(node: Node, index: int, scale: Scale, *, stopped: bool) -> Scale:
+    shape = node.outputs[index].shape
+    if stopped or (scale.depends and not scale.opaque and scale.is_zero):
+        return replace(algebra.independent(scale.span), shape=shape)
+    if scale.shape == shape:
+        return scale
+    return algebra.same_value(scale, shape, algebra.realigned(scale.support, len(shape)))

@@ -1,0 +1,229 @@
+"""From scales to words: visibility of a value, transition of a state, gain on its path."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scaleaudit.domain.facts import Gain, Transition, Visibility
+from scaleaudit.domain.scale import (
+    VANISHING,
+    ZERO,
+    Atom,
+    Degree,
+    Form,
+    Growth,
+    Interval,
+    Poly,
+    Precision,
+    Scale,
+)
+from scaleaudit.scale import forms, growth, intervals
+
+ORDER = {
+    Visibility.INVARIANT: 0,
+    Visibility.ASYMPTOTIC: 1,
+    Visibility.SATURATING: 2,
+    Visibility.VISIBLE: 3,
+}
+
+
+def visibility(scale: Scale) -> Visibility:
+    """How a value answers when the states are scaled (design: the table of visibilities)."""
+    if scale.opaque:
+        return Visibility.UNKNOWN
+    g = scale.growth
+    if g.lo > ZERO or (g.attained and g.hi != ZERO and g.hi != VANISHING):
+        return Visibility.VISIBLE
+    if g.hi == VANISHING or (g.hi == ZERO and g.precision is Precision.SATURATING):
+        return Visibility.SATURATING
+    if g.hi == ZERO and (g.lo == ZERO or g.attained):
+        exact = g.precision <= Precision.EPS and g.lo == ZERO
+        return Visibility.INVARIANT if exact else Visibility.ASYMPTOTIC
+    return Visibility.UNKNOWN
+
+
+def least(x: Visibility, y: Visibility) -> Visibility:
+    """The less visible of two answers that must both hold; unknown if that could decide."""
+    if Visibility.UNKNOWN in (x, y):
+        known = y if x is Visibility.UNKNOWN else x
+        return known if known is Visibility.INVARIANT else Visibility.UNKNOWN
+    return min(x, y, key=ORDER.__getitem__)
+
+
+def most(answers: list[Visibility]) -> Visibility:
+    """What a sum of terms shows: its most visible term; unknown ones could show anything."""
+    if Visibility.VISIBLE in answers:
+        return Visibility.VISIBLE
+    if Visibility.UNKNOWN in answers:
+        return Visibility.UNKNOWN
+    return max(answers, key=ORDER.__getitem__, default=Visibility.INVARIANT)
+
+
+def as_float(degree: Degree) -> float:
+    """A degree as the number that reports show (logarithms count as 0)."""
+    return float(degree.power)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn does to one state.
+
+    Attributes:
+        gain: Factor on the identity path with the limits of saturating gates; None without one.
+        learned: Whether parameters alone set the factor.
+        branch: Largest degree beside the identity path.
+        writes_bounded: Whether what is written is bounded for any weights.
+    """
+
+    transition: Transition
+    gain: Interval | None = None
+    learned: bool = False
+    branch: Degree = ZERO
+    writes_bounded: bool = False
+
+
+def judge_turn(scale: Scale, state: int) -> Turn:
+    """Classify the value that one turn computes for a state (design: the table of activity)."""
+    if scale.opaque:
+        return Turn(Transition.UNKNOWN)
+    g = scale.growth
+    if not g.depends or g.hi < Degree(1):
+        return _forgetful(g)
+    form = scale.form
+    identity = {atom: poly for atom, poly in form.parts.items() if atom.state is not None}
+    others = [(a, p) for a, p in form.parts.items() if a.state is None]
+    branch = max((_part_degree(a, p) for a, p in others), default=ZERO)
+    if not identity:
+        linear = g.hi == Degree(1)
+        return Turn(Transition.LINEAR if linear else Transition.EXPANDING, branch=branch)
+    own = {atom: poly for atom, poly in identity.items() if atom.state == state}
+    return _with_identity(form, own or identity, identity, branch)
+
+
+def _forgetful(g: Growth) -> Turn:
+    """A turn whose result grows slower than the state."""
+    tame = g.hi > ZERO or g.precision is Precision.SATURATING
+    return Turn(Transition.BOUNDED if tame and g.depends else Transition.REMOVED)
+
+
+def _part_degree(atom: Atom, poly: Poly) -> Degree:
+    degree = atom.growth.hi
+    gates = [max((a.growth.hi for a in monomial), default=ZERO) for monomial in poly.terms]
+    return growth.add_degrees(degree, max(gates, default=ZERO), upper=True)
+
+
+def total_gain(parts: dict[Atom, Poly], *, limits: bool = True) -> Interval:
+    """Sum of the magnitudes of the coefficients on the identity path."""
+    total = intervals.point(0.0)
+    for poly in parts.values():
+        total = intervals.add(total, intervals.even(forms.poly_span(poly, limits=limits), abs))
+    return total
+
+
+def _with_identity(
+    form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly], branch: Degree
+) -> Turn:
+    gain = total_gain(identity)
+    gates = [atom for poly in identity.values() for atom in poly.atoms()]
+    learned = any(atom.learned for atom in gates) and not any(a.growth.depends for a in gates)
+    rest = forms.poly_span(form.rest)
+    if branch >= Degree(1):
+        bounded_below = gain.high < 1
+        kind = Transition.LINEAR if bounded_below else Transition.EXPANDING
+        if branch > Degree(1):
+            kind = Transition.EXPANDING
+        return Turn(kind, gain, learned, branch)
+    if _is_convex(form, own, identity):
+        return Turn(Transition.BOUNDED, gain, learned, branch, writes_bounded=True)
+    return Turn(_by_gain(gain, gates), gain, learned, branch, writes_bounded=rest.is_finite)
+
+
+def _is_convex(form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly]) -> bool:
+    """Whether the turn mixes the state with a bounded candidate: g h + (1 - g) n."""
+    if len(identity) != 1 or len(own) != 1 or len(form.parts) != len(identity):
+        return False
+    ((_, coefficient),) = identity.items()
+    span = forms.poly_span(coefficient)
+    if span.low < 0 or span.high > 1 or not form.rest.terms:
+        return False
+    candidate = forms.quotient(form.rest, coefficient)
+    if candidate is None:
+        return False
+    if coefficient.constant == 1:
+        return False
+    return forms.poly_span(candidate).is_finite
+
+
+def _by_gain(gain: Interval, gates: list[Atom]) -> Transition:
+    """What a factor does to the length: its supremum over the state decides."""
+    if gain.high < 1 or (gain.high == 1 and gain.high_open):
+        return Transition.DAMPED
+    if gain.high == 1:
+        return Transition.CARRIED
+    fixed = not any(atom.growth.depends for atom in gates)
+    if math.isinf(gain.high) or (gain.low < 1 and fixed):
+        return Transition.LINEAR
+    if gain.low < 1 and not _saturates(gates):
+        return Transition.LINEAR
+    return Transition.EXPANDING
+
+
+def _saturates(gates: list[Atom]) -> bool:
+    return any(
+        atom.growth.depends and atom.growth.precision is Precision.SATURATING for atom in gates
+    )
+
+
+SEVERITY = (
+    Transition.DAMPED,
+    Transition.CARRIED,
+    Transition.LINEAR,
+    Transition.EXPANDING,
+    Transition.UNKNOWN,
+)
+
+
+def over_period(turns: list[Turn]) -> Turn:
+    """What a whole period of turns does: one removal is enough, else the worst turn counts."""
+    for kind in (Transition.REMOVED, Transition.BOUNDED):
+        for turn in turns:
+            if turn.transition is kind:
+                return turn
+    return max(turns, key=lambda turn: SEVERITY.index(turn.transition))
+
+
+def steady(turns: list[Turn]) -> Turn:
+    """Judge a run of turns by the pattern that repeats.
+
+    A norm at every second turn is judged over its period; turns that differ at the start (a
+    norm before the first one only) or at the very end are no part of the pattern.
+    """
+    for ending in (turns, turns[:-1]):
+        found = _repeating(ending)
+        if found is not None:
+            return over_period(found)
+    return max(turns, key=lambda t: SEVERITY.index(t.transition) if t.transition in SEVERITY else -1)
+
+
+def _repeating(turns: list[Turn]) -> list[Turn] | None:
+    count = len(turns)
+    if count == 1:
+        return turns
+    kinds = [turn.transition for turn in turns]
+    for extent in range(1, count + 1):
+        for period in range(1, extent + 1):
+            prefix = extent - period
+            tail = kinds[prefix:]
+            repeats = all(a == b for a, b in zip(tail, tail[period:], strict=False))
+            if repeats and len(tail) > period:
+                return turns[prefix : prefix + period]
+    return None
+
+
+def as_gain(turn: Turn) -> Gain | None:
+    """The factor on the identity path as reports show it."""
+    if turn.gain is None:
+        return None
+    g = turn.gain
+    return Gain(g.low, g.high, g.low_open, g.high_open, turn.learned)

@@ -1,0 +1,282 @@
+"""Laws of activation functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from scaleaudit.domain.scale import (
+    REALS,
+    VANISHING,
+    ZERO,
+    Atom,
+    Growth,
+    Interval,
+    Precision,
+    Scale,
+)
+from scaleaudit.scale import algebra, growth, intervals
+from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.laws.table import LawTable
+
+TABLE = LawTable()
+
+
+def sign_pattern(x: Scale, sign: int = 1) -> frozenset[tuple[Atom, int]]:
+    """Where x (sign 1) or -x (sign -1) is negative: the elements that a relu drops."""
+    form = x.form
+    if len(form.parts) == 1 and not form.rest.terms:
+        ((atom, poly),) = form.parts.items()
+        if poly.constant is not None:
+            return frozenset({(atom, sign if poly.constant > 0 else -sign)})
+    if not form.parts and len(form.rest.terms) == 1:
+        ((monomial, factor),) = form.rest.terms.items()
+        if len(monomial) == 1:
+            return frozenset({(monomial[0], sign if factor > 0 else -sign)})
+    return frozenset({(Atom(x.growth, REALS), sign)})
+
+
+def half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
+    """A function that is x above and dies below: relu, and silu, gelu asymptotically."""
+    if x.span.low >= 0 and exact:
+        return x
+    if x.span.high <= 0 and exact:
+        return algebra.number(0.0)
+    g = x.growth
+    if not g.depends:
+        return algebra.independent(span, learned=x.learned)
+    if exact:
+        return algebra.derived(x, replace(g, sparse=sign_pattern(x) | g.sparse), span)
+    if g.hi <= ZERO:
+        return algebra.derived(x, growth.smooth(g, odd=True), span)
+    least = max(g.precision, Precision.ASYMPTOTIC)
+    if x.span.high <= 0:
+        dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
+        return algebra.derived(x, dead, span)
+    if x.span.low >= 0:
+        return algebra.derived(x, replace(g, precision=least), span)
+    sparse = sign_pattern(x) | g.sparse
+    return algebra.derived(x, replace(g, sparse=sparse, precision=least), span)
+
+
+@TABLE.law("aten.relu")
+def relu(x: Arg) -> Scale:
+    """relu is homogeneous of degree 1: deg(relu(x)) = deg(x); elements below 0 vanish."""
+    x = lift(x)
+    return half_line(x, exact=True, span=intervals.clamp(x.span, 0.0, math.inf))
+
+
+@TABLE.law("aten.silu", "aten.gelu", "aten.mish", "aten.hardswish")
+def silu(x: Arg, *_: Arg) -> Scale:
+    """SiLU and GELU are asymptotically relu; a negative argument makes them die."""
+    x = lift(x)
+    high = max(x.span.high, 0.0)
+    return half_line(x, exact=False, span=Interval(-1.0 if x.span.low < 0 else 0.0, high))
+
+
+@TABLE.law("aten.leaky_relu", "aten.prelu", "aten._prelu_kernel", "aten.rrelu_with_noise_functional")
+def leaky_relu(x: Arg, *_: Arg) -> Scale:
+    """A leaky relu is homogeneous of degree 1 and vanishes nowhere."""
+    x = lift(x)
+    return algebra.derived(x, x.growth)
+
+
+@TABLE.law("aten.elu", "aten.celu", "aten.selu")
+def elu(x: Arg, *_: Arg) -> Scale:
+    """elu is x above and a constant below: degree of x, asymptotically."""
+    x = lift(x)
+    return algebra.derived(x, _bent(x, odd=True), Interval(-4.0, math.inf))
+
+
+@TABLE.law("aten.softplus")
+def softplus(x: Arg, *_: Arg) -> Scale:
+    """softplus is asymptotically relu; it dies exponentially below."""
+    x = lift(x)
+    g = x.growth
+    span = intervals.monotone(x.span, _softplus)
+    if not g.depends:
+        return algebra.independent(span, learned=x.learned)
+    if g.hi <= ZERO:
+        return algebra.derived(x, growth.smooth(g), span)
+    if x.span.high <= 0:
+        dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
+        return algebra.derived(x, dead, span)
+    sparse = frozenset[tuple[Atom, int]]() if x.span.low >= 0 else sign_pattern(x)
+    precision = max(g.precision, Precision.ASYMPTOTIC)
+    g = replace(g, sparse=sparse, precision=precision, rate=g.hi)
+    return algebra.derived(x, g, span)
+
+
+def _softplus(value: float) -> float:
+    return value if value > 30 else math.log1p(math.exp(value))
+
+
+@TABLE.law("aten.log_sigmoid_forward", "aten.log_sigmoid", "aten.logsigmoid")
+def log_sigmoid(x: Arg) -> tuple[Scale, Scale]:
+    """log(sigmoid(x)) = -softplus(-x)."""
+    x = lift(x)
+    result = softplus(algebra.negate(x))
+    assert isinstance(result, Scale)
+    return algebra.negate(result), algebra.unknown()
+
+
+def _bent(x: Scale, *, odd: bool) -> Growth:
+    g = x.growth
+    if not g.depends or g.hi <= ZERO:
+        return growth.smooth(g, odd=odd)
+    precision = max(g.precision, Precision.ASYMPTOTIC)
+    if x.span.low >= 0:
+        return replace(g, precision=precision)
+    if x.span.high <= 0:
+        return growth.saturate(g)
+    return replace(g, lo=min(g.lo, ZERO), precision=precision, mix=g.mix)
+
+
+@TABLE.law("aten.tanh", "scaleaudit.scalar.tanh")
+def tanh(x: Arg) -> Scale:
+    """tanh saturates at ±1: degree 0 for a growing argument, bounded."""
+    x = lift(x)
+    return _saturated(x, intervals.monotone(x.span, math.tanh), odd=True)
+
+
+@TABLE.law("aten.erf")
+def erf(x: Arg) -> Scale:
+    """erf saturates at ±1."""
+    x = lift(x)
+    return _saturated(x, intervals.monotone(x.span, math.erf), odd=True)
+
+
+@TABLE.law("aten.atan", "aten.arctan")
+def arctan(x: Arg) -> Scale:
+    """arctan saturates at ±π/2."""
+    x = lift(x)
+    return _saturated(x, intervals.monotone(x.span, math.atan), odd=True)
+
+
+@TABLE.law("aten.softsign")
+def softsign(x: Arg) -> Scale:
+    """x / (1 + |x|) saturates at ±1."""
+    x = lift(x)
+    return _saturated(x, Interval(-1.0, 1.0, True, True), odd=True)
+
+
+def _saturated(
+    x: Scale,
+    span: Interval,
+    *,
+    odd: bool = False,
+    vanish: frozenset[tuple[Atom, int]] = frozenset(),
+) -> Scale:
+    if not x.depends:
+        return algebra.independent(span, learned=x.learned)
+    return algebra.derived(x, growth.saturate(x.growth, vanish=vanish, odd=odd), span)
+
+
+@TABLE.law("aten.sigmoid", "aten.hardsigmoid", "scaleaudit.scalar.sigmoid")
+def sigmoid(x: Arg) -> Scale:
+    """sigmoid saturates at 0 and 1, which it never reaches."""
+    x = lift(x)
+    span = intervals.monotone(x.span, _sigmoid)
+    vanish = frozenset[tuple[Atom, int]]()
+    if x.span.low < 0:
+        vanish = sign_pattern(x)
+    return _saturated(x, span, vanish=vanish)
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0
+
+
+@TABLE.law("aten.sin", "aten.cos", "scaleaudit.scalar.sin", "scaleaudit.scalar.cos")
+def sine(x: Arg) -> Scale:
+    """sin and cos are bounded by 1, whatever their argument."""
+    x = lift(x)
+    return _saturated(x, Interval(-1.0, 1.0))
+
+
+@TABLE.law("aten.exp", "scaleaudit.scalar.exp")
+def exp(x: Arg) -> Scale:
+    """exp outgrows every power of a growing argument, and is bounded below 0."""
+    return algebra.exp(lift(x))
+
+
+@TABLE.law("aten.exp2")
+def exp2(x: Arg) -> Scale:
+    """2 ** x = exp(x log 2)."""
+    return algebra.exp(algebra.times(lift(x), algebra.number(math.log(2.0))))
+
+
+@TABLE.law("aten.expm1")
+def expm1(x: Arg) -> Scale:
+    """exp(x) - 1."""
+    return algebra.plus(algebra.exp(lift(x)), algebra.number(-1.0))
+
+
+@TABLE.law("aten.log", "scaleaudit.scalar.log")
+def log(x: Arg) -> Scale:
+    """log of a value of degree c grows like c log a."""
+    return algebra.log(lift(x))
+
+
+@TABLE.law("aten.log2", "aten.log10")
+def log_base(x: Arg) -> Scale:
+    """log to another base: c log a times a constant."""
+    x = algebra.log(lift(x))
+    return replace(x, growth=replace(x.growth, slope=None))
+
+
+@TABLE.law("aten.log1p")
+def log1p(x: Arg) -> Scale:
+    """log(1 + x)."""
+    x = lift(x)
+    if x.depends and x.growth.hi < ZERO:
+        return algebra.derived(x, growth.smooth(x.growth, odd=True))
+    return algebra.log(algebra.plus(x, algebra.number(1.0)))
+
+
+@TABLE.law("aten._softmax", "aten.softmax", "aten._safe_softmax")
+def softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
+    """softmax of degree 0 stays; of a growing argument it saturates at a choice."""
+    x = lift(x)
+    span = Interval(0.0, 1.0, low_open=True, high_open=True)
+    vanish = growth.fresh_pattern() if x.growth.hi > ZERO else frozenset()
+    result = _saturated(x, span, vanish=vanish)
+    return _mixed_along(result, dim)
+
+
+@TABLE.law("aten._log_softmax", "aten.log_softmax")
+def log_softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
+    """log_softmax keeps a positive degree (asymptotically) and degree 0."""
+    x = lift(x)
+    g = x.growth
+    if g.depends and g.hi <= ZERO:
+        g = growth.smooth(g)
+    elif g.depends:
+        g = growth.reduce(g, None if g.mix else frozenset())
+        lo = g.hi if g.attained else g.lo
+        g = replace(
+            g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC), sparse=frozenset()
+        )
+    result = algebra.derived(x, g, Interval(-math.inf, 0.0))
+    return _mixed_along(result, dim)
+
+
+def _mixed_along(x: Scale, dim: Arg) -> Scale:
+    """Every element along the dim now depends on all others there."""
+    if x.support is None or not isinstance(dim, int) or not x.support.axes:
+        return x
+    axes = list(x.support.axes)
+    axes[dim] = None
+    return replace(x, support=replace(x.support, axes=tuple(axes)))
+
+
+@TABLE.law("aten.glu")
+def glu(x: Arg, dim: Arg = -1) -> Scale:
+    """glu(x) = u * sigmoid(v) for the two halves of x."""
+    x = lift(x)
+    half = algebra.derived(x, x.growth)
+    gate = sigmoid(algebra.derived(x, x.growth))
+    assert isinstance(gate, Scale)
+    return algebra.times(half, gate)
+
+

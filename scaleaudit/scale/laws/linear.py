@@ -1,0 +1,161 @@
+"""Laws of matrix products, convolutions, attention and embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scaleaudit.domain.scale import ZERO, Interval, Scale, Support
+from scaleaudit.scale import algebra, growth
+from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.laws.activations import softmax
+from scaleaudit.scale.laws.table import LawTable
+
+TABLE = LawTable()
+
+
+def contract(x: Scale, y: Scale, dims_x: frozenset[int], dims_y: frozenset[int]) -> Scale:
+    """A sum of products over shared dims: degrees add."""
+    a = growth.reduce(x.growth, dims_x)
+    b = growth.reduce(y.growth, dims_y)
+    g = growth.multiply(replace(a, sparse=frozenset()), replace(b, sparse=frozenset()))
+    if x.is_zero or y.is_zero:
+        return algebra.number(0.0)
+    return algebra.joined(x, y, Scale(g, algebra.REALS))
+
+
+@TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner",
+           "aten._int_mm", "aten.einsum")  # fmt: skip
+def matmul(x: Arg, y: Arg, *_: Arg) -> Scale:
+    """A linear map keeps the degree; a product of two growing values adds them."""
+    x, y = lift(x), lift(y)
+    right = frozenset({-2}) if len(y.shape) > 1 else frozenset({-1})
+    result = contract(x, y, frozenset({-1}), right)
+    return replace(result, support=_rows(x, y))
+
+
+def _rows(x: Scale, y: Scale) -> Support | None:
+    """Rows of x stay along their axes where only x reads the state; columns mix."""
+    if y.support is None and x.support is not None:
+        kept = x.support.axes[:-1]
+        axes = (*kept, None) if len(y.shape) > 1 else kept
+        return replace(x.support, axes=axes)
+    merged = algebra.merge_support(x, y)
+    if merged is None:
+        return None
+    if x.support is None:
+        return replace(merged, axes=(*(None,) * (len(merged.axes) - 1), merged.axes[-1]))
+    return replace(merged, axes=(None,) * len(merged.axes))
+
+
+@TABLE.law("aten.linear")
+def linear(x: Arg, weight: Arg, bias: Arg = None) -> Scale:
+    """A linear map keeps the degree; a bias beside a positive degree fades."""
+    x, weight = lift(x), lift(weight)
+    product = contract(x, weight, frozenset({-1}), frozenset({-1}))
+    product = replace(product, support=_rows(x, replace(weight, shape=(1, 1))))
+    product = replace(product, shape=x.shape)
+    return product if bias is None else plus(product, lift(bias))
+
+
+@TABLE.law("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm")
+def add_matmul(bias: Arg, x: Arg, y: Arg, beta: Arg = 1, alpha: Arg = 1) -> Scale:
+    """bias + x W: degree of x W beside that of the bias."""
+    product = matmul(x, y)
+    assert isinstance(product, Scale)
+    product = replace(product, shape=lift(x).shape)
+    return plus(times(product, lift(alpha)), times(lift(bias), lift(beta)))
+
+
+@TABLE.law("aten.addr")
+def add_outer(bias: Arg, x: Arg, y: Arg, beta: Arg = 1, alpha: Arg = 1) -> Scale:
+    """bias + x yᵀ."""
+    return plus(times(lift(x), lift(y)), times(lift(bias), lift(beta)))
+
+
+@TABLE.law("aten.outer", "aten.ger", "aten.kron")
+def outer(x: Arg, y: Arg) -> Scale:
+    """deg(x yᵀ) = deg(x) + deg(y)."""
+    x, y = lift(x), lift(y)
+    result = times(x, y)
+    support = result.support
+    if support is not None:
+        support = replace(support, axes=(None, None), blurred=True)
+    return replace(result, given=None, support=support)
+
+
+@TABLE.law("aten.convolution", "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten._convolution",
+           "aten.mkldnn_convolution")  # fmt: skip
+def convolution(x: Arg, weight: Arg, bias: Arg = None, *_: Arg) -> Scale:
+    """A convolution is linear: it keeps the degree."""
+    x, weight = lift(x), lift(weight)
+    rank = len(x.shape)
+    product = contract(x, weight, frozenset(range(1 - rank, 0)), frozenset(range(1 - rank, 0)))
+    if product.support is not None:
+        axes = (product.support.axes[0], *(None,) * (rank - 1))
+        product = replace(product, support=replace(product.support, axes=axes))
+    product = replace(product, shape=x.shape)
+    return product if bias is None else plus(product, lift(bias))
+
+
+@TABLE.law("aten.embedding", "aten._embedding_bag")
+def embedding(weight: Arg, indices: Arg, *_: Arg) -> Scale:
+    """Rows of a table have its degree; the choice of the rows is as invariant as the indices."""
+    weight, indices = lift(weight), lift(indices)
+    if not indices.depends:
+        return algebra.derived(weight, weight.growth, weight.span)
+    g = growth.multiply(weight.growth, indices.growth)
+    return algebra.joined(weight, indices, Scale(g, weight.span))
+
+
+def attend(query: Scale, key: Scale, value: Scale, mask: Arg) -> Scale:
+    """softmax(q kᵀ + mask) v: the degree of v; growing scores saturate."""
+    scores = contract(query, key, frozenset({-1}), frozenset({-1}))
+    scores = replace(scores, shape=(*query.shape[:-1], key.shape[-2]))
+    if mask is not None:
+        scores = plus(scores, lift(mask))
+    weights = softmax(scores, -1)
+    assert isinstance(weights, Scale)
+    weights = replace(weights, shape=scores.shape)
+    result = contract(weights, value, frozenset({-1}), frozenset({-2}))
+    g = result.growth
+    if value.depends and value.growth.hi > ZERO:
+        g = replace(g, attained=value.growth.attained)
+    support = algebra.merge_support(weights, value)
+    if support is not None:
+        support = replace(support, axes=(support.axes[0], *(None,) * (len(support.axes) - 1)))
+    return replace(result, growth=g, span=value.span, support=support)
+
+
+@TABLE.law("aten.scaled_dot_product_attention", "aten._scaled_dot_product_flash_attention_for_cpu",
+           "aten._scaled_dot_product_flash_attention", "aten._scaled_dot_product_fused_attention_overrideable",
+           "aten._scaled_dot_product_cudnn_attention")  # fmt: skip
+def attention(
+    query: Arg, key: Arg, value: Arg, *rest: Arg, out: object = None
+) -> tuple[Scale, ...]:
+    """softmax(q kᵀ) v has the degree of v; scores of positive degree saturate."""
+    mask = next((argument for argument in rest if isinstance(argument, Scale)), None)
+    result = attend(lift(query), lift(key), lift(value), mask)
+    extra = len(out) - 1 if isinstance(out, tuple) else 0
+    return (result, *(algebra.unknown() for _ in range(extra)))
+
+
+@TABLE.law("aten._scaled_dot_product_efficient_attention", "aten._scaled_dot_product_attention_math",
+           "aten._scaled_dot_product_attention_math_for_mps")  # fmt: skip
+def attention_with_mask(
+    query: Arg, key: Arg, value: Arg, mask: Arg = None, *_: Arg, out: object = None
+) -> tuple[Scale, ...]:
+    """softmax(q kᵀ + mask) v has the degree of v; scores of positive degree saturate."""
+    result = attend(lift(query), lift(key), lift(value), mask)
+    extra = len(out) - 1 if isinstance(out, tuple) else 0
+    return (result, *(algebra.unknown() for _ in range(extra)))
+
+
+@TABLE.law("aten.cosine_similarity")
+def cosine(x: Arg, y: Arg, *_: Arg) -> Scale:
+    """A cosine is invariant, up to eps."""
+    x, y = lift(x), lift(y)
+    from scaleaudit.scale.laws.norms import normalized
+
+    a, b = normalized(x, frozenset({-1}), 1e-8), normalized(y, frozenset({-1}), 1e-8)
+    product = contract(a, b, frozenset({-1}), frozenset({-1}))
+    return replace(product, span=Interval(-1.0, 1.0))

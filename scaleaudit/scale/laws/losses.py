@@ -1,0 +1,116 @@
+"""Laws of loss functions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scaleaudit.domain.scale import NONNEGATIVE, REALS, ZERO, Interval, Precision, Scale
+from scaleaudit.scale import algebra, growth
+from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.laws.activations import softplus
+from scaleaudit.scale.laws.reductions import collapsed
+from scaleaudit.scale.laws.table import LawTable
+
+TABLE = LawTable()
+
+
+def _averaged(x: Scale, reduction: Arg) -> Scale:
+    if reduction == 0:
+        return x
+    return collapsed(x, None, False, x.span)  # noqa: FBT003
+
+
+@TABLE.law("aten.nll_loss_forward", "aten.nll_loss2d_forward", "aten.nll_loss", "aten.nll_loss_nd")
+def nll_loss(
+    x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1, *_: Arg
+) -> tuple[Scale, Scale]:
+    """The negative log likelihood picks elements: it keeps the degree."""
+    x = lift(x)
+    picked = algebra.negate(x)
+    picked = replace(picked, growth=replace(picked.growth, sparse=frozenset()), given=None)
+    if reduction == 0:
+        support = x.support
+        if support is not None and len(x.shape) > 1:
+            axes = (support.axes[0], *support.axes[2:])
+            support = replace(support, axes=axes)
+        return replace(picked, support=support), algebra.independent(NONNEGATIVE)
+    return _averaged(picked, reduction), algebra.independent(NONNEGATIVE)
+
+
+@TABLE.law("aten.mse_loss")
+def mse_loss(x: Arg, y: Arg, reduction: Arg = 1) -> Scale:
+    """The squared error has twice the degree of the difference."""
+    difference = plus(lift(x), lift(y), -1.0)
+    difference = replace(difference, shape=max(lift(x).shape, lift(y).shape, key=len))
+    return _averaged(algebra.squared(difference), reduction)
+
+
+@TABLE.law("aten.l1_loss", "aten.smooth_l1_loss", "aten.huber_loss")
+def l1_loss(x: Arg, y: Arg, reduction: Arg = 1, *_: Arg) -> Scale:
+    """The absolute error has the degree of the difference (smooth ones asymptotically)."""
+    difference = plus(lift(x), lift(y), -1.0)
+    difference = replace(difference, shape=max(lift(x).shape, lift(y).shape, key=len))
+    g = difference.growth
+    return _averaged(algebra.derived(difference, g, NONNEGATIVE), reduction)
+
+
+@TABLE.law("aten.binary_cross_entropy_with_logits")
+def bce_with_logits(
+    x: Arg, target: Arg, weight: Arg = None, pos_weight: Arg = None, reduction: Arg = 1
+) -> Scale:
+    """softplus(x) - x y keeps a positive degree, asymptotically."""
+    x, target = lift(x), lift(target)
+    product = times(x, replace(target, given=None))
+    term = softplus(x)
+    assert isinstance(term, Scale)
+    total = algebra.joined(term, product, Scale(growth.add(term.growth, product.growth), REALS))
+    g = total.growth
+    if g.hi > ZERO:
+        g = replace(g, sparse=frozenset(), precision=max(g.precision, Precision.ASYMPTOTIC))
+    total = replace(total, growth=g, span=NONNEGATIVE, shape=x.shape)
+    if weight is not None:
+        total = replace(times(total, lift(weight)), shape=x.shape)
+    return _averaged(total, reduction)
+
+
+@TABLE.law("aten.binary_cross_entropy")
+def bce(x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1) -> Scale:
+    """-y log x - (1 - y) log(1 - x), logarithms clamped at -100."""
+    x = lift(x)
+    one = algebra.number(1.0)
+    first = algebra.log(x)
+    second = algebra.log(plus(one, x, -1.0))
+    g = growth.add(first.growth, second.growth)
+    total = algebra.joined(first, second, Scale(g, NONNEGATIVE))
+    total = algebra.joined(total, lift(target), replace(total, shape=x.shape))
+    return _averaged(replace(total, shape=x.shape, span=NONNEGATIVE), reduction)
+
+
+@TABLE.law("aten.soft_margin_loss")
+def soft_margin(x: Arg, target: Arg, reduction: Arg = 1) -> Scale:
+    """softplus(-x y)."""
+    term = softplus(algebra.negate(times(lift(x), lift(target))))
+    assert isinstance(term, Scale)
+    return _averaged(replace(term, shape=lift(x).shape), reduction)
+
+
+@TABLE.law("aten.xlogy", "aten.special_xlog1py")
+def x_log_y(x: Arg, y: Arg) -> Scale:
+    """x log y, 0 where x is 0."""
+    x, y = lift(x), lift(y)
+    if x is y:
+        return _entropy(x)
+    return times(x, algebra.log(y))
+
+
+@TABLE.law("aten.special_entr")
+def entropy(x: Arg) -> Scale:
+    """-x log x dies with x: of a bounded x it is bounded."""
+    return algebra.negate(_entropy(lift(x)))
+
+
+def _entropy(x: Scale) -> Scale:
+    if x.span.low >= 0 and x.span.is_finite:
+        g = replace(x.growth, sparse=frozenset())
+        return algebra.derived(x, g, Interval(-1.0, max(x.span.high, 1.0) ** 2))
+    return times(x, algebra.log(x))

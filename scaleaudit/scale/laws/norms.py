@@ -1,0 +1,134 @@
+"""Laws of normalisation layers: what sends a positive degree to 0."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from scaleaudit.domain.scale import ZERO, Growth, Interval, Precision, Scale
+from scaleaudit.scale import algebra, growth
+from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.laws.table import LawTable
+
+TABLE = LawTable()
+
+
+def normalized(x: Scale, dims: frozenset[int] | None, eps: float) -> Scale:
+    """x / (norm of x over dims, plus eps): degree 0, bounded by the square root of the count."""
+    count = math.prod(x.shape[d] for d in dims) if dims else math.prod(x.shape)
+    bound = math.sqrt(max(count, 1))
+    span = Interval(-bound, bound)
+    g = x.growth
+    if not g.depends:
+        return algebra.independent(span, learned=x.learned)
+    size = growth.reduce(g, dims)
+    quotient = growth.multiply(g, growth.reciprocal(_with_eps(size, eps)))
+    if size.hi > ZERO and size.attained:
+        quotient = replace(quotient, attained=True)
+    elif size.hi <= ZERO:
+        quotient = growth.multiply(g, growth.CONSTANT) if size.hi < ZERO else quotient
+    result = algebra.derived(x, quotient, span)
+    if x.support is None:
+        return result
+    rank = len(x.support.axes)
+    gone = {d + rank for d in dims} if dims is not None else set(range(rank))
+    axes = tuple(None if i in gone else axis for i, axis in enumerate(x.support.axes))
+    return replace(result, support=replace(x.support, axes=axes))
+
+
+def _with_eps(size: Growth, eps: float) -> Growth:
+    if eps == 0 or size.hi <= ZERO:
+        return size
+    least = Precision.EPS if eps <= algebra.EPS_SIZE else Precision.ASYMPTOTIC
+    return replace(size, precision=max(size.precision, least))
+
+
+def _affine(x: Scale, weight: Arg, bias: Arg) -> Scale:
+    if weight is not None:
+        x = times(x, lift(weight))
+    return x if bias is None else plus(x, lift(bias))
+
+
+def _number(value: Arg, default: float) -> float:
+    return float(value) if isinstance(value, (int, float)) else default
+
+
+def _last(count: int) -> frozenset[int]:
+    return frozenset(range(-count, 0))
+
+
+@TABLE.law("aten.native_layer_norm", "aten.layer_norm")
+def layer_norm(
+    x: Arg, shape: Arg, weight: Arg = None, bias: Arg = None, eps: Arg = 1e-5, *_: Arg
+) -> tuple[Scale, Scale, Scale]:
+    """LayerNorm sends a positive degree to 0, up to eps."""
+    x = lift(x)
+    dims = _last(len(shape) if isinstance(shape, tuple) else 1)
+    result = normalized(x, dims, _number(eps, 1e-5))
+    mean = algebra.derived(x, growth.reduce(x.growth, dims))
+    deviation = algebra.reciprocal(algebra.derived(x, growth.reduce(x.growth, dims)))
+    return _affine(result, weight, bias), mean, deviation
+
+
+@TABLE.law("aten._fused_rms_norm", "aten.rms_norm")
+def rms_norm(
+    x: Arg, shape: Arg, weight: Arg = None, eps: Arg = None
+) -> tuple[Scale, Scale]:
+    """RMSNorm sends a positive degree to 0, up to eps."""
+    x = lift(x)
+    dims = _last(len(shape) if isinstance(shape, tuple) else 1)
+    result = normalized(x, dims, _number(eps, 1e-6))
+    size = algebra.derived(x, growth.reduce(x.growth, dims), algebra.NONNEGATIVE)
+    return _affine(result, weight, None), algebra.reciprocal(size)
+
+
+@TABLE.law("aten.native_group_norm", "aten.group_norm")
+def group_norm(
+    x: Arg, weight: Arg = None, bias: Arg = None, *rest: Arg
+) -> tuple[Scale, Scale, Scale]:
+    """GroupNorm sends a positive degree to 0, up to eps."""
+    x = lift(x)
+    eps = _number(rest[-1] if rest else None, 1e-5)
+    result = normalized(x, _last(max(len(x.shape) - 1, 1)), eps)
+    return _affine(result, weight, bias), algebra.unknown(), algebra.unknown()
+
+
+@TABLE.law("aten.native_batch_norm", "aten._native_batch_norm_legit_functional",
+           "aten._native_batch_norm_legit", "aten.cudnn_batch_norm", "aten.batch_norm")  # fmt: skip
+def batch_norm(
+    x: Arg,
+    weight: Arg = None,
+    bias: Arg = None,
+    mean: Arg = None,
+    variance: Arg = None,
+    training: Arg = False,  # noqa: FBT002
+    momentum: Arg = 0.1,
+    eps: Arg = 1e-5,
+    *_: Arg,
+    out: object = None,
+) -> tuple[Scale, ...]:
+    """BatchNorm in training divides by the batch's deviation: degree 0; in eval it is affine."""
+    x = lift(x)
+    if training is True or mean is None:
+        rank = len(x.shape)
+        dims = frozenset(d for d in range(-rank, 0) if d != 1 - rank)
+        result = normalized(x, dims, _number(eps, 1e-5))
+    else:
+        scale = algebra.independent(algebra.NONNEGATIVE)
+        result = times(plus(x, lift(mean), -1.0), scale)
+    extra = len(out) - 1 if isinstance(out, tuple) else 2
+    return (_affine(result, weight, bias), *(algebra.unknown() for _ in range(extra)))
+
+
+@TABLE.law("aten.renorm")
+def renorm(x: Arg, *_: Arg) -> Scale:
+    """Clipping a norm leaves no length beyond the limit: saturating."""
+    x = lift(x)
+    return algebra.derived(x, growth.saturate(x.growth, odd=True))
+
+
+@TABLE.law("aten._weight_norm_interface", "aten._weight_norm")
+def weight_norm(v: Arg, g: Arg, *_: Arg) -> tuple[Scale, Scale]:
+    """g v / ‖v‖ has the degree of g."""
+    v, g = lift(v), lift(g)
+    return times(normalized(v, None, 0.0), g), algebra.derived(v, v.growth)

@@ -1,0 +1,534 @@
+"""Laws of views, copies, selections, concatenations and writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from scaleaudit.domain.graph import TensorMeta
+from scaleaudit.domain.scale import (
+    CONSTANT,
+    Atom,
+    Form,
+    Growth,
+    Interval,
+    Layout,
+    LayoutStep,
+    Poly,
+    Scale,
+    Support,
+)
+from scaleaudit.scale import algebra, forms, growth
+from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.laws.arithmetic import choice
+from scaleaudit.scale.laws.reductions import blurred
+from scaleaudit.scale.laws.table import LawTable
+
+TABLE = LawTable()
+Out = tuple[TensorMeta, ...]
+
+
+@TABLE.law("aten.clone", "aten.alias", "aten.contiguous", "aten._to_copy", "aten.to", "aten.detach",
+           "aten.lift_fresh", "aten.lift_fresh_copy", "aten.lift", "aten.copy", "aten.detach_",
+           "aten.view_as_real", "aten.view_as_complex", "aten._conj", "aten.conj_physical",
+           "aten._neg_view", "aten.resolve_conj", "aten.resolve_neg", "aten._autocast_to_reduced_precision",
+           "aten.alias_copy", "aten.positive", "aten._local_scalar_dense", "aten.item",
+           "scaleaudit.identity", "aten.view.dtype")  # fmt: skip
+def same(x: Arg, *rest: Arg) -> Scale:
+    """A copy, a cast or an alias is the same value."""
+    return lift(x)
+
+
+@TABLE.law("aten.copy.default")
+def copied(x: Arg, source: Arg, *_: Arg) -> Scale:
+    """A copy has the values of its source."""
+    return lift(source)
+
+
+@TABLE.law("aten.real", "aten.imag", "aten.angle")
+def component(x: Arg) -> Scale:
+    """Real and imaginary parts have the degree of the whole."""
+    x = lift(x)
+    return derived(x, x.growth)
+
+
+@TABLE.law("aten.polar", "aten.complex")
+def polar(x: Arg, angle: Arg) -> Scale:
+    """r exp(i θ) has the degree of r."""
+    x, angle = lift(x), lift(angle)
+    if not angle.depends:
+        return derived(x, x.growth)
+    turned = growth.saturate(angle.growth)
+    return algebra.joined(x, angle, Scale(growth.multiply(x.growth, turned)))
+
+
+def rearranged(x: Scale, step: LayoutStep | None) -> Scale:
+    """Push a rearrangement onto every atom of a value."""
+    if step is None or x.opaque:
+        return x
+    if not x.depends:
+        return replace(x, given=None)
+
+    def view(atom: Atom) -> Atom:
+        return atom.viewed(composed(atom.layout, step))
+
+    return replace(x, given=forms.map_atoms(x.form, view))
+
+
+def composed(layout: Layout, step: LayoutStep) -> Layout:
+    """Append a step; permutations that undo each other and views that return cancel."""
+    kind, parameters, before, after = step
+    if kind == "view":
+        if not layout:
+            return layout
+        if layout[-1][0] == "view":
+            _, _, before, _ = layout[-1]
+            layout = layout[:-1]
+        return layout if before == after else (*layout, ("view", (), before, after))
+    if kind == "permute" and layout and layout[-1][0] == "permute":
+        first = layout[-1]
+        joint = tuple(first[1][p] for p in parameters)
+        layout = layout[:-1]
+        if joint == tuple(range(len(joint))):
+            return layout
+        return (*layout, ("permute", joint, first[2], after))
+    return (*layout, step)
+
+
+@TABLE.law("aten.view.default", "aten.view", "aten._unsafe_view", "aten.reshape", "aten.unsqueeze",
+           "aten.squeeze", "aten.flatten", "aten.unflatten", "aten._reshape_alias",
+           "aten.view_copy", "aten.atleast_1d", "aten.reshape_copy")  # fmt: skip
+def view(x: Arg, *_: Arg, out: Out) -> Scale:
+    """A reshape keeps every element."""
+    x = lift(x)
+    shape = out[0].shape
+    moved = rearranged(x, ("view", (), x.shape, shape))
+    g = moved.growth
+    if g.mix:
+        g = replace(g, mix=_moved_dims(g.mix, x.shape, shape))
+    return replace(moved, growth=g, support=_reshaped(x.support, x.shape, shape))
+
+
+def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
+    """Map dims of the old shape to dims of the new one that hold just the same elements."""
+    pairs: dict[int, int] = {}
+    i = j = 0
+    left = right = 1
+    while i < len(before) and j < len(after):
+        if left == right and before[i] == after[j]:
+            pairs[i] = j
+            i, j = i + 1, j + 1
+            continue
+        if left == right and before[i] == 1:
+            i += 1
+        elif left == right and after[j] == 1:
+            j += 1
+        elif left <= right:
+            left *= before[i]
+            i += 1
+        else:
+            right *= after[j]
+            j += 1
+        if left == right:
+            left = right = 1
+    return pairs
+
+
+def _moved_dims(
+    mix: frozenset[int], before: tuple[int, ...], after: tuple[int, ...]
+) -> frozenset[int]:
+    pairs = _groups(before, after)
+    moved = {pairs.get(d + len(before)) for d in mix}
+    if None in moved:
+        return frozenset(range(-len(after), 0)) or frozenset({-1})
+    return frozenset(d - len(after) for d in moved if d is not None)
+
+
+def _reshaped(
+    support: Support | None, before: tuple[int, ...], after: tuple[int, ...]
+) -> Support | None:
+    if support is None:
+        return None
+    pairs = _groups(before, after)
+    axes: list[int | None] = [None] * len(after)
+    for old, new in pairs.items():
+        if old < len(support.axes):
+            axes[new] = support.axes[old]
+    kept = {axis for axis in axes if axis is not None}
+    lost = any(axis is not None and axis not in kept for axis in support.axes)
+    return replace(support, axes=tuple(axes), blurred=support.blurred or lost)
+
+
+@TABLE.law("aten.permute", "aten.transpose", "aten.t", "aten.swapaxes", "aten.movedim", "aten.mT",
+           "aten.numpy_T", "aten.adjoint", "aten.permute_copy", "aten.t_copy",
+           "aten.transpose_copy")  # fmt: skip
+def permute(x: Arg, *dims: Arg, out: Out) -> Scale:
+    """A transposition keeps every element, elsewhere."""
+    x = lift(x)
+    rank = len(x.shape)
+    order = _order(dims, rank)
+    moved = rearranged(x, ("permute", order, x.shape, out[0].shape))
+    g = moved.growth
+    if g.mix:
+        g = replace(
+            g, mix=frozenset(order.index(d + rank) - rank for d in g.mix if d + rank in order)
+        )
+    support = x.support
+    if support is not None and len(support.axes) == rank:
+        support = replace(support, axes=tuple(support.axes[p] for p in order))
+    return replace(moved, growth=g, support=support)
+
+
+def _order(dims: tuple[Arg, ...], rank: int) -> tuple[int, ...]:
+    order = list(range(rank))
+    if len(dims) == 1 and isinstance(dims[0], tuple):
+        return tuple(int(d) % rank for d in dims[0] if isinstance(d, int))
+    if len(dims) == 2 and isinstance(dims[0], int) and isinstance(dims[1], int):
+        a, b = dims[0] % rank, dims[1] % rank
+    elif rank >= 2:
+        a, b = rank - 2, rank - 1
+    else:
+        return tuple(order)
+    order[a], order[b] = order[b], order[a]
+    return tuple(order)
+
+
+@TABLE.law("aten.expand", "aten.expand_copy", "aten.broadcast_to", "aten.expand_as")
+def expand(x: Arg, *_: Arg, out: Out) -> Scale:
+    """Broadcasting repeats elements."""
+    x = lift(x)
+    support = algebra.realigned(x.support, len(out[0].shape))
+    return algebra.same_value(x, out[0].shape, support)
+
+
+@TABLE.law("aten.repeat", "aten.repeat_interleave", "aten.tile", "aten.roll", "aten.flip",
+           "aten.unfold", "aten.as_strided", "aten.tril", "aten.triu", "aten.diagonal", "aten.diag",
+           "aten.trace", "aten.pixel_shuffle", "aten.pixel_unshuffle", "aten.channel_shuffle",
+           "aten.diag_embed", "aten.im2col", "aten.col2im", "aten.rot90",
+           "aten.native_channel_shuffle", "aten.resize", "aten._resize_output")  # fmt: skip
+def moved(x: Arg, *_: Arg) -> Scale:
+    """Repeating, rolling or masking elements keeps the degree."""
+    x = lift(x)
+    return blurred(derived(x, x.growth, x.span.hull(Interval(0.0, 0.0))))
+
+
+@TABLE.law("aten.upsample_nearest2d", "aten.upsample_bilinear2d", "aten.upsample_nearest1d",
+           "aten.upsample_linear1d", "aten.upsample_bicubic2d", "aten.avg_pool2d", "aten.avg_pool1d",
+           "aten.adaptive_avg_pool2d", "aten._adaptive_avg_pool2d", "aten.adaptive_avg_pool1d",
+           "aten.avg_pool3d", "aten.reflection_pad1d", "aten.reflection_pad2d",
+           "aten.replication_pad2d", "aten.replication_pad1d", "aten.grid_sampler_2d",
+           "aten.upsample_nearest3d", "aten.upsample_trilinear3d")  # fmt: skip
+def resampled(x: Arg, *_: Arg) -> Scale:
+    """Pooling by averages and interpolation are linear: they keep the degree."""
+    x = lift(x)
+    return blurred(derived(x, growth.reduce(x.growth), x.span))
+
+
+@TABLE.law("aten.max_pool2d_with_indices", "aten.max_pool2d", "aten.max_pool1d", "aten.max_pool3d",
+           "aten.adaptive_max_pool2d", "aten.max_pool3d_with_indices", "aten.max_pool1d_with_indices")  # fmt: skip
+def max_pooled(x: Arg, *_: Arg, out: Out) -> tuple[Scale, ...]:
+    """Pooling by maxima keeps the degree."""
+    x = lift(x)
+    pooled = blurred(derived(x, x.growth, x.span))
+    return (pooled, *(algebra.independent() for _ in out[1:]))
+
+
+@TABLE.law("aten.constant_pad_nd", "aten.pad")
+def pad(x: Arg, widths: Arg, value: Arg = 0.0, *_: Arg) -> Scale:
+    """Padding puts constants beside the elements."""
+    x = lift(x)
+    filler = lift(value)
+    result = x if filler.is_zero else algebra.mixture(x, filler)
+    return blurred(derived(result, result.growth, x.span.hull(filler.span)))
+
+
+# Selections.
+
+
+def _pick(support: Support | None, dim: int, chosen: list[int], *, drop: bool) -> Support | None:
+    """Restrict a support to the chosen indices of one dim of the value."""
+    if support is None:
+        return None
+    axes = list(support.axes)
+    axis = axes[dim] if dim < len(axes) else None
+    reads, exact = list(support.reads), support.exact
+    if axis is not None:
+        present = [i for i in range(reads[axis].bit_length()) if reads[axis] >> i & 1]
+        reads[axis] = sum(1 << present[i] for i in chosen if i < len(present))
+    elif support.blurred:
+        exact = False
+    if drop and dim < len(axes):
+        del axes[dim]
+    return Support(tuple(axes), tuple(reads), exact, support.blurred)
+
+
+def _chosen(
+    x: Scale, dim: int, start: int, stop: int, step: int, shape: tuple[int, ...], *, drop: bool
+) -> Scale:
+    """Return the elements start:stop:step of one dim."""
+    size = x.shape[dim] if x.shape else 1
+    indices = list(range(size))[start:stop:step]
+    if len(indices) == size and not drop:
+        return x
+    layout: LayoutStep = ("slice", (dim, start, stop, step, int(drop)), x.shape, shape)
+    result = rearranged(x, layout)
+    g = result.growth
+    if g.mix and (dim - len(x.shape)) in g.mix:
+        g = replace(g, attained=False)
+    elif g.mix and drop:
+        g = replace(g, mix=frozenset(d + (d < dim - len(x.shape)) for d in g.mix))
+    return replace(result, growth=g, support=_pick(x.support, dim, indices, drop=drop))
+
+
+@TABLE.law("aten.slice", "aten.narrow", "aten.slice_copy")
+def sliced(
+    x: Arg, dim: Arg = 0, start: Arg = None, stop: Arg = None, step: Arg = 1, *, out: Out
+) -> Scale:
+    """A slice reads a part of the positions."""
+    x = lift(x)
+    axis = _int(dim, 0) % max(len(x.shape), 1)
+    size = x.shape[axis]
+    first = min(max(_from_end(_int(start, 0), size), 0), size)
+    last = min(max(_from_end(_int(stop, size), size), 0), size)
+    return _chosen(x, axis, first, last, _int(step, 1), out[0].shape, drop=False)
+
+
+def _int(value: Arg, default: int) -> int:
+    return int(value) if isinstance(value, (int, float)) else default
+
+
+def _from_end(index: int, size: int) -> int:
+    return index + size if index < 0 else index
+
+
+@TABLE.law("aten.select", "aten.select_copy")
+def select(x: Arg, dim: Arg, index: Arg, *, out: Out) -> Scale:
+    """One index of a dim reads that position alone."""
+    x = lift(x)
+    axis = _int(dim, 0) % max(len(x.shape), 1)
+    first = _from_end(_int(index, 0), x.shape[axis])
+    return _chosen(x, axis, first, first + 1, 1, out[0].shape, drop=True)
+
+
+@TABLE.law("aten.split", "aten.split_with_sizes", "aten.chunk", "aten.unsafe_split",
+           "aten.unsafe_chunk", "aten.split_with_sizes_copy", "aten.tensor_split",
+           "aten.split_copy")  # fmt: skip
+def split(x: Arg, sizes: Arg, dim: Arg = 0, *, out: Out) -> tuple[Scale, ...]:
+    """Every piece of a split reads its own part."""
+    x = lift(x)
+    axis = _int(dim, 0) % max(len(x.shape), 1)
+    pieces, start = [], 0
+    for meta in out:
+        stop = start + meta.shape[axis]
+        pieces.append(_chosen(x, axis, start, stop, 1, meta.shape, drop=False))
+        start = stop
+    return tuple(pieces)
+
+
+@TABLE.law("aten.unbind", "aten.unbind_copy")
+def unbind(x: Arg, dim: Arg = 0, *, out: Out) -> tuple[Scale, ...]:
+    """Every piece reads one index of the dim."""
+    x = lift(x)
+    axis = _int(dim, 0) % max(len(x.shape), 1)
+    return tuple(
+        _chosen(x, axis, i, i + 1, 1, meta.shape, drop=True) for i, meta in enumerate(out)
+    )
+
+
+@TABLE.law("aten.index_select", "aten.gather", "aten.take_along_dim", "aten.take", "aten.index",
+           "aten._unsafe_index", "aten.masked_select")  # fmt: skip
+def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
+    """Picking elements by an index keeps their degree; which ones is not known."""
+    x = lift(x)
+    scales = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
+    result = derived(x, x.growth, x.span)
+    if x.growth.mix:
+        result = replace(result, growth=replace(x.growth, attained=False))
+    for index in scales:
+        if index.depends:
+            g = growth.multiply(result.growth, index.growth)
+            result = algebra.joined(result, index, replace(result, growth=g))
+    support = result.support
+    if support is not None:
+        fewer = _size(out[0].shape) < _size(x.shape)
+        axes: tuple[int | None, ...] = (None,) * len(out[0].shape)
+        support = Support(axes, support.reads, support.exact and not fewer, blurred=True)
+    return replace(result, support=support)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    total = 1
+    for length in shape:
+        total *= length
+    return total
+
+
+def _flat(arguments: tuple[Arg, ...]) -> list[Arg]:
+    flat: list[Arg] = []
+    for argument in arguments:
+        flat.extend(_flat(argument) if isinstance(argument, tuple) else [argument])
+    return flat
+
+
+# Concatenations and writes.
+
+
+@TABLE.law("aten.cat", "aten.concat")
+def cat(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
+    """Concatenation puts values side by side along one dim."""
+    assert isinstance(values, tuple)
+    pieces = [lift(v) for v in values if not (isinstance(v, Scale) and v.shape == (0,))]
+    rank = len(out[0].shape)
+    axis = _int(dim, 0) % max(rank, 1)
+    result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
+    whole = _reassembled(pieces, axis, out[0].shape)
+    result = replace(result, given=whole or None)
+    if result.support is None:
+        return result
+    return replace(result, support=_stacked_support(pieces, axis, result.support))
+
+
+def _stacked_support(pieces: list[Scale], axis: int, merged: Support) -> Support:
+    """Pieces along an axis of the state read the union; other axes stay if all agree."""
+    supports = [piece.support for piece in pieces if piece.support is not None]
+    axes = list(merged.axes)
+    for i in range(len(axes)):
+        same_axis = {s.axes[i] if i < len(s.axes) else None for s in supports}
+        only = next(iter(same_axis)) if len(same_axis) == 1 else None
+        full = len({s.reads[only] for s in supports}) == 1 if only is not None else False
+        axes[i] = only if full and i != axis else None
+    if axis < len(axes) and len(supports) == len(pieces):
+        first = supports[0].axes[axis]
+        disjoint = first is not None and sum(s.reads[first].bit_count() for s in supports) == (
+            merged.reads[first].bit_count()
+        )
+        ordered = first is not None and all(s.axes[axis] == first for s in supports)
+        if disjoint and ordered and _ascending([s.reads[first] for s in supports]):
+            axes[axis] = first
+    return replace(merged, axes=tuple(axes))
+
+
+def _ascending(masks: list[int]) -> bool:
+    pairs = zip(masks, masks[1:], strict=False)
+    return all(a.bit_length() <= (b & -b).bit_length() - 1 + 1 and a < (b & -b) for a, b in pairs)
+
+
+def _reassembled(pieces: list[Scale], axis: int, shape: tuple[int, ...]) -> Form | None:
+    """Where every piece holds its own slice of one atom, the whole holds the atom."""
+    if not any(piece.depends for piece in pieces) or any(piece.opaque for piece in pieces):
+        return None
+    held: list[dict[Atom, tuple[Atom, Poly]]] = []
+    start = 0
+    for piece in pieces:
+        length = piece.shape[axis] if len(piece.shape) > axis else 1
+        found: dict[Atom, tuple[Atom, Poly]] = {}
+        for atom, poly in piece.form.parts.items():
+            whole = _whole(atom, axis, start, start + length, shape)
+            if whole is not None:
+                found[whole] = (atom, poly)
+        held.append(found)
+        start += length
+    common: set[Atom] = set().union(*held)
+    if not common:
+        return None
+    return _joined_form(pieces, held, common)
+
+
+def _whole(atom: Atom, axis: int, start: int, stop: int, shape: tuple[int, ...]) -> Atom | None:
+    """The atom of which this one is the slice start:stop along the axis."""
+    if not atom.layout:
+        return None
+    kind, parameters, before, _ = atom.layout[-1]
+    expected = (axis, start, stop, 1, 0)
+    if kind != "slice" or parameters != expected or before != shape:
+        return None
+    return atom.viewed(atom.layout[:-1])
+
+
+def _joined_form(
+    pieces: list[Scale], held: list[dict[Atom, tuple[Atom, Poly]]], common: set[Atom]
+) -> Form:
+    parts: dict[Atom, Poly] = {}
+    for whole in sorted(common, key=id):
+        polys = [found[whole][1] if whole in found else Poly() for found in held]
+        parts[whole] = _one_coefficient(polys)
+    rest: Scale | None = None
+    for piece, found in zip(pieces, held, strict=True):
+        taken = {atom for atom, _ in found.values()}
+        remaining = {a: p for a, p in piece.form.parts.items() if a not in taken}
+        left = algebra.from_form(Form(remaining, piece.form.rest))
+        left = replace(left, shape=piece.shape)
+        rest = left if rest is None else algebra.mixture(rest, left)
+    assert rest is not None
+    other = replace(rest, given=None).form
+    return Form({**parts, **other.parts}, other.rest)
+
+
+def _one_coefficient(polys: list[Poly]) -> Poly:
+    constants = [poly.constant for poly in polys]
+    if all(c is not None and c == constants[0] for c in constants):
+        return polys[0]
+    if all(dict(poly.terms) == dict(polys[0].terms) for poly in polys):
+        return polys[0]
+    span = forms.poly_span(polys[0])
+    for poly in polys[1:]:
+        span = span.hull(forms.poly_span(poly))
+    depends = any(atom.growth.depends for poly in polys for atom in poly.atoms())
+    learned = any(atom.learned for poly in polys for atom in poly.atoms())
+    return Poly({(Atom(Growth() if depends else CONSTANT, span, learned=learned),): 1.0})
+
+
+@TABLE.law("aten.stack", "aten.hstack", "aten.vstack", "aten.dstack")
+def stack(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
+    """Stacking puts values side by side along a new dim."""
+    assert isinstance(values, tuple)
+    pieces = [lift(v) for v in values]
+    rank = len(out[0].shape)
+    axis = _int(dim, 0) % max(rank, 1)
+    result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
+    result = replace(result, given=None)
+    if result.support is None:
+        return result
+    axes = list(result.support.axes)
+    axes.insert(axis, None)
+    return replace(result, support=replace(result.support, axes=tuple(axes)))
+
+
+@TABLE.law("scaleaudit.write_view")
+def write_view(base: Arg, value: Arg, *_: Arg) -> Scale:
+    """A write through a view replaces a part of the base and leaves the rest."""
+    base, value = lift(base), lift(value)
+    mask = algebra.independent(Interval(0.0, 1.0))
+    if base.is_zero and not value.opaque:
+        return blurred(derived(value, value.growth, value.span.hull(base.span)))
+    return blurred(choice(mask, value, base))
+
+
+@TABLE.law("aten.slice_scatter", "aten.select_scatter", "aten.index_put", "aten.scatter",
+           "aten.index_copy", "aten.index_fill", "aten.scatter_reduce", "aten._index_put_impl",
+           "aten.diagonal_scatter", "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
+def scattered(x: Arg, *arguments: Arg) -> Scale:
+    """Scattering puts new elements beside the old ones."""
+    x = lift(x)
+    values = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
+    if not values:
+        return blurred(derived(x, x.growth))
+    return blurred(choice(algebra.independent(Interval(0.0, 1.0)), values[-1], x))
+
+
+@TABLE.law("aten.scatter_add", "aten.index_add", "aten.embedding_dense_backward",
+           "aten.segment_reduce")  # fmt: skip
+def scatter_added(x: Arg, *arguments: Arg) -> Scale:
+    """Adding at indices: the larger of both degrees."""
+    x = lift(x)
+    values = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
+    added = derived(values[-1], values[-1].growth) if values else algebra.number(0.0)
+    return blurred(algebra.plus(x, replace(added, shape=x.shape)))
+
+
+@TABLE.law("aten.meshgrid", "aten.broadcast_tensors")
+def meshed(values: Arg, *_: Arg) -> tuple[Scale, ...]:
+    """Broadcasting repeats elements."""
+    assert isinstance(values, tuple)
+    return tuple(blurred(lift(v)) for v in values)
+
+

@@ -1,0 +1,48 @@
+"""The form of a law: a pure function of scales, filed under the operators that it holds for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from scaleaudit.domain.scale import Scale
+
+Result: TypeAlias = "Scale | tuple[Scale, ...]"
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One law: its function, its statement, and what it wants to know besides operands.
+
+    Attributes:
+        apply: Called with the operator's arguments in schema order.
+        statement: First line of its docstring: the law in words.
+        wants_out: Whether it takes the result's shapes and dtypes as ``out``.
+    """
+
+    apply: Callable[..., Result]
+    statement: str
+    wants_out: bool
+
+
+class LawTable:
+    """Laws by operator name, as ``aten.add``; overloads share a law unless named in full."""
+
+    def __init__(self) -> None:
+        self.laws: dict[str, Law] = {}
+
+    def law(self, *operators: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+        """File a function as the law of the operators."""
+
+        def register(function: Callable[..., Result]) -> Callable[..., Result]:
+            statement = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
+            assert statement, f"the law {function.__name__} states nothing"
+            wants_out = "out" in inspect.signature(function).parameters
+            for operator in operators:
+                assert operator not in self.laws, f"two laws for {operator}"
+                self.laws[operator] = Law(function, statement, wants_out)
+            return function
+
+        return register

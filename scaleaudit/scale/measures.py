@@ -1,0 +1,94 @@
+"""Which loss terms measure the length of a state, rather than decode it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
+from scaleaudit.scale.interpreter import ScaleTable
+
+_SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a term is computed from, back to the boundaries.
+
+    Attributes:
+        boundaries: The boundary values that it reads.
+        decodes: Whether weights (more than a gain or bias) or inputs take part.
+        differs: Whether it takes the difference of two computed values.
+        stopped: Whether a node in between ran under no_grad.
+        projection: The first node after the state that uses a weight matrix.
+    """
+
+    boundaries: tuple[Ref, ...]
+    decodes: bool
+    differs: bool
+    stopped: bool
+    projection: int | None
+
+
+def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
+    """Follow a term back to the boundary values that it is computed from."""
+    boundaries: dict[Ref, None] = {}
+    decodes = differs = stopped = False
+    projections: list[int] = []
+    seen: set[Ref] = set()
+    stack = [end]
+    while stack:
+        ref = stack.pop()
+        if ref in seen:
+            continue
+        seen.add(ref)
+        if ref in table.seeds:
+            boundaries.setdefault(ref)
+            continue
+        node = graph[ref.node]
+        if table.depends(ref):
+            stopped = stopped or not node.grad
+            operands = [r for r in node.refs() if table.depends(r)]
+            differs = differs or (node.base_op in _SUMS and len(set(operands)) > 1 and
+                                  _sources_differ(graph, table, operands))
+            if any(is_matrix(graph, r) for r in node.refs() if not table.depends(r)):
+                projections.append(ref.node)
+                decodes = True
+        elif node.kind is NodeKind.INPUT:
+            decodes = decodes or math.prod(node.outputs[0].shape) > 1
+        stack.extend(node.refs())
+    ordered = tuple(sorted(boundaries, key=lambda r: r.node))
+    return Reading(ordered, decodes, differs, stopped, min(projections, default=None))
+
+
+def is_matrix(graph: OpGraph, ref: Ref) -> bool:
+    """Whether a value is a weight of two or more real dims, casts and views included."""
+    while True:
+        node = graph[ref.node]
+        if node.kind is NodeKind.PARAMETER:
+            return sum(1 for size in node.outputs[0].shape if size > 1) > 1
+        refs = list(node.refs())
+        if node.kind is not NodeKind.CALL or len(refs) != 1:
+            return False
+        ref = refs[0]
+
+
+def _sources_differ(graph: OpGraph, table: ScaleTable, operands: list[Ref]) -> bool:
+    first, *others = [_seeds_of(graph, table, ref) for ref in operands]
+    return any(other != first for other in others)
+
+
+def _seeds_of(graph: OpGraph, table: ScaleTable, end: Ref) -> frozenset[Ref]:
+    seen: set[Ref] = {end}
+    stack = [end]
+    found = set()
+    while stack:
+        ref = stack.pop()
+        if ref in table.seeds:
+            found.add(ref)
+            continue
+        for operand in graph[ref.node].refs():
+            if operand not in seen and table.depends(operand):
+                seen.add(operand)
+                stack.append(operand)
+    return frozenset(found)

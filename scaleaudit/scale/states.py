@@ -1,0 +1,359 @@
+"""The facts of one carried state: its transition, its readouts, its penalties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from scaleaudit.domain.facts import (
+    Gain,
+    Opaque,
+    Penalty,
+    PenaltyFlaw,
+    ProofStep,
+    Readout,
+    StateFacts,
+    Transition,
+    Visibility,
+)
+from scaleaudit.domain.graph import Location, OpGraph, Ref
+from scaleaudit.domain.loops import Loop
+from scaleaudit.domain.scale import ZERO, Degree, Scale
+from scaleaudit.scale import intervals, judge
+from scaleaudit.scale.bypass import bypassed_norm
+from scaleaudit.scale.coverage import Reads, judged_where_least
+from scaleaudit.scale.interpreter import ScaleTable, View
+from scaleaudit.scale.laws import all_laws
+from scaleaudit.scale.measures import Reading, read_back
+from scaleaudit.scale.paths import path_to, steps
+from scaleaudit.scale.terms import Term, terms_of
+
+if TYPE_CHECKING:
+    from scaleaudit.scale.analysis import LoopPasses
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What reads a state: readouts with the positions that they read, and penalties."""
+
+    readouts: tuple[tuple[Readout, Reads], ...]
+    penalties: tuple[tuple[Penalty, Reads], ...]
+
+
+class StateJudge:
+    """Judges one state of a loop."""
+
+    def __init__(self, graph: OpGraph, loop: Loop, passes: LoopPasses, index: int) -> None:
+        self.graph = graph
+        self.loop = loop
+        self.passes = passes
+        self.index = index
+        self.state = loop.states[index]
+        self.value = passes.alone(index, View.VALUE)
+        self.gradient = passes.alone(index, View.GRADIENT)
+
+    # What the loss sees.
+
+    def readings(self) -> Readings:
+        """Judge every loss term, and every projection that reaches no loss."""
+        readouts: list[tuple[Readout, Reads]] = []
+        penalties: list[tuple[Penalty, Reads]] = []
+        for term in self._terms():
+            self._read(term, readouts, penalties)
+        if self.graph.loss is not None:
+            readouts.extend(self._unsupervised())
+        return Readings(_merged(readouts), _merged_penalties(penalties))
+
+    def _terms(self) -> tuple[Term, ...]:
+        """The loss's terms; without a loss every output counts as supervised (SCL903)."""
+        if self.graph.loss is not None:
+            return terms_of(self.graph, self.graph.loss, self.value.depends, self._span)
+        one = intervals.point(1.0)
+        outputs = dict.fromkeys(ref for _, ref in self.graph.outputs)
+        return tuple(Term(ref, one) for ref in outputs if self.value.depends(ref))
+
+    def _span(self, ref: Ref) -> intervals.Interval:
+        return self.value[ref].span
+
+    def _read(
+        self,
+        term: Term,
+        readouts: list[tuple[Readout, Reads]],
+        penalties: list[tuple[Penalty, Reads]],
+    ) -> None:
+        reading = read_back(self.graph, self.value, term.value)
+        value, gradient = self.value[term.value], self.gradient[term.value]
+        reads = Reads.of(value)
+        if self._is_penalty(reading, value, gradient):
+            flaw = self._flaw(term, reading, value, gradient)
+            penalties.append((self._penalty(term, value, flaw), reads))
+        elif gradient.depends and not (term.weight.is_point and term.weight.low == 0):
+            seen = judge.least(judge.visibility(value), judge.visibility(gradient))
+            readouts.append((self._readout(term.value, reading, seen, supervised=True), reads))
+        elif reading.decodes and self.graph.loss is not None:
+            seen = judge.visibility(value)
+            readouts.append((self._readout(term.value, reading, seen, supervised=False), reads))
+
+    def _is_penalty(self, reading: Reading, value: Scale, gradient: Scale) -> bool:
+        """Whether a term measures the state: real penalties, and attempts at one.
+
+        A scale-free term that compares two computed values (consistency) attempts nothing.
+        """
+        if reading.decodes or self.graph.loss is None:
+            return False
+        scale_free = judge.visibility(value) in (Visibility.INVARIANT, Visibility.ASYMPTOTIC)
+        attempt = not reading.differs
+        return attempt or (not scale_free and gradient.depends)
+
+    def _flaw(
+        self, term: Term, reading: Reading, value: Scale, gradient: Scale
+    ) -> PenaltyFlaw | None:
+        """Why a norm term restrains nothing, or None where it does."""
+        weight = term.weight
+        if weight.is_point and weight.low == 0:
+            return PenaltyFlaw.ZERO_WEIGHT
+        if value.opaque or gradient.opaque:
+            return PenaltyFlaw.UNKNOWN
+        if not gradient.depends:
+            return PenaltyFlaw.NO_GRAD if reading.stopped else PenaltyFlaw.DETACHED
+        seen = judge.least(judge.visibility(value), judge.visibility(gradient))
+        if seen in (Visibility.INVARIANT, Visibility.ASYMPTOTIC):
+            return PenaltyFlaw.SCALE_FREE
+        if seen is Visibility.SATURATING:
+            return PenaltyFlaw.SATURATING
+        if seen is Visibility.UNKNOWN:
+            return PenaltyFlaw.UNKNOWN
+        rises = _rises(value)
+        if rises is None or (weight.low < 0 < weight.high):
+            return PenaltyFlaw.UNKNOWN
+        if rises == (weight.high <= 0):
+            return PenaltyFlaw.NEGATIVE_WEIGHT
+        return None
+
+    def _penalty(self, term: Term, value: Scale, flaw: PenaltyFlaw | None) -> Penalty:
+        path = path_to(self.graph, self.value, term.value)
+        node = self.graph[term.value.node]
+        degree = None if value.opaque else judge.as_float(value.growth.hi)
+        return Penalty(
+            name=node.names[0][1] if node.names else _short(node.op),
+            degree=degree,
+            location=node.location,
+            flaw=flaw,
+            proof=steps(self.graph, self.value, path, all_laws()),
+        )
+
+    def _readout(
+        self, end: Ref, reading: Reading, seen: Visibility, *, supervised: bool
+    ) -> Readout:
+        value = self.value[end]
+        path = path_to(self.graph, self.value, end)
+        leaving = reading.projection if reading.projection is not None else end.node
+        node = self.graph[leaving]
+        proof = steps(self.graph, self.value, path, all_laws())
+        if supervised and self.graph.loss is not None:
+            proof = (*proof, self._into_loss(value))
+        return Readout(
+            name=_readout_name(self.graph, leaving),
+            visibility=seen,
+            degree=None if value.opaque else judge.as_float(value.growth.hi),
+            supervised=supervised,
+            turns=self._turns(reading),
+            location=node.location,
+            proof=proof,
+            opaque=value.opaque or self.gradient[end].opaque,
+            coverage=Reads.of(value).share(len(self.state_shape)),
+            up_to_eps=value.growth.precision.name == "EPS",
+        )
+
+    def _into_loss(self, value: Scale) -> ProofStep:
+        assert self.graph.loss is not None
+        node = self.graph[self.graph.loss.node]
+        degree = None if value.opaque else judge.as_float(value.growth.hi)
+        return ProofStep(node.location, node.op, degree, "and so it reaches the loss")
+
+    def _turns(self, reading: Reading) -> tuple[int, ...]:
+        boundary = self.state.boundary
+        first = self.loop.turns - len(boundary) + 1
+        return tuple(first + i for i, ref in enumerate(boundary) if ref in reading.boundaries)
+
+    @property
+    def state_shape(self) -> tuple[int, ...]:
+        """Shape of the state at the boundary."""
+        return self.graph.meta(self.state.boundary[-1]).shape
+
+    def _unsupervised(self) -> list[tuple[Readout, Reads]]:
+        """Projections of the state that reach no loss: exits, gates, probes."""
+        found: list[tuple[Readout, Reads]] = []
+        reaches = self.graph.reaches_loss
+        for n, row in self.value.rows.items():
+            if n in reaches or n in self.loop.body or not row or not row[0].depends:
+                continue
+            if any(user in self.loop.body for user in self.graph.users[n]):
+                continue
+            end = Ref(n)
+            reading = read_back(self.graph, self.value, end)
+            if reading.projection != n:
+                continue
+            seen = judge.visibility(row[0])
+            readout = self._readout(end, reading, seen, supervised=False)
+            found.append((readout, Reads.of(row[0])))
+        return found
+
+    # What a turn does.
+
+    def facts(self, own: list[Readings], index: int) -> StateFacts:
+        """Put everything that is known of the state together."""
+        turn, end = self._transition()
+        mine = own[index]
+        through, answers = self._through(own)
+        readouts = [(r, reads) for r, reads in mine.readouts if r.supervised]
+        seen = judged_where_least(
+            [(r.visibility, reads) for r, reads in readouts], answers, len(self.state_shape)
+        )
+        penalties = self._covering(mine)
+        table = self.passes.transitions_of(index)
+        inflow = table.inflow[end]
+        path = path_to(self.graph, table, end, inflow=True)
+        gain = judge.as_gain(turn)
+        return StateFacts(
+            name=self.state.name,
+            shape=self.state_shape,
+            dtype=self.graph.meta(end).dtype,
+            location=self.state.location,
+            transition=turn.transition,
+            visibility=seen,
+            readouts=tuple(r for r, _ in mine.readouts),
+            penalties=penalties,
+            gain=_located(gain, self.state.location),
+            branch_degree=None if inflow.opaque else judge.as_float(turn.branch),
+            branch_location=self._branch_location(table, end),
+            writes_bounded=turn.writes_bounded,
+            bypassed_norm=bypassed_norm(self.graph, table, end, self.index),
+            transition_proof=steps(self.graph, table, path, all_laws(), inflow=True),
+            opaque=self._opaque(inflow),
+            seen_through=tuple(through) if not readouts else (),
+            weighted_cycle=self._has_weights_in_cycle(),
+        )
+
+    def _transition(self) -> tuple[judge.Turn, Ref]:
+        table = self.passes.transitions_of(self.index)
+        ends = self.state.boundary[1:] or self.state.boundary
+        turns = [judge.judge_turn(table.inflow[ref], self.index) for ref in ends]
+        turn = judge.steady(turns)
+        typical = next(ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn)
+        return turn, typical
+
+    def _through(self, own: list[Readings]) -> tuple[list[str], list[Visibility]]:
+        """What the loss sees of this state through other states, at least as they are seen."""
+        names: list[str] = []
+        answers: list[Visibility] = []
+        reached = self._reached()
+        for other, answer in reached.items():
+            supervised = [r.visibility for r, _ in own[other].readouts if r.supervised]
+            policed = any(p.effective for p, _ in own[other].penalties)
+            theirs = Visibility.VISIBLE if policed else judge.most(supervised)
+            if supervised or policed:
+                names.append(self.loop.states[other].name)
+                answers.append(judge.least(answer, theirs))
+        return names, answers
+
+    def _reached(self) -> dict[int, Visibility]:
+        """How the next values of the other states answer to this one, over any number of turns."""
+        found: dict[int, Visibility] = {}
+        for other, state in enumerate(self.loop.states):
+            if other == self.index:
+                continue
+            ends = [ref for ref in state.boundary if self.gradient.inflow[ref].depends]
+            answers = [judge.visibility(self.gradient.inflow[ref]) for ref in ends]
+            if answers:
+                found[other] = judge.most(answers)
+        return found
+
+    def _covering(self, mine: Readings) -> tuple[Penalty, ...]:
+        """Penalties, those marked that leave most of what is read blindly unpoliced."""
+        blind = [reads for r, reads in mine.readouts if r.supervised]
+        marked = []
+        for penalty, reads in mine.penalties:
+            if penalty.effective and reads.leaves_out(blind, len(self.state_shape)):
+                penalty = replace(penalty, flaw=PenaltyFlaw.PARTIAL)
+            marked.append(penalty)
+        return tuple(marked)
+
+    def _branch_location(self, table: ScaleTable, end: Ref) -> Location | None:
+        """The line of the operand beside the identity path that grows most."""
+        node = self.graph[end.node]
+        operands = [r for r in node.refs() if table.depends(r) and r not in table.seeds]
+        if not operands:
+            return node.location
+        return self.graph[max(operands, key=lambda r: table[r].growth.hi).node].location
+
+    def _opaque(self, inflow: Scale) -> tuple[Opaque, ...]:
+        return inflow.opaque
+
+    def _has_weights_in_cycle(self) -> bool:
+        """Whether anything computed with weights in the body depends on this state."""
+        for n, row in self.gradient.rows.items():
+            if n not in self.loop.body or not any(scale.depends for scale in row):
+                continue
+            for ref in self.graph[n].refs():
+                other = self.gradient[ref]
+                if not self.gradient.depends(ref) and other.learned:
+                    return True
+        return False
+
+
+def _rises(value: Scale) -> bool | None:
+    """Whether a term grows as the state does; None where its sign is not known."""
+    g = value.growth
+    if g.hi.power == 0 and g.hi.log != 0:
+        return None if g.slope is None else g.slope > 0
+    if value.span.low >= 0:
+        return g.hi > ZERO
+    if value.span.high <= 0:
+        return g.hi < ZERO
+    return None
+
+
+def _located(gain: Gain | None, location: Location | None) -> Gain | None:
+    return None if gain is None else replace(gain, location=location)
+
+
+def _short(op: str) -> str:
+    return op.split(".")[1] if "." in op else op
+
+
+def _readout_name(graph: OpGraph, n: int) -> str:
+    node = graph[n]
+    if node.modules and node.modules[-1].path:
+        return node.modules[-1].path
+    return node.names[0][1] if node.names else _short(node.op)
+
+
+def _merged(
+    readouts: list[tuple[Readout, Reads]],
+) -> tuple[tuple[Readout, Reads], ...]:
+    """One entry for the same readout at every turn."""
+    merged: dict[object, tuple[Readout, Reads]] = {}
+    for readout, reads in readouts:
+        key = (readout.name, readout.location, readout.visibility, readout.supervised, readout.degree)
+        if key in merged:
+            first, first_reads = merged[key]
+            turns = tuple(sorted({*first.turns, *readout.turns}))
+            merged[key] = (replace(readout, turns=turns), first_reads.union(reads))
+        else:
+            merged[key] = (readout, reads)
+    return tuple(merged.values())
+
+
+def _merged_penalties(
+    penalties: list[tuple[Penalty, Reads]],
+) -> tuple[tuple[Penalty, Reads], ...]:
+    merged: dict[object, tuple[Penalty, Reads]] = {}
+    for penalty, reads in penalties:
+        key = (penalty.name, penalty.location, penalty.flaw)
+        known = merged.get(key)
+        merged[key] = (penalty, reads.union(known[1]) if known else reads)
+    return tuple(merged.values())
+
+
+__all__ = ["Degree", "Readings", "StateJudge", "Transition"]

@@ -1,0 +1,125 @@
+"""The terms of a loss: what it adds up, with which weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.scale import Interval
+from scaleaudit.scale import intervals
+
+SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub", "scaleaudit.scalar.add", "scaleaudit.scalar.sub"})
+PRODUCTS = frozenset({"aten.mul", "aten.div", "scaleaudit.scalar.mul", "scaleaudit.scalar.truediv"})
+LINEAR = frozenset({
+    "aten.mean", "aten.sum", "aten.neg", "aten.view", "aten.reshape", "aten.unsqueeze",
+    "aten.squeeze", "aten.stack", "aten.cat", "aten._to_copy", "aten.clone", "aten.alias",
+    "aten.expand", "aten._unsafe_view", "aten.permute", "aten.t", "aten.transpose", "aten.lift_fresh",
+    "scaleaudit.scalar.neg", "aten.nanmean", "aten.nansum", "aten.select", "aten.unbind",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A summand of the loss: its value and the range of its weight."""
+
+    value: Ref
+    weight: Interval
+
+
+def terms_of(
+    graph: OpGraph,
+    loss: Ref,
+    depends: Callable[[Ref], bool],
+    span: Callable[[Ref], Interval],
+) -> tuple[Term, ...]:
+    """Take a loss apart into its terms.
+
+    Args:
+        depends: Whether any carried state reaches a value.
+        span: Range of a value that no state reaches.
+    """
+    found: dict[tuple[Ref, Interval], None] = {}
+    stack = [(loss, intervals.point(1.0))]
+    seen: set[tuple[Ref, Interval]] = set()
+    while stack:
+        ref, weight = stack.pop()
+        if (ref, weight) in seen or not depends(ref):
+            continue
+        seen.add((ref, weight))
+        inner = _inner(graph, graph[ref.node], weight, depends, span)
+        if inner is None:
+            found.setdefault((ref, weight))
+        else:
+            stack.extend(inner)
+    ordered = sorted(found, key=lambda item: (item[0].node, item[0].output))
+    return tuple(Term(ref, weight) for ref, weight in ordered)
+
+
+def _inner(
+    graph: OpGraph,
+    node: Node,
+    weight: Interval,
+    depends: Callable[[Ref], bool],
+    span: Callable[[Ref], Interval],
+) -> list[tuple[Ref, Interval]] | None:
+    """The summands of a node, or None where it is a term of its own."""
+    if node.kind is not NodeKind.CALL or not node.grad:
+        return None
+    refs = list(node.refs())
+    if node.base_op in LINEAR:
+        flip = intervals.negate(weight) if node.base_op.endswith("neg") else weight
+        return [(ref, flip) for ref in refs]
+    operands = [(name, a) for name, a in node.arguments if name not in ("alpha", "rounding_mode")]
+    if node.base_op in SUMS and _may_split(graph, node, refs, depends):
+        factor = float(dict(node.arguments).get("alpha") or 1)  # type: ignore[arg-type]
+        first, second = _signs(node.base_op, factor)
+        out = []
+        for (_, operand), sign in zip(operands, (first, second), strict=False):
+            if isinstance(operand, Ref):
+                out.append((operand, intervals.multiply(weight, intervals.point(sign))))
+        return out
+    if node.base_op in PRODUCTS:
+        return _scaled(node, weight, depends, span)
+    return None
+
+
+def _signs(op: str, factor: float) -> tuple[float, float]:
+    if op == "aten.rsub":
+        return -factor, 1.0
+    return 1.0, -factor if op.endswith("sub") else factor
+
+
+def _may_split(
+    graph: OpGraph, node: Node, refs: list[Ref], depends: Callable[[Ref], bool]
+) -> bool:
+    """Sums of losses are taken apart, not sums inside of one (which might cancel)."""
+    if sum(1 for ref in refs if depends(ref)) <= 1:
+        return True
+    return math.prod(node.outputs[0].shape) == 1 or len(node.outputs[0].shape) <= 1
+
+
+def _scaled(
+    node: Node,
+    weight: Interval,
+    depends: Callable[[Ref], bool],
+    span: Callable[[Ref], Interval],
+) -> list[tuple[Ref, Interval]] | None:
+    arguments = [argument for _, argument in node.arguments][:2]
+    states = [a for a in arguments if isinstance(a, Ref) and depends(a)]
+    if len(states) != 1:
+        return None
+    index = arguments.index(states[0])
+    other = arguments[1 - index]
+    if isinstance(other, Ref):
+        factor = span(other)
+    elif isinstance(other, (int, float)):
+        factor = intervals.point(float(other))
+    else:
+        return None
+    if node.base_op.endswith("div"):
+        if index == 1:
+            return None
+        factor = intervals.reciprocal(factor)
+    return [(states[0], intervals.multiply(weight, factor))]

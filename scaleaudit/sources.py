@@ -1,0 +1,159 @@
+"""What to audit: the files that a user named, and those met on a walk through folders."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import TypeVar, cast
+
+from scaleaudit.domain.graph import Location
+from scaleaudit.errors import ConfigError
+
+# Folders that hold other people's code or none at all.
+_NOT_WALKED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
+# A model file is never larger; what is, was generated.
+_MAX_SOURCE_BYTES = 4 << 20
+_TARGET_FUNCTION = "scaleaudit_target"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A file to audit.
+
+    Attributes:
+        name: The one target that was asked for, else every target of the file.
+        named: Whether the user named the file; else it was met on a walk and may hold no model.
+    """
+
+    path: str
+    name: str | None = None
+    named: bool = True
+
+
+def find_requests(paths: Iterable[str], *, skip_non_models: bool = False) -> tuple[Request, ...]:
+    """Turn command-line paths into the files to audit, each once, in a stable order.
+
+    Args:
+        paths: Files, folders, and ``file.py::Name``.
+        skip_non_models: Whether files may hold no model though they were named.
+
+    Raises:
+        ConfigError: A path does not exist or is no Python file.
+    """
+    requests: dict[tuple[str, str | None], Request] = {}
+    for given in paths:
+        for request in _expand(given, named=not skip_non_models):
+            requests.setdefault((os.path.normpath(request.path), request.name), request)
+    return tuple(requests.values())
+
+
+def _expand(given: str, *, named: bool) -> Iterator[Request]:
+    text, _, name = given.partition("::")
+    path = Path(text)
+    if not path.exists():
+        raise ConfigError(
+            f"no such file or folder: {text}",
+            hint="Name Python files, folders, or one target as file.py::Name.",
+        )
+    if path.is_dir():
+        if name:
+            raise ConfigError(f"{text} is a folder and has no target {name}")
+        yield from (Request(str(found), named=False) for found in _walk(path))
+    elif path.suffix not in {".py", ".pyi", ".pyw", ""}:
+        raise ConfigError(f"{text} is no Python file", hint="Name the file that defines the model.")
+    else:
+        yield Request(str(path), name or None, named=named)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _is_walked(Path(root, name)))
+        yield from (Path(root, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _is_walked(folder: Path) -> bool:
+    hidden = folder.name.startswith(".")
+    return not (hidden or folder.name in _NOT_WALKED or (folder / "pyvenv.cfg").exists())
+
+
+def declares_target(path: str) -> bool:
+    """Tell whether a file has a target function of its own, without running it."""
+    return any(_is_target_function(node) for node in _statements(path))
+
+
+def reason_to_skip(path: str) -> str | None:
+    """Say why a file met on a walk cannot hold a model, without running it.
+
+    Walking a folder must not run every script in it: only a file with a target function or a
+    class that extends another can declare a model.
+    """
+    try:
+        statements = _statements(path)
+    except SyntaxError as error:
+        return f"not valid Python (line {error.lineno})"
+    except (OSError, ValueError) as error:
+        return f"cannot be read ({error})"
+    for node in statements:
+        if _is_target_function(node) or (isinstance(node, ast.ClassDef) and node.bases):
+            return None
+    return "declares no target and defines no model class"
+
+
+def _statements(path: str) -> list[ast.stmt]:
+    data = Path(path).read_bytes()
+    if len(data) > _MAX_SOURCE_BYTES:
+        raise ValueError("too large for a model file")
+    return [
+        node
+        for node in ast.walk(ast.parse(data))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+
+
+def _is_target_function(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and (
+        node.name == _TARGET_FUNCTION or node.name.startswith(f"{_TARGET_FUNCTION}_")
+    )
+
+
+def read_sources(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Read the files that findings name, for excerpts; what cannot be read is left out."""
+    return tuple((path, text) for path in dict.fromkeys(paths) if (text := _text(path)) is not None)
+
+
+def _text(path: str) -> str | None:
+    try:
+        data = Path(path).read_bytes()
+    except (OSError, ValueError):
+        return None
+    return data.decode(errors="replace") if len(data) <= _MAX_SOURCE_BYTES else None
+
+
+def portable(value: Value, folder: Path) -> Value:
+    """Return a domain value whose locations are relative to a folder where they lie inside it."""
+    return cast("Value", _portable(value, folder))
+
+
+def _portable(value: object, folder: Path) -> object:
+    if isinstance(value, Location):
+        return replace(value, path=relative(value.path, folder))
+    if isinstance(value, tuple):
+        return tuple(_portable(item, folder) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{f.name: _portable(getattr(value, f.name), folder) for f in fields(value)}
+        )
+    return value
+
+
+def relative(path: str, folder: Path) -> str:
+    """Return a path as seen from a folder, with slashes, where it lies inside it."""
+    absolute = Path(os.path.normpath(folder / path))
+    return (
+        absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    ).as_posix()

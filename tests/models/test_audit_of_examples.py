@@ -1,0 +1,64 @@
+"""The audit of the examples says what their docstrings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from scaleaudit.api import audit_facts
+from scaleaudit.domain.facts import ScaleFacts
+from scaleaudit.rules.engine import evaluate
+from scaleaudit.rules.loader import load_rules
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RULES = load_rules()
+
+# Variable, transition, visibility, effective penalties, rules.
+EXPECTED = {
+    "looped_gpt_blind": ("x", "carried", "invariant", 0, {"SCL101"}),
+    "looped_gpt_fixed": ("x", "removed", "invariant", 0, set()),
+    "exits_blind": ("state", "carried", "invariant", 0, {"SCL101", "SCL103"}),
+    "exits_fixed": ("state", "carried", "visible", 0, set()),
+    "injection_coda_blind": ("latent", "carried", "asymptotic", 0, {"SCL101"}),
+    "injection_coda_fixed": ("latent", "carried", "asymptotic", 1, set()),
+    "gru_refinement_blind": ("hypothesis", "carried", "invariant", 0, {"SCL101"}),
+    "gru_refinement_fixed": ("hypothesis", "bounded", "invariant", 0, set()),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def facts_of(name: str) -> ScaleFacts:
+    return audit_facts(str(EXAMPLES / f"{name}.py"), "scaleaudit_target")
+
+
+def test_every_example_is_expected_something_of() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_example_is_judged_as_its_docstring_says(name: str) -> None:
+    variable, transition, visibility, effective, codes = EXPECTED[name]
+    facts = facts_of(name)
+    (loop,) = facts.loops
+    (state,) = loop.states
+    assert (state.name, state.transition.value) == (variable, transition)
+    assert state.visibility.value == visibility
+    assert sum(penalty.effective for penalty in state.penalties) == effective
+    judged = evaluate(RULES, name, "scaleaudit_target", facts)
+    assert {finding.code for finding in judged.findings} == codes
+
+
+def test_a_loss_in_forward_is_found() -> None:
+    assert facts_of("looped_gpt_blind").loss_found
+
+
+def test_raw_exits_are_visible_and_the_last_one_is_not() -> None:
+    ((state,),) = (loop.states for loop in facts_of("exits_fixed").loops)
+    degrees = {r.turns: r.degree for r in state.readouts if r.supervised and len(r.turns) == 1}
+    assert degrees == {(1,): 1, (2,): 1, (3,): 1, (4,): 1, (5,): 1, (6,): 0}

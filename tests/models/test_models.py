@@ -1,0 +1,111 @@
+"""The audit against the zoo: loops, states, penalties and rules of every model are as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from expect import Expect, State
+from zoo import Case, cases
+
+from scaleaudit.api import audit_facts
+from scaleaudit.domain.facts import ScaleFacts, StateFacts
+from scaleaudit.rules.engine import evaluate
+from scaleaudit.rules.loader import load_rules
+
+RULES = load_rules()
+FLOATS = ("float64", "float32", "bfloat16", "float16")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_audit_says_what_the_theory_says(case: Case) -> None:
+    facts = audit_facts(str(case.path), case.function)
+    judged = evaluate(RULES, str(case.path), case.function, facts)
+    complaints = [
+        *loop_complaints(case.expect, facts),
+        *state_complaints(case.expect, floating_states(facts)),
+        *code_complaints(case.expect, {finding.code for finding in judged.findings}),
+        *verdict_complaints(case.expect, judged.verdict.value),
+    ]
+    assert not complaints, "\n".join([*complaints, *judged.undecided])
+
+
+def floating_states(facts: ScaleFacts) -> tuple[StateFacts, ...]:
+    """Return all states that have a scale: masks and counters have none."""
+    states = (state for loop in facts.loops for state in loop.states)
+    return tuple(state for state in states if state.dtype in FLOATS)
+
+
+def loop_complaints(expect: Expect, facts: ScaleFacts) -> Iterator[str]:
+    if len(facts.loops) not in expect.loops:
+        yield f"{len(facts.loops)} loops, expected {expect.loops}"
+    turns = {loop.turns for loop in facts.loops}
+    if expect.turns and not turns <= set(expect.turns):
+        yield f"{sorted(turns)} turns, expected {expect.turns}"
+
+
+def state_complaints(expect: Expect, found: tuple[StateFacts, ...]) -> Iterator[str]:
+    """Pair every state with an expectation that it meets, each used once unless alike."""
+    if 0 in expect.loops and not found:
+        return
+    open_ones = list(expect.states)
+    for state in found:
+        met = next((each for each in open_ones if meets(state, each)), None)
+        if met is None:
+            yield f"unexpected state: {described(state)}"
+        elif not expect.alike:
+            open_ones.remove(met)
+    if not expect.alike or not found:
+        yield from (f"missing state: {each}" for each in open_ones)
+
+
+def meets(state: StateFacts, expected: State) -> bool:
+    effective = sum(penalty.effective for penalty in state.penalties)
+    flaws = {penalty.flaw.value for penalty in state.penalties if penalty.flaw}
+    return (
+        state.transition.value in expected.transition.split("|")
+        and state.visibility.value in expected.visibility.split("|")
+        and expected.effective in (None, effective)
+        and set(expected.flaws) == flaws
+    )
+
+
+def described(state: StateFacts) -> str:
+    penalties = [
+        "effective" if penalty.flaw is None else penalty.flaw.value for penalty in state.penalties
+    ]
+    opaque = [f"{each.operator}: {each.reason}" for each in state.opaque]
+    return (
+        f"{state.name}: {state.transition.value}, {state.visibility.value}, gain {state.gain}, "
+        f"branch {state.branch_degree}, penalties {penalties}, opaque {opaque}"
+    )
+
+
+def code_complaints(expect: Expect, fired: set[str]) -> Iterator[str]:
+    wanted, allowed = set(expect.codes.split()), set(expect.maybe.split())
+    if missing := wanted - fired:
+        yield f"silent: {sorted(missing)}"
+    if surplus := fired - wanted - allowed:
+        yield f"fired: {sorted(surplus)}"
+
+
+def verdict_complaints(expect: Expect, verdict: str) -> Iterator[str]:
+    if verdict not in admitted_verdicts(expect):
+        yield f"verdict {verdict}, expected {admitted_verdicts(expect)}"
+
+
+def admitted_verdicts(expect: Expect) -> set[str]:
+    """Return the verdicts that follow from the rules expected to fire."""
+    if expect.verdict:
+        return set(expect.verdict.split("|"))
+    if "SCL101" in expect.codes:
+        return {"fail"}
+    if expect.codes:
+        return {"warn"}
+    return {"pass", "warn", "fail"} if expect.maybe else {"pass"}
