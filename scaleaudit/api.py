@@ -44,7 +44,8 @@ from scaleaudit.sources import (
 )
 
 if TYPE_CHECKING:
-    from scaleaudit.rules.page import Rule
+    from scaleaudit.capture.targets import Target
+    from scaleaudit.rules.rule import Rule
 
 # What every child needs; the fork server loads it once.
 _PRELOAD = (
@@ -82,16 +83,20 @@ DEFAULT_OPTIONS = Options()
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file holds; where it is a single target, its audit too, to save a child.
+class TargetFacts:
+    """What a child found out of a target: its readable name, and facts or trouble."""
 
-    Attributes:
-        trouble: Why the single target could not be audited.
-    """
-
-    names: tuple[str, ...]
+    name: str
     facts: ScaleFacts | None = None
     trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file declares; a single target comes audited, which saves a child."""
+
+    names: tuple[str, ...]
+    only: TargetFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,9 @@ class Audited:
     """A target with what its child came back with."""
 
     path: str
-    name: str
-    outcome: Outcome[ScaleFacts]
+    found: TargetFacts
+    output: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,29 +159,44 @@ def audit(
 
 
 def audit_facts(path: str, name: str) -> ScaleFacts:
-    """Capture a target and analyse it; runs the user's code, so call it in a child."""
-    from scaleaudit.capture.capturing import capture
+    """Build a target, capture it and analyse it; runs the user's code, so call it in a child."""
     from scaleaudit.capture.targets import load_target
-    from scaleaudit.loops.finder import find_loops
-    from scaleaudit.scale.analysis import analyse
+
+    return _analysed(load_target(Path(path), name))
+
+
+def audit_target(path: str, name: str) -> TargetFacts:
+    """Audit a target in a child; what fails after it was built is told under its own name."""
+    from scaleaudit.capture.targets import load_target
 
     target = load_target(Path(path), name)
-    graph = capture(target).graph
-    nest = find_loops(graph)
-    return analyse(graph, nest)
+    try:
+        return TargetFacts(target.name, _analysed(target))
+    except ScaleAuditError as error:
+        return TargetFacts(target.name, trouble=trouble_of(error))
 
 
 def survey(path: str) -> Survey:
-    """List the targets of a file and audit a single one; runs the user's code."""
+    """List the targets of a file and audit a single one; runs the user's code in a child."""
     from scaleaudit.capture.targets import target_names
 
     names = target_names(Path(path))
     if len(names) != 1:
         return Survey(names)
     try:
-        return Survey(names, audit_facts(path, names[0]))
+        return Survey(names, audit_target(path, names[0]))
     except ScaleAuditError as error:
-        return Survey(names, trouble=trouble_of(error))
+        return Survey(names, TargetFacts(names[0], trouble=trouble_of(error)))
+
+
+def _analysed(target: Target) -> ScaleFacts:
+    from scaleaudit.capture.capturing import capture
+    from scaleaudit.loops.finder import find_loops
+    from scaleaudit.scale.analysis import analyse
+
+    graph = capture(target).graph
+    nest = find_loops(graph)
+    return analyse(graph, nest)
 
 
 def choose_rules(
@@ -209,25 +230,24 @@ def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
         return Surveyed(request, skipped=reason)
     outcome = run(workers, Job("scaleaudit.api:survey", (request.path,), limits), Survey)
     found = outcome.value
-    if found is None or found.trouble or not found.names:
-        return _without_facts(request, outcome)
-    if found.facts is None:
+    if found is not None and len(found.names) > 1:
         return Surveyed(request, names=found.names)
-    facts = Outcome(found.facts, None, outcome.output, outcome.seconds)
-    return Surveyed(request, done=(Audited(request.path, found.names[0], facts),))
+    only = (found and found.only) or TargetFacts("", trouble=outcome.trouble or _NO_MODEL)
+    if _holds_no_model(request, only):
+        return Surveyed(request, skipped=only.trouble.message if only.trouble else "")
+    return Surveyed(request, done=(_audited(request.path, only, outcome),))
 
 
-def _without_facts(request: Request, outcome: Outcome[Survey]) -> Surveyed:
-    found = outcome.value or Survey(())
-    trouble = outcome.trouble or found.trouble or _NO_MODEL
-    if (
-        not request.named
-        and trouble.kind is TroubleKind.TARGET
-        and not declares_target(request.path)
-    ):
-        return Surveyed(request, skipped=trouble.message)
-    failed = Outcome[ScaleFacts](None, trouble, outcome.output, outcome.seconds)
-    return Surveyed(request, done=(Audited(request.path, "".join(found.names), failed),))
+def _holds_no_model(request: Request, only: TargetFacts) -> bool:
+    """Tell whether a file that nobody named failed for want of a target, not in one."""
+    failed = only.trouble is not None and only.trouble.kind is TroubleKind.TARGET
+    return failed and not request.named and not declares_target(request.path)
+
+
+def _audited(
+    path: str, found: TargetFacts, outcome: Outcome[TargetFacts] | Outcome[Survey]
+) -> Audited:
+    return Audited(path, found, outcome.output, outcome.seconds)
 
 
 _NO_MODEL = Trouble(
@@ -241,9 +261,11 @@ _NO_MODEL = Trouble(
 def _audit_all(
     surveyed: tuple[Surveyed, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
 ) -> tuple[Audited, ...]:
-    def audit_one(target: tuple[str, str]) -> Audited:
-        outcome = run(workers, Job("scaleaudit.api:audit_facts", target, limits), ScaleFacts)
-        return Audited(*target, outcome)
+    def audit_one(asked: tuple[str, str]) -> Audited:
+        outcome = run(workers, Job("scaleaudit.api:audit_target", asked, limits), TargetFacts)
+        path, name = asked
+        found = outcome.value or TargetFacts(name, trouble=outcome.trouble)
+        return _audited(path, found, outcome)
 
     pending = [(file.request.path, name) for file in surveyed for name in file.names]
     results = pool.map(audit_one, pending)
@@ -252,42 +274,34 @@ def _audit_all(
     for file in surveyed:
         for target in (*file.done, *(next(results) for _ in file.names)):
             audited.append(target)
-            watch(len(audited), total, f"{target.path}::{target.name}")
+            watch(len(audited), total, f"{target.path}::{target.found.name}")
     return tuple(audited)
 
 
 def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
     from scaleaudit.rules.engine import evaluate
 
-    outcome, here = target.outcome, Path.cwd()
-    if outcome.value is None:
+    found, here = target.found, Path.cwd()
+    report = TargetReport(
+        path=target.path,
+        name=found.name,
+        verdict=Verdict.UNKNOWN,
+        facts=portable(found.facts, here),
+        findings=(),
+        seconds=target.seconds,
+        output=target.output,
+    )
+    if report.facts is None:
         finding = portable(_not_audited(target), here)
-        return TargetReport(
-            target.path,
-            target.name,
-            Verdict.UNKNOWN,
-            None,
-            (finding,),
-            (finding.message,),
-            outcome.seconds,
-            outcome.output,
-        )
-    facts = portable(outcome.value, here)
-    judged = evaluate(rules, target.path, target.name, facts)
-    return TargetReport(
-        target.path,
-        target.name,
-        judged.verdict,
-        facts,
-        judged.findings,
-        judged.undecided,
-        outcome.seconds,
-        outcome.output,
+        return replace(report, findings=(finding,), undecided=(finding.message,))
+    judged = evaluate(rules, target.path, found.name, report.facts)
+    return replace(
+        report, verdict=judged.verdict, findings=judged.findings, undecided=judged.undecided
     )
 
 
 def _not_audited(target: Audited) -> Finding:
-    trouble = target.outcome.trouble
+    trouble = target.found.trouble
     assert trouble is not None
     if trouble.kind is TroubleKind.BUG:
         with tempfile.NamedTemporaryFile(
@@ -296,7 +310,7 @@ def _not_audited(target: Audited) -> Finding:
             log.write(trouble.details)
         hint = f"This is a bug of scaleaudit; please report it with {log.name}."
         trouble = replace(trouble, hint=hint)
-    return finding_of(trouble, target.path, target.name)
+    return finding_of(trouble, target.path, target.found.name)
 
 
 def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -> Report:

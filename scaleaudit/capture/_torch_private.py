@@ -34,6 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 __all__ = [
     "APPLY_CODE",
     "FAKE_EXCEPTIONS",
+    "FUNCTION_NAMESPACE",
     "PRIM_DEVICE",
     "SET_GRAD_ENABLED",
     "DataDependentOutputException",
@@ -51,6 +52,9 @@ __all__ = [
 PRIM_DEVICE: OpOverload = torch.ops.prim.device.default
 SET_GRAD_ENABLED: Any = torch._C._set_grad_enabled
 APPLY_CODE = torch.autograd.Function.apply.__code__
+
+# Where autograd functions of torch itself live, such as the one of checkpointing.
+FUNCTION_NAMESPACE = "torch."
 
 # What the fake world says when it cannot answer, as against an error of the user's code.
 FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import fx
 
-from scaleaudit.capture.engines import FakeEngine
+from scaleaudit.capture._torch_private import FAKE_EXCEPTIONS
+from scaleaudit.capture.engines import FakeEngine, RealEngine
+from scaleaudit.capture.exporting import export
+from scaleaudit.capture.leaks import VARIATIONS, replace_leaks, suspicious
+from scaleaudit.capture.loading import innermost_line, reason
 from scaleaudit.capture.lowering import Lowering
 from scaleaudit.capture.session import Recording, record
 from scaleaudit.capture.targets import Target
-from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, TensorMeta, verify
+from scaleaudit.domain.graph import NodeKind, Note, NoteKind, OpGraph, Ref, TensorMeta, verify
+from scaleaudit.errors import CaptureError
+
+# Weights up to which a target is run on real tensors, in bytes.
+REAL_LIMIT = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +63,94 @@ class Captured:
 
 
 def capture(target: Target) -> Captured:
-    """Record a target's forward and loss.
+    """Record a target's forward and loss, in the first world in which that works.
+
+    Fake tensors come first, with the oracle for what they cannot answer, then real ones, then
+    ``torch.export``.
 
     Raises:
-        CaptureError: No way of recording works; says why, at which line of the user's.
+        CaptureError: None works; says why, at which line of the user's.
     """
+    failures: list[Exception | SystemExit] = []
+    for way in (_on_fakes, _on_real_tensors, _by_export):
+        try:
+            recording = way(target, failures)
+        except CaptureError:
+            raise
+        except (Exception, SystemExit) as error:
+            failures.append(error)
+        else:
+            if recording is not None:
+                return _captured(target, recording)
+    raise _explained(failures)
+
+
+def _on_fakes(target: Target, failures: Sequence[BaseException]) -> Recording:
+    recording = record(target, _fakes_of(target))
+    if suspicious(recording):
+        _look_for_leaks(target, recording)
+    return recording
+
+
+def _fakes_of(target: Target) -> FakeEngine:
     engine = target.engine or FakeEngine(building=False)
     engine.building = False
-    return _captured(target, record(target, engine))
+    return engine
+
+
+def _look_for_leaks(target: Target, recording: Recording) -> None:
+    """Record again with other numbers for what was read; constants that change are none."""
+    for variation in VARIATIONS:
+        again = target.rebuild(target.engine is not None)
+        try:
+            if replace_leaks(recording, record(again, _fakes_of(again), variation)):
+                return
+        except Exception:  # other sizes need not fit: the next variation keeps them
+            continue
+    message = "numbers read from tensors steer the program in ways that capture cannot compare"
+    recording.trace.note(Note(NoteKind.ORACLE, message))
+
+
+def _on_real_tensors(target: Target, failures: Sequence[BaseException]) -> Recording | None:
+    """Record on real tensors, unless they are too large."""
+    if _size(target) > REAL_LIMIT:
+        return None
+    recording = record(target.rebuild(False), RealEngine())
+    recording.trace.notes.insert(0, _fallback("real tensors", failures))
+    return recording
+
+
+def _by_export(target: Target, failures: Sequence[BaseException]) -> Recording | None:
+    """Record by ``torch.export``, unless it is the user's own code that failed twice."""
+    if _size(target) > REAL_LIMIT or len({type(error) for error in failures}) == 1:
+        return None
+    recording = export(target.rebuild(False))
+    recording.trace.notes.insert(0, _fallback("torch.export", failures))
+    return recording
+
+
+def _size(target: Target) -> int:
+    """Return the bytes that a target's weights take."""
+    model = target.model
+    return sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
+
+
+def _fallback(way: str, failures: Sequence[BaseException]) -> Note:
+    why = f" ({reason(failures[0])})" if failures else ""
+    return Note(NoteKind.FALLBACK, f"captured with {way}, since fake tensors did not do{why}")
+
+
+def _explained(failures: Sequence[BaseException]) -> CaptureError:
+    """Choose the failure that says most to the user."""
+    telling = [error for error in failures if not isinstance(error, FAKE_EXCEPTIONS)]
+    error = (telling or list(failures))[0]
+    where = innermost_line(error, "")
+    hint = "call the model with the same arguments in plain Python to see the whole traceback"
+    if isinstance(error, FAKE_EXCEPTIONS):
+        hint = "the forward needs values that capture does not compute; make the model smaller"
+    found = CaptureError(f"the forward failed: {reason(error)}", where=where, hint=hint)
+    found.__cause__ = error
+    return found
 
 
 def _captured(target: Target, recording: Recording) -> Captured:

@@ -17,6 +17,7 @@ from scaleaudit.capture._torch_private import (
     storage_key,
 )
 from scaleaudit.capture.schemas import op_info
+from scaleaudit.capture.writes import written_tensors
 
 # Elements up to which values that follow from constants alone are kept beside their fakes.
 TWIN_LIMIT = 1 << 20
@@ -42,6 +43,9 @@ class Engine(Protocol):
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the value of a tensor that doesn't depend on parameters, if known and small."""
 
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Forget the value of a tensor, as parameters' initial values must not count."""
+
 
 class RealEngine:
     """Run on real tensors."""
@@ -59,8 +63,11 @@ class RealEngine:
         return torch.empty_like(tensor, device=_CPU)
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
-        """Return the tensor itself."""
-        return tensor.detach()
+        """Return the tensor itself, unless it is large."""
+        return tensor.detach() if tensor.numel() <= TWIN_LIMIT else None
+
+    def forget(self, tensor: torch.Tensor) -> None:
+        """Do nothing: what is real has its value."""
 
 
 class FakeEngine:
@@ -97,7 +104,10 @@ class FakeEngine:
                 return tensor
         elif not tensor.is_meta:
             with self.mode:
-                return self.mode.from_tensor(tensor, static_shapes=True)
+                fake = self.mode.from_tensor(tensor, static_shapes=True)
+            if tensor.numel() <= TWIN_LIMIT:
+                setattr(fake, _TWIN, tensor.detach().cpu().clone())
+            return fake
         with self.mode:
             fake = torch.empty_strided(
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_CPU
@@ -170,9 +180,7 @@ class FakeEngine:
         self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
         """A value that isn't known was written: the twins that share the memory are void."""
-        names = [argument.name for argument in op_info(op).arguments if argument.written]
-        given = dict(zip((argument.name for argument in op_info(op).arguments), args)) | dict(kwargs)
-        for leaf in pytree.tree_leaves([given.get(name) for name in names]):
+        for leaf in written_tensors(op_info(op), args, kwargs):
             twin = getattr(leaf, _TWIN, None)
             if isinstance(twin, torch.Tensor):
                 self._stale[storage_key(twin)] = twin  # held, so that the key stays its own

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 
 from scaleaudit.domain.graph import NodeKind
 
 
-@dataclass(frozen=True, slots=True)
-class LeafName:
-    """What a tensor from outside is called, and its kind."""
-
-    kind: NodeKind
-    name: str
-
-
 class LeafNames:
     """Know the name of every tensor that the model or the call brings along."""
 
     def __init__(self) -> None:
-        self._named: dict[int, LeafName] = {}
+        self._named: dict[int, tuple[NodeKind, str]] = {}
         self._held: list[torch.Tensor] = []
         self._weights: dict[int, int] = {}
 
@@ -37,17 +28,17 @@ class LeafNames:
 
     def add(self, tensor: torch.Tensor, kind: NodeKind, name: str) -> None:
         """Give a tensor a name; the first one given stays."""
-        self._named.setdefault(id(tensor), LeafName(kind, name))
+        self._named.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
         self._held.append(tensor)
 
-    def of(self, tensor: torch.Tensor) -> LeafName:
-        """Return the name of a tensor; one that learns is a parameter, wherever it is kept."""
+    def of(self, tensor: torch.Tensor) -> tuple[NodeKind, str]:
+        """Return the kind and the name of a tensor; one that learns is a parameter, wherever it is kept."""
         found = self._named.get(id(tensor))
         if found is not None:
             return found
         if isinstance(tensor, torch.nn.Parameter) or (tensor.requires_grad and tensor.is_leaf):
-            return LeafName(NodeKind.PARAMETER, f"parameter_{len(self._held)}")
-        return LeafName(NodeKind.CONSTANT, "constant")
+            return NodeKind.PARAMETER, "parameter"
+        return NodeKind.CONSTANT, "constant"
 
     def weight(self, memory: int) -> int:
         """Return the identity of a parameter's memory; tied parameters share it."""

@@ -10,6 +10,7 @@ import torch
 from torch import fx
 
 from scaleaudit.capture._torch_private import OpOverload
+from scaleaudit.capture.leaks import leaked_scalar
 from scaleaudit.capture.schemas import OpInfo, op_info
 from scaleaudit.capture.trace import Origin, Trace, dtype_name
 from scaleaudit.capture.writes import resolve, run_on_copies, write_view
@@ -93,6 +94,8 @@ class Lowering:
         if target is run_on_copies:
             name, args, kwargs = node.args
             return str(name), self._schema(op_info(resolve(str(name))), args, kwargs)
+        if target is leaked_scalar:
+            return "scaleaudit.leaked_scalar", self._named(("reads",), node.args[1:])
         if target in _SCALAR:
             return self._scalar(target, node.args)
         return str(target), self._schema(op_info(target), node.args, node.kwargs)

@@ -129,7 +129,7 @@ class Stack:
             modules, path, module = (*modules, call), (), call.identity
         frames = outer.frames
         if user:
-            frames = (*frames, Frame(location(code, offset), code.co_qualname))
+            frames = (*frames, Frame(location(code, offset), code.co_qualname, serial))
         turn = (*outer.turn, (serial, offset))
         function = _function(frame) if code is APPLY_CODE else outer.function
         place = Place(frames, turn, modules, path, module, function)
@@ -206,7 +206,8 @@ class ModuleCalls:
         count = self._counts.get(module, 0)
         self._counts[module] = count + 1
         identity = self._identities.setdefault(module, len(self._identities) + 1)
-        path = self._paths.get(module) or type(module).__name__
+        path = self._paths.get(module, "").replace("_orig_mod.", "").removesuffix("_orig_mod")
+        path = path.removesuffix(".") or type(module).__name__
         return ModuleCall(path, identity, count)
 
 

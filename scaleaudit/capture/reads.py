@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,18 @@ from scaleaudit.domain.graph import Note, NoteKind
 
 _GOLDEN = 0.6180339887498949
 _FRACTION = 1 << 22  # so that a value survives a passage through float32
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """How the numbers that are made up differ from recording to recording.
+
+    A constant of the graph that differs between two recordings is no constant: a number that was
+    read went into it, out of sight.
+    """
+
+    shift: float = 0.0
+    step: int = 0
 
 
 class Reads:
@@ -31,12 +44,12 @@ class Reads:
         oracle: Oracle,
         emit: Callable[[Callable[..., Any], tuple[Any, ...], Any], fx.Node | None],
         note: Callable[[Note], None],
-        shift: float,
+        variation: Variation,
     ) -> None:
         self._oracle = oracle
         self._emit = emit
         self._note = note
-        self._shift = shift
+        self._shift, self._step = variation.shift, variation.step
         self._count = 0
         self._tags: dict[float, fx.Node] = {}
         self._pending: list[tuple[Any, fx.Node]] = []
@@ -48,11 +61,13 @@ class Reads:
         """Whether any number was read yet."""
         return bool(self._tags or self._pending or self.unknown)
 
-    def invent(self, floating: bool) -> float | int:
-        """Make up a number that nothing else in the program is likely to equal."""
+    def invent(self, floating: bool, frame: FrameType | None) -> float | int:
+        """Make up a number; a float is one that nothing else in the program is likely to equal."""
         self._count += 1
         if not floating:
-            return INTEGER
+            value = INTEGER + self._step
+            self.report(f"an integer read from a tensor is taken for {INTEGER}", frame)
+            return value
         fraction = (self._count * _GOLDEN + self._shift) % 1.0
         return 0.5 + int(fraction * _FRACTION) / (2 * _FRACTION)
 
@@ -92,7 +107,7 @@ class Reads:
 
     def tag(self, value: float, node: fx.Node) -> None:
         """Remember a number by its value, unless that is one that programs are full of."""
-        if not _common(value):
+        if not is_common(value):
             self._tags[float(value)] = node
 
     # What the recorder asks.
@@ -125,6 +140,6 @@ def _flatten(operands: Any) -> list[Any]:
     return [operands]
 
 
-def _common(value: float) -> bool:
+def is_common(value: float) -> bool:
     """Tell whether a float is as short as what people write."""
     return len(repr(value)) < 7

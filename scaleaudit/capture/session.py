@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from scaleaudit.capture.api_calls import ApiCalls
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.outputs import find_loss, named_tensors
+from scaleaudit.capture.reads import Variation
 from scaleaudit.capture.recorder import Recorder
 from scaleaudit.capture.surroundings import adopted, eager_and_plain, module_calls
 from scaleaudit.capture.targets import Target
@@ -30,18 +31,22 @@ class Recording:
     trace: Trace
     loss: fx.Node | None
     outputs: list[tuple[str, fx.Node]] = field(default_factory=list)
+    made_up: set[fx.Node] = field(default_factory=set)
+    escaped: bool = False
 
 
-def record(target: Target, engine: Engine, shift: float = 0.0) -> Recording:
+def record(
+    target: Target, engine: Engine, variation: Variation = Variation()
+) -> Recording:
     """Run a target's forward and loss once and record every operator.
 
     Raises:
         CaptureError: The loss is no scalar. Errors of the user's code pass through.
     """
-    recorder = Recorder(engine, target.model, sys._getframe(), shift)
+    recorder = Recorder(engine, target.model, sys._getframe(), variation)
     with ExitStack() as stack:
         stack.enter_context(adopted(target.model, engine))
-        recorder.name_leaves()
+        recorder.names.add_model(target.model)
         args, kwargs = _inputs(recorder, engine, target)
         seen = stack.enter_context(_watched(target.model))
         stack.enter_context(eager_and_plain())
@@ -54,7 +59,8 @@ def record(target: Target, engine: Engine, shift: float = 0.0) -> Recording:
 
 
 def _finish(recorder: Recorder, target: Target, output: Any, seen: list[Any]) -> Recording:
-    recording = Recording(recorder.trace, None)
+    reads = recorder.reads
+    recording = Recording(recorder.trace, None, made_up=reads.unknown, escaped=bool(reads.escapes))
     if target.loss is not None:
         loss: torch.Tensor | None = _checked_loss(output)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,11 +27,23 @@ def eager_and_plain() -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())
         # Switching oneDNN sets a flag for Intel GPUs too, and warns where there is none.
         warnings.filterwarnings("ignore", message="TF32 acceleration")
+        warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
+        stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))  # type: ignore[no-untyped-call]
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         yield
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep torch from printing errors that are about to be reported anyway."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 @contextmanager
@@ -67,6 +80,8 @@ def adopted(model: torch.nn.Module, engine: Engine) -> Iterator[None]:
             if swaps[tensor] is not tensor:
                 undo.append((module, name, tensor))
                 setattr(module, name, swaps[tensor])
+            if isinstance(tensor, torch.nn.Parameter):
+                engine.forget(swaps[tensor])
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from scaleaudit.capture._torch_private import OpOverload, packet, schema
-from scaleaudit.capture.schemas import ArgumentInfo, op_info
+from scaleaudit.capture.schemas import ArgumentInfo, OpInfo, op_info
 from scaleaudit.domain.graph import TensorMeta
 
 
@@ -33,6 +34,37 @@ class ViewStep:
     def plain(self) -> tuple[Any, ...]:
         """Return the step as nested tuples, which a graph can hold as an argument."""
         return (self.op, self.args, self.kwargs, self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """The arguments of a call, as tensors and as the nodes of what they hold.
+
+    Attributes:
+        nodes: ``args`` with nodes for tensors and for numbers that were read.
+        named: The same of ``kwargs``.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    nodes: tuple[Any, ...]
+    named: Mapping[str, Any]
+
+
+def flat(out: Any) -> list[Any]:
+    """Return the values in nested lists, without the Nones."""
+    if isinstance(out, (tuple, list)):
+        return [leaf for item in out for leaf in flat(item)]
+    return [] if out is None else [out]
+
+
+def written_tensors(
+    info: OpInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[torch.Tensor]:
+    """Return the tensors that a call writes to."""
+    given = dict(zip((argument.name for argument in info.arguments), args)) | dict(kwargs)
+    values = [given.get(argument.name) for argument in info.arguments if argument.written]
+    return [leaf for leaf in flat(values) if isinstance(leaf, torch.Tensor)]
 
 
 def write_view(base: torch.Tensor, value: torch.Tensor, steps: tuple[Any, ...]) -> torch.Tensor:

@@ -25,10 +25,15 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One user frame on the way to an operator: where it stood, and in which function."""
+    """One user frame on the way to an operator: where it stood, and in which function.
+
+    Attributes:
+        running: Identity of the running frame, as in ``Node.turn_frames``.
+    """
 
     location: Location
     function: str
+    running: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,9 @@ class Node:
         outputs: One entry an output; scalars read from tensors have shape ().
         frames: The user's frames, outermost first.
         site: Identity of the place that made the call, whatever turn it is: the operator, the
-            innermost module object, the (code, instruction) frames inside that module's call,
-            and the ordinal among the operators of that one call. Equal sites are the same code.
+            (code, instruction) frames inside the innermost module's call, and the ordinal among
+            the operators of that one call. Equal sites are the same code; which module object
+            ran it is told by ``modules``.
         modules: The modules on the call stack, outermost first.
         turn_frames: For every Python frame on the stack below the capture, outermost first, an
             opaque identity of the running frame and the offset of its current instruction.

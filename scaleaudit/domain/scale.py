@@ -148,6 +148,7 @@ class Growth:
         mix: Dims (from the end, negative) along which the degree differs by construction.
         rate: Where the value grows or dies exponentially, the degree in the exponent.
         slope: For logarithmic growth the factor of log a, where known exactly.
+        normed: Whether a quotient has cancelled the length on the way (a norm).
     """
 
     lo: Degree = ZERO
@@ -159,6 +160,7 @@ class Growth:
     mix: frozenset[int] = frozenset()
     rate: Degree | None = None
     slope: Rational | None = None
+    normed: bool = False
 
     @property
     def floor(self) -> Degree:

@@ -8,7 +8,6 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
 from typing import NoReturn
 
 from scaleaudit.errors import ScaleAuditError
@@ -18,13 +17,15 @@ from scaleaudit.isolation.jobs import (
     TroubleKind,
     encode_trouble,
     encode_value,
+    out_of_memory,
+    ran_out_of_memory,
     trouble_of,
 )
 
 # EX_SOFTWARE of sysexits.h: the child itself failed, not the job.
 _BROKEN = 70
-# How torch words an allocation that the system refused, in its allocators' RuntimeErrors.
-_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+# The stack is printed this long before the time limit, as a share of it.
+_DUMP_AT = 0.95
 
 
 def perform(job: Job, answer: int, output: int) -> NoReturn:
@@ -37,6 +38,8 @@ def perform(job: Job, answer: int, output: int) -> NoReturn:
     status = _BROKEN
     try:
         _redirect(output)
+        # Where a hanging model hangs is seen in this dump, just before it is killed.
+        faulthandler.dump_traceback_later(_DUMP_AT * job.limits.seconds)
         _restrict(job.limits.memory)
         _write(answer, answer_of(job))
         status = 0
@@ -57,22 +60,14 @@ def answer_of(job: Job) -> bytes:
         function = getattr(importlib.import_module(module), name)
         return encode_value(function(*job.arguments))
     except BaseException as error:  # noqa: BLE001  # a child has no one to raise to
-        return encode_trouble(_trouble(error, job))
+        return encode_trouble(_trouble(error))
 
 
-def _trouble(error: BaseException, job: Job) -> Trouble:
-    where = error.where if isinstance(error, ScaleAuditError) else ""
-    if _ran_out_of_memory(error):
-        limit = f"{job.limits.memory / 2**30:g} GiB"
-        return Trouble(
-            TroubleKind.LIMIT,
-            f"it asked for more memory than the limit of {limit} leaves",
-            where,
-            "Build the model on the meta device or smaller, or raise the limit "
-            "with --memory-limit.",
-        )
+def _trouble(error: BaseException) -> Trouble:
     if isinstance(error, ScaleAuditError):
         return trouble_of(error)
+    if ran_out_of_memory(error):
+        return out_of_memory()
     if isinstance(error, SystemExit):
         return Trouble(
             TroubleKind.TARGET,
@@ -84,26 +79,6 @@ def _trouble(error: BaseException, job: Job) -> Trouble:
         f"{type(error).__name__}: {error}",
         details="".join(traceback.format_exception(error)),
     )
-
-
-def _ran_out_of_memory(error: BaseException) -> bool:
-    return any(
-        isinstance(cause, MemoryError)
-        or (
-            isinstance(cause, RuntimeError)
-            and any(words in str(cause) for words in _TORCH_OUT_OF_MEMORY)
-        )
-        for cause in _chain(error)
-    )
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def _redirect(output: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
 from scaleaudit.domain.graph import Location
 from scaleaudit.isolation.jobs import Trouble, TroubleKind
@@ -21,11 +23,17 @@ def finding_of(trouble: Trouble, path: str, name: str) -> Finding:
         severity=Severity.ERROR,
         confidence=Confidence.PROVEN,
         message=message,
-        location=_location(trouble.where) or Location(path, 1),
+        location=_location(trouble.where),
         subject=subject,
-        fixes=(Fix(trouble.hint),) if trouble.hint else (),
+        fixes=(_fix(trouble.hint),) if trouble.hint else (),
         fingerprint=f"{NOT_AUDITED}:{subject}",
     )
+
+
+def _fix(hint: str) -> Fix:
+    """Split a hint into its sentence and, below an empty line, code."""
+    text, _, code = hint.partition("\n\n")
+    return Fix(text[:1].upper() + text[1:], dedent(code))
 
 
 def _location(where: str) -> Location | None:

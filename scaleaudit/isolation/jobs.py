@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -56,7 +59,8 @@ class TroubleKind(Enum):
     CAPTURE = "capture"
     CONFIG = "config"
     RULE = "rule"
-    LIMIT = "limit"
+    TIME = "time"
+    MEMORY = "memory"
     CRASH = "crash"
     NONSENSE = "nonsense"
     BUG = "bug"
@@ -109,10 +113,47 @@ _KINDS: tuple[tuple[type[ScaleAuditError], TroubleKind], ...] = (
 )
 
 
+# How torch words an allocation that the system refused, in its allocators' RuntimeErrors.
+_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+
+
 def trouble_of(error: ScaleAuditError) -> Trouble:
     """Turn an error for users into its message across the pipe."""
+    if ran_out_of_memory(error):
+        return out_of_memory(error.where)
     kind = next((kind for cls, kind in _KINDS if isinstance(error, cls)), TroubleKind.TARGET)
     return Trouble(kind, error.message, error.where, error.hint)
+
+
+def out_of_memory(where: str = "") -> Trouble:
+    """Say that the memory limit was met."""
+    return Trouble(
+        TroubleKind.MEMORY,
+        "it asked for more memory than the limit leaves",
+        where,
+        "Build the model smaller or on the meta device, or raise the limit with --memory-limit.",
+    )
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error, or one that it came from, is a refused allocation."""
+    return any(
+        isinstance(cause, MemoryError)
+        or (
+            isinstance(cause, RuntimeError)
+            and any(words in str(cause) for words in _TORCH_OUT_OF_MEMORY)
+        )
+        for cause in _chain(error)
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 def encode_value(value: object) -> bytes:
@@ -144,38 +185,56 @@ def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
 def _read(
     raw: RawOutcome, job: Job, expected: type[Value]
 ) -> tuple[Value, None] | tuple[None, Trouble]:
+    where = _last_line(raw.output, job)
     if raw.status is None:
-        return None, _timed_out(job.limits)
-    if raw.status != 0:
-        return None, _crashed(raw.status)
+        return None, _timed_out(job.limits, where)
+    if raw.status != 0 or not raw.answer:
+        return None, _crashed(raw.status, where)
     tag, body = raw.answer[:1], raw.answer[1:]
     try:
         if tag == _TROUBLE:
             return None, msgspec.msgpack.decode(body, type=Trouble)
         if tag == _VALUE:
             return msgspec.msgpack.decode(body, type=expected), None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return None, _nonsense(str(error))
-    return None, _nonsense("no answer" if not raw.answer else "no known kind of answer")
+    return None, _nonsense("no known kind of answer")
 
 
-def _timed_out(limits: Limits) -> Trouble:
+# A frame as faulthandler prints it, the innermost first.
+_FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
+
+
+def _last_line(output: str, job: Job) -> str:
+    """Return the innermost line of the target's folder in a dump of the Python stack, if any."""
+    if not job.arguments:
+        return ""
+    folder = Path(job.arguments[0]).resolve().parent
+    for path, line in _FRAME.findall(output):
+        found = Path(path).resolve()
+        if found.is_relative_to(folder) and "site-packages" not in found.parts:
+            return f"{path}:{line}"
+    return ""
+
+
+def _timed_out(limits: Limits, where: str) -> Trouble:
     return Trouble(
-        TroubleKind.LIMIT,
+        TroubleKind.TIME,
         f"it was still running after {limits.seconds:g} seconds and was stopped",
-        hint="Give the target smaller inputs or fewer loops, or raise the limit with --timeout.",
+        where,
+        "Give the target smaller inputs or fewer loops, or raise the limit with --timeout.",
     )
 
 
-def _crashed(status: int) -> Trouble:
-    if status > 0:
-        message = f"its code ended the process with exit code {status} before the audit was done"
-    else:
+def _crashed(status: int, where: str) -> Trouble:
+    if status < 0:
         message = f"its process was killed by {_signal_name(-status)}"
+    else:
+        message = f"its code ended the process with exit code {status} before the audit was done"
     hint = "See what it printed with --show-output."
     if status == -signal.SIGKILL:
         hint = "Most likely the machine ran out of memory: give the target smaller inputs."
-    return Trouble(TroubleKind.CRASH, message, hint=hint)
+    return Trouble(TroubleKind.CRASH, message, where, hint)
 
 
 def _signal_name(number: int) -> str:
@@ -190,6 +249,5 @@ def _nonsense(reason: str) -> Trouble:
     return Trouble(
         TroubleKind.NONSENSE,
         f"its process ended without a readable answer ({reason})",
-        hint="Code that calls os._exit or writes to descriptors it did not open does this; "
-        "see what it printed with --show-output.",
+        hint="Code that writes to descriptors it did not open does this.",
     )

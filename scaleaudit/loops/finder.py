@@ -47,11 +47,9 @@ def _written(first: Node, second: Node) -> tuple[str, Location | None]:
     """Function and line that the turns of a loop have in common."""
     function, location = "loop", second.location
     for a, b in zip(first.frames, second.frames, strict=False):
-        if a.function != b.function or a.location.path != b.location.path:
+        if a.running != b.running:
             break
-        function, location = a.function, a.location
-        if a.location != b.location:
-            break
+        function, location = b.function, b.location
     return function, location
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from scaleaudit.domain.graph import Node, NodeKind, OpGraph
+from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
 MAX_FUSED = 3
+
+# Parameters that a value is made of; None where it reads data.
+Made: TypeAlias = "frozenset[int] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +21,9 @@ class Sites:
 
     Attributes:
         key: For every node its class; None for leaves and for what only reshapes weights.
-        weights: For every node the parameters that it uses directly.
+        weights: For every node the weights that it uses directly.
         members: The nodes of every class, in execution order.
-        elements: Number of elements of every parameter.
+        elements: Number of elements of every weight.
     """
 
     key: tuple[int | None, ...]
@@ -28,50 +32,107 @@ class Sites:
     elements: dict[int, int]
 
 
-
 def find_sites(graph: OpGraph) -> Sites:
-    """Sort the operators of a program into classes: same place in the code, same weights."""
-    made_of = _made_of_weights(graph)
+    """Sort the operators of a program into classes: same place in the code, same weights.
+
+    Weights are tied by identity, whatever module object or path they are reached through: a
+    module counts as the weights that it uses, and one without weights as a part of the module
+    around it.
+    """
+    made, elements = _Weights(graph).made_of()
+    weights = tuple(_used(node, made) for node in graph.nodes)
+    owners = _owners(graph, weights)
     keys: list[int | None] = []
-    weights: list[frozenset[int]] = []
-    numbers: dict[tuple[str, frozenset[int]], int] = {}
+    numbers: dict[tuple[str, object, frozenset[int]], int] = {}
     members: list[list[int]] = []
     for node in graph.nodes:
-        used = frozenset().union(*(made_of[ref.node] or frozenset() for ref in node.refs()))
-        weights.append(used if node.kind is NodeKind.CALL else frozenset())
-        if node.kind is not NodeKind.CALL or _only_reshapes(node, made_of):
+        if node.kind is not NodeKind.CALL or _only_reshapes(node, made):
             keys.append(None)
             continue
-        number = numbers.setdefault((node.site, used), len(numbers))
+        key = (node.site, _owner(node, owners), weights[node.id])
+        number = numbers.setdefault(key, len(numbers))
         if number == len(members):
             members.append([])
         members[number].append(node.id)
         keys.append(number)
-    elements = {
-        node.weight: math.prod(node.outputs[0].shape)
-        for node in graph.nodes
-        if node.weight is not None
-    }
-    return Sites(tuple(keys), tuple(weights), tuple(map(tuple, members)), elements)
+    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements)
 
 
-def _made_of_weights(graph: OpGraph) -> list[frozenset[int] | None]:
-    """For every node the parameters that it is made of, or None where it reads data."""
-    made_of: list[frozenset[int] | None] = []
+def _used(node: Node, made: list[tuple[Made, ...]]) -> frozenset[int]:
+    parts = (made[ref.node][ref.output] for ref in node.refs())
+    return frozenset().union(*(part for part in parts if part is not None))
+
+
+def _owners(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, frozenset[int]]:
+    """The weights that every module uses, those inside of it included."""
+    owners: dict[int, set[int]] = {}
     for node in graph.nodes:
+        for module in node.modules:
+            owners.setdefault(module.identity, set()).update(weights[node.id])
+    return {identity: frozenset(used) for identity, used in owners.items()}
+
+
+def _owner(node: Node, owners: dict[int, frozenset[int]]) -> object:
+    """The innermost module with weights, and the way from it to the module that ran the code."""
+    innermost = node.modules[-1].path if node.modules else ""
+    for module in reversed(node.modules):
+        if owners[module.identity]:
+            return owners[module.identity], innermost[len(module.path) :]
+    return innermost
+
+
+class _Weights:
+    """Follows parameters through views and casts; a part of a parameter is a weight of its own."""
+
+    def __init__(self, graph: OpGraph) -> None:
+        self._graph = graph
+        self._elements: dict[int, int] = {}
+        self._parts: dict[object, int] = {}
+        self._made: list[tuple[Made, ...]] = []
+
+    def made_of(self) -> tuple[list[tuple[Made, ...]], dict[int, int]]:
+        """Return for every output the weights that it is made of, and the weights' sizes."""
+        for node in self._graph.nodes:
+            self._made.append(self._of(node))
+        return self._made, self._elements
+
+    def _of(self, node: Node) -> tuple[Made, ...]:
         if node.kind is NodeKind.PARAMETER and node.weight is not None:
-            made_of.append(frozenset({node.weight}))
-            continue
-        parts = [made_of[ref.node] for ref in node.refs()]
+            self._elements[node.weight] = math.prod(node.outputs[0].shape)
+            return (frozenset({node.weight}),)
+        nothing: tuple[Made, ...] = (None,) * len(node.outputs)
+        refs = list(node.refs())
+        parts = [self._made[ref.node][ref.output] for ref in refs]
         if node.kind is not NodeKind.CALL or not parts or None in parts:
-            made_of.append(None)
-            continue
+            return nothing
         union = frozenset().union(*(part for part in parts if part is not None))
-        made_of.append(union if len(union) <= MAX_FUSED else None)
-    return made_of
+        if len(union) > MAX_FUSED:
+            return nothing
+        if len(set(refs)) > 1:
+            return (union,) * len(node.outputs)
+        return tuple(self._piece(node, refs[0], union, i) for i in range(len(node.outputs)))
+
+    def _piece(self, node: Node, source: Ref, whole: frozenset[int], output: int) -> Made:
+        size = math.prod(node.outputs[output].shape)
+        if size >= math.prod(self._graph.meta(source).shape):
+            return whole
+        constants = tuple(_constants(argument) for _, argument in node.arguments)
+        key = (node.base_op, whole, constants, output)
+        # Negative numbers: no parameter has them.
+        part = self._parts.setdefault(key, -1 - len(self._parts))
+        self._elements[part] = size
+        return frozenset({part})
 
 
-def _only_reshapes(node: Node, made_of: list[frozenset[int] | None]) -> bool:
+def _constants(argument: Argument) -> object:
+    if isinstance(argument, Ref):
+        return "ref"
+    if isinstance(argument, tuple):
+        return tuple(_constants(item) for item in argument)
+    return argument
+
+
+def _only_reshapes(node: Node, made: list[tuple[Made, ...]]) -> bool:
     """Whether a node is a view or a cast of one parameter."""
     refs = list(node.refs())
-    return len(refs) == 1 and made_of[refs[0].node] is not None
+    return len(set(refs)) == 1 and made[refs[0].node][refs[0].output] is not None

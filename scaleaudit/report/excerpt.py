@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from scaleaudit.domain.graph import Location
@@ -10,13 +11,15 @@ from scaleaudit.report.words import counted
 
 # A call over more lines than this is recognised by its first ones.
 _MAX_LINES = 4
+_LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Sources:
     """The text of the files that a report names."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self._lines = {path: text.splitlines() for path, text in texts.items()}
+        # Python ends a line here and nowhere else; str.splitlines knows more ends.
+        self._lines = {path: _LINE_END.split(text) for path, text in texts.items()}
 
     def line(self, path: str, number: int) -> str | None:
         """Return a source line, counted from 1; None where it is not at hand."""
@@ -36,13 +39,12 @@ def excerpt(location: Location, sources: Sources, ink: Ink, style: Style) -> Ite
     shown = range(location.line, min(last, location.line + _MAX_LINES - 1) + 1)
     gutter = len(str(shown[-1]))
     bar = ink(Style.MARGIN, f"{' ' * gutter} |")
-    lines = [(number, sources.line(location.path, number)) for number in shown]
-    if lines[0][1] is None:
+    texts = ((number, sources.line(location.path, number)) for number in shown)
+    lines = [(number, text) for number, text in texts if text is not None and text.strip()]
+    if not lines:
         return
     yield bar
     for number, text in lines:
-        if text is None or not text.strip():
-            continue
         yield f"{ink(Style.MARGIN, f'{number:>{gutter}} |')} {printable(text.rstrip())}"
         yield f"{bar} {_carets(location, number, text, ink, style)}"
     if last > shown[-1]:

@@ -119,7 +119,7 @@ class _Page:
 
     def _target(self, target: TargetReport) -> Iterator[str]:
         name = printable(f"{target.path}::{target.name}" if target.name else target.path)
-        verdict = self._ink(_VERDICT_STYLES[target.verdict], target.verdict.value)
+        verdict = self._ink(_VERDICT_STYLES[target.verdict], _verdict(target))
         yield f"{self._ink(Style.STRONG, name)}: {verdict}"
         for undecided in target.undecided if target.facts is not None else ():
             yield f"  undecided: {printable(undecided)}"
@@ -178,15 +178,15 @@ class _Page:
             yield ""
 
     def _closing(self) -> str:
-        report = self._report
-        verdicts = Counter(target.verdict for target in report.targets)
-        severities = Counter(f.severity for target in report.targets for f in target.findings)
-        judged = [
-            f"{verdicts[verdict]} {verdict.value}" for verdict in Verdict if verdicts[verdict]
-        ]
-        found = [counted(severities[s], s.value) for s in Severity if severities[s]]
-        text = f"{counted(len(report.targets), 'target')} audited"
-        text += f" ({', '.join(judged)})" if judged else ""
-        text += f": {', '.join(found) or 'nothing found'}"
-        skipped = len(report.skipped)
+        targets, skipped = self._report.targets, len(self._report.skipped)
+        verdicts = Counter(_verdict(target) for target in targets)
+        severities = Counter(f.severity for target in targets for f in target.findings)
+        judged = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+        found = ", ".join(counted(severities[s], s.value) for s in Severity if severities[s])
+        text = counted(len(targets), "target")
+        text += f" ({judged}): {found or 'nothing found'}" if targets else ""
         return f"{text}; {counted(skipped, 'file')} without a model" if skipped else text
+
+
+def _verdict(target: TargetReport) -> str:
+    return target.verdict.value if target.facts is not None else "not audited"

@@ -20,6 +20,7 @@ from scaleaudit.domain.facts import (
     Visibility,
 )
 from scaleaudit.domain.graph import Location
+from scaleaudit.errors import ScaleAuditError
 from scaleaudit.rules import judgement, wording
 from scaleaudit.rules.cel import Value
 
@@ -29,7 +30,8 @@ class Binding:
     """What one subject gives to the rules of its scope.
 
     Attributes:
-        subject: The subject in words, as ``state `x` of loop `Model.forward```.
+        subject: The subject in words, as "state `x` of loop `Model.forward`"; that of the state
+            around it where it is empty.
         values: Facts by name, the unknown ones absent.
         structure: What makes it this subject wherever it stands, for fingerprints.
     """
@@ -43,7 +45,7 @@ class Binding:
     def inside(self, outer: Binding) -> Binding:
         """Add the facts of the subject around this one."""
         return Binding(
-            self.subject,
+            self.subject or outer.subject,
             outer.values | self.values,
             outer.places | self.places,
             outer.proofs | self.proofs,
@@ -64,16 +66,14 @@ def of_target(path: str, name: str, facts: ScaleFacts) -> Binding:
     return Binding(f"target `{name}`", values, {"target.location": (Location(path, 1),)})
 
 
-def of_failure(path: str, name: str, message: str, hint: str, line: int) -> Binding:
+def of_failure(name: str, error: ScaleAuditError, where: Location) -> Binding:
     """Bind the facts of a target that could not be audited: that, and why."""
     values: dict[str, Value] = {
         "target.name": name,
         "target.audited": False,
-        "target.error": message,
-        "target.hint": hint,
+        "target.error": error.message,
     }
-    place = (Location(path, max(line, 1)),)
-    return Binding(f"target `{name}`", values, {"target.location": place})
+    return Binding(f"target `{name}`", values, {"target.location": (where,)})
 
 
 def of_loop(loop: LoopFacts) -> Binding:
@@ -147,7 +147,7 @@ def of_readout(readout: Readout) -> Binding:
         }
     )
     return Binding(
-        f"readout `{readout.name}`",
+        "",
         values,
         {"readout.location": _places(readout.location)},
         {"readout.proof": readout.proof},
@@ -168,7 +168,7 @@ def of_penalty(penalty: Penalty) -> Binding:
         }
     )
     return Binding(
-        f"penalty `{penalty.name}`",
+        "",
         values,
         {"penalty.location": _places(penalty.location)},
         {"penalty.proof": penalty.proof},
@@ -184,7 +184,7 @@ def of_operator(opaque: Opaque, *, decides: bool) -> Binding:
         "operator.decides": decides,
     }
     place = {"operator.location": _places(opaque.location)}
-    return Binding(f"operator `{opaque.operator}`", values, place, {}, (opaque.operator,))
+    return Binding("", values, place, {}, (opaque.operator,))
 
 
 def _gain(state: StateFacts) -> dict[str, Value]:

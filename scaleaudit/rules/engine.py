@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
-from scaleaudit.domain.finding import Confidence, Finding, Severity
+from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
+from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Verdict
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.rules import binding
@@ -44,7 +45,6 @@ class _Case:
     binding: Binding
     confidence: Confidence
     state: StateFacts | None = None
-    loop: LoopFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +75,14 @@ def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts)
 
 def not_audited(
     rules: tuple[Rule, ...], path: str, target: str, error: ScaleAuditError
-) -> Evaluation:
-    """Ask the rules of a target that could not be audited; the verdict is unknown at best."""
+) -> tuple[Finding, ...]:
+    """Ask the rules of a target that could not be audited; its hint is the first fix."""
     place, _, line = error.where.rpartition(":")
-    failed_at, number = (place, int(line)) if place and line.isdigit() else (path, 1)
-    bound = binding.of_failure(failed_at, target, error.message, error.hint, number)
-    case = _Case(Scope.TARGET, bound, Confidence.PROVEN)
-    findings, _ = _ask(rules, (case,), target)
-    return Evaluation(in_order(tuple(findings)), _verdict(tuple(findings), (error.message,)))
+    where = Location(place, int(line)) if place and line.isdecimal() else Location(path, 1)
+    bound = binding.of_failure(target, error, where)
+    findings, _ = _ask(rules, (_Case(Scope.TARGET, bound, Confidence.PROVEN),), target)
+    hint = (Fix(error.hint),) if error.hint else ()
+    return in_order(tuple(replace(found, fixes=hint + found.fixes) for found in findings))
 
 
 def _ask(
@@ -124,7 +124,7 @@ def _cases(outermost: Binding, facts: ScaleFacts) -> Iterator[_Case]:
     yield _Case(Scope.TARGET, outermost, Confidence.PROVEN)
     for loop in facts.loops:
         around = binding.of_loop(loop).inside(outermost)
-        yield _Case(Scope.LOOP, around, confidence_in_target(facts), loop=loop)
+        yield _Case(Scope.LOOP, around, confidence_in_target(facts))
         for state in loop.states:
             yield from _state_cases(state, loop, around, facts)
 
@@ -134,11 +134,11 @@ def _state_cases(
 ) -> Iterator[_Case]:
     bound = binding.of_state(state, loop, facts).inside(around)
     sure = confidence_in_state(state, facts)
-    yield _Case(Scope.STATE, bound, sure, state, loop)
+    yield _Case(Scope.STATE, bound, sure, state)
     for readout in state.readouts:
-        yield _Case(Scope.READOUT, binding.of_readout(readout).inside(bound), sure, state, loop)
+        yield _Case(Scope.READOUT, binding.of_readout(readout).inside(bound), sure, state)
     for penalty in state.penalties:
-        yield _Case(Scope.PENALTY, binding.of_penalty(penalty).inside(bound), sure, state, loop)
+        yield _Case(Scope.PENALTY, binding.of_penalty(penalty).inside(bound), sure, state)
 
 
 def _operator_cases(
@@ -155,7 +155,7 @@ def _operator_cases(
                 if opaque not in seen:
                     seen.add(opaque)
                     bound = binding.of_operator(opaque, decides=decides).inside(inner)
-                    yield _Case(Scope.OPERATOR, bound, Confidence.UNKNOWN, state, loop)
+                    yield _Case(Scope.OPERATOR, bound, Confidence.UNKNOWN, state)
 
 
 def _sentences(doubtful: list[tuple[Rule, _Case]], facts: ScaleFacts) -> tuple[str, ...]:

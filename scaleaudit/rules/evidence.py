@@ -30,7 +30,8 @@ def build(
     """Make the finding of a rule that fires on a subject."""
     places = [place for name in rule.location for place in bound.places.get(name, ())]
     primary = places[0] if places else None
-    proof = tuple(step for name in rule.proof for step in bound.proofs.get(name, ()))
+    steps = (step for name in rule.proof for step in bound.proofs.get(name, ()))
+    proof = tuple(dict.fromkeys(steps))  # a second proof starts where the first one did
     return Finding(
         code=rule.code,
         name=rule.name,

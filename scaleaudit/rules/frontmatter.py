@@ -119,7 +119,8 @@ class _Reader:
         return found
 
     def _line(self, event: yaml.Event) -> int:
-        return self._first_line + event.start_mark.line
+        mark = event.start_mark
+        return self._first_line + (mark.line if mark is not None else 0)
 
     def _refused(self, event: yaml.Event, message: str) -> RuleError:
         return RuleError(message, where=f"{self._path}:{self._line(event)}")

@@ -70,7 +70,6 @@ FACTS = (
     Fact("target.name", _TEXT, _TARGET, "Name of the target in its file."),
     Fact("target.audited", _BOOL, _TARGET, "Whether it could be built, captured and analysed."),
     Fact("target.error", _TEXT, _TARGET, "Why it could not; absent where it could."),
-    Fact("target.hint", _TEXT, _TARGET, "What to try then; may be empty."),
     Fact("target.loops", _INT, _TARGET, "Number of weight-tied loops."),
     Fact("target.loss_found", _BOOL, _TARGET, "Whether a loss was given, or found in the output."),
     Fact("target.operators", _INT, _TARGET, "Number of operators in the captured program."),

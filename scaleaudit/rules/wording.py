@@ -21,10 +21,10 @@ _GROWTH = {
     Transition.UNKNOWN: "does something every turn that is not understood",
 }
 _ANSWERS = {
-    Visibility.INVARIANT: "invariant to it",
-    Visibility.ASYMPTOTIC: "fading (its response vanishes as the norm grows)",
-    Visibility.SATURATING: "saturating (bounded, and flat at large norms)",
-    Visibility.VISIBLE: "sensitive to it",
+    Visibility.INVARIANT: "invariant to its length",
+    Visibility.ASYMPTOTIC: "fading in its length, with a response that vanishes as the norm grows",
+    Visibility.SATURATING: "saturating in its length, bounded and flat at large norms",
+    Visibility.VISIBLE: "sensitive to its length",
     Visibility.UNKNOWN: "not understood",
 }
 _FLAWS = {
@@ -47,7 +47,9 @@ def growth(state: StateFacts) -> str:
     gain = "" if state.gain is None else f"gain {state.gain}"
     if state.transition is Transition.LINEAR and state.gain is None:
         gain = "its gain has no bound"
-    degree = f"a branch of degree {state.branch_degree:g}" if state.branch_degree else ""
+    degree = ""
+    if state.transition is Transition.EXPANDING and state.branch_degree:
+        degree = f"a branch of degree {state.branch_degree:g}"
     return _with(_GROWTH[state.transition], gain, degree)
 
 

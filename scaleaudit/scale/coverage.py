@@ -34,7 +34,7 @@ class Reads:
         return Reads(tuple(a | b for a, b in zip(self.masks, other.masks, strict=True)))
 
     def share(self, rank: int) -> float | None:
-        """Share of the positions and channels that are read."""
+        """Share of the positions that are read."""
         if self.masks is None:
             return None
         total = 1.0
@@ -45,7 +45,7 @@ class Reads:
         return total
 
     def leaves_out(self, others: list[Reads], rank: int) -> bool:
-        """Whether this leaves most of the positions, or any channels, to the others alone."""
+        """Whether this leaves most of the positions to the others alone."""
         if self.masks is None:
             return bool(others)
         for axis in _judged_axes(rank):
@@ -53,16 +53,17 @@ class Reads:
             for other in others:
                 read |= other.masks[axis] if other.masks is not None else 0
             missing = (read & ~self.masks[axis]).bit_count()
-            share = missing / max(read.bit_count(), 1)
-            limit = 0.0 if axis == rank - 1 else MOST
-            if share > limit:
+            if missing / max(read.bit_count(), 1) > MOST:
                 return True
         return False
 
 
 def _judged_axes(rank: int) -> range:
-    """Every axis but the first of several: examples of a batch are exchangeable."""
-    return range(1, rank) if rank > 1 else range(rank)
+    """The axes between the batch, whose examples are exchangeable, and the features.
+
+    A readout of some features sees the length of the whole position.
+    """
+    return range(1, rank - 1)
 
 
 def judged_where_least(

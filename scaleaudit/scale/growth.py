@@ -71,6 +71,7 @@ def add(x: Growth, y: Growth, *, tiny: bool = False) -> Growth:
         mix=mix,
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
         slope=_sum_slope(x, y) if hi == (0, 1) else None,
+        normed=x.normed or y.normed,
     )
 
 
@@ -115,6 +116,7 @@ def multiply(x: Growth, y: Growth) -> Growth:
         precision=max(x.precision, y.precision),
         mix=x.mix | y.mix if lo < hi else frozenset(),
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
+        normed=x.normed or y.normed or (hi == ZERO and max(x.hi, y.hi) > ZERO),
     )
 
 
@@ -139,6 +141,7 @@ def power(x: Growth, exponent: Rational) -> Growth:
         precision=x.precision,
         mix=x.mix,
         rate=x.rate,
+        normed=x.normed,
     )
 
 

@@ -48,6 +48,10 @@ class ScaleTable:
         row = self.rows.get(ref.node)
         return row[ref.output] if row is not None else self._base.scale(ref)
 
+    def reached(self, ref: Ref) -> bool:
+        """Whether a value is computed from the states, even if nothing is left of them."""
+        return ref in self.seeds or ref.node in self.rows
+
     def depends(self, ref: Ref) -> bool:
         """Whether the states reach a value."""
         return ref in self.seeds or (ref.node in self.rows and self[ref].depends)

@@ -103,7 +103,7 @@ def judge_turn(scale: Scale, state: int) -> Turn:
 
 def _forgetful(g: Growth) -> Turn:
     """A turn whose result grows slower than the state."""
-    tame = g.hi > ZERO or g.precision is Precision.SATURATING
+    tame = g.hi > ZERO or (g.precision is Precision.SATURATING and not g.normed)
     return Turn(Transition.BOUNDED if tame and g.depends else Transition.REMOVED)
 
 

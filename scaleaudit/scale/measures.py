@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
+from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 from scaleaudit.scale.interpreter import ScaleTable
 
-_SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
+_LISTS = frozenset({"aten.cat", "aten.stack"})
+_CONTRACTIONS = frozenset({
+    "aten.mm", "aten.addmm", "aten.bmm", "aten.baddbmm", "aten.matmul", "aten.mv", "aten.addmv",
+    "aten.dot", "aten.linear", "aten.convolution", "aten.einsum",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,9 @@ def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
         if table.depends(ref):
             stopped = stopped or not node.grad
             operands = [r for r in node.refs() if table.depends(r)]
-            differs = differs or (node.base_op in _SUMS and len(set(operands)) > 1 and
-                                  _sources_differ(graph, table, operands))
-            if any(is_matrix(graph, r) for r in node.refs() if not table.depends(r)):
+            compares = node.base_op not in _LISTS and len(set(operands)) > 1
+            differs = differs or (compares and _sources_differ(graph, table, operands))
+            if any(_decodes(graph, node, r) for r in node.refs() if not table.depends(r)):
                 projections.append(ref.node)
                 decodes = True
         elif node.kind is NodeKind.INPUT:
@@ -61,12 +65,17 @@ def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
     return Reading(ordered, decodes, differs, stopped, min(projections, default=None))
 
 
-def is_matrix(graph: OpGraph, ref: Ref) -> bool:
-    """Whether a value is a weight of two or more real dims, casts and views included."""
+def _decodes(graph: OpGraph, node: Node, ref: Ref) -> bool:
+    """Whether an operand is a weight that projects: a matrix, or a vector in a contraction."""
+    return is_matrix(graph, ref, dims=1 if node.base_op in _CONTRACTIONS else 2)
+
+
+def is_matrix(graph: OpGraph, ref: Ref, dims: int = 2) -> bool:
+    """Whether a value is a weight of that many real dims, casts and views included."""
     while True:
         node = graph[ref.node]
         if node.kind is NodeKind.PARAMETER:
-            return sum(1 for size in node.outputs[0].shape if size > 1) > 1
+            return sum(1 for size in node.outputs[0].shape if size > 1) >= dims
         refs = list(node.refs())
         if node.kind is not NodeKind.CALL or len(refs) != 1:
             return False

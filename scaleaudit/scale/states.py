@@ -59,7 +59,8 @@ class StateJudge:
         readouts: list[tuple[Readout, Reads]] = []
         penalties: list[tuple[Penalty, Reads]] = []
         for term in self._terms():
-            self._read(term, readouts, penalties)
+            if self.value[term.value].depends:
+                self._read(term, readouts, penalties)
         if self.graph.loss is not None:
             readouts.extend(self._unsupervised())
         return Readings(_merged(readouts), _merged_penalties(penalties))
@@ -67,7 +68,7 @@ class StateJudge:
     def _terms(self) -> tuple[Term, ...]:
         """The loss's terms; without a loss every output counts as supervised (SCL903)."""
         if self.graph.loss is not None:
-            return terms_of(self.graph, self.graph.loss, self.value.depends, self._span)
+            return terms_of(self.graph, self.graph.loss, self.value.reached, self._span)
         one = intervals.point(1.0)
         outputs = dict.fromkeys(ref for _, ref in self.graph.outputs)
         return tuple(Term(ref, one) for ref in outputs if self.value.depends(ref))

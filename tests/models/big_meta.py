@@ -68,7 +68,9 @@ def loss(model: BigLoopedDecoder, tokens: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
 
 
-EXPECT = {"big_meta": Expect((State("carried", "invariant"),), "SCL101", carries=())}
+EXPECT = {
+    "big_meta": Expect((State("carried", "invariant"),), "SCL101", carries=(), turns=(TURNS,))
+}
 
 
 def scaleaudit_target_big_meta() -> dict[str, Any]:

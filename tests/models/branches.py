@@ -157,7 +157,9 @@ EXPECT = {
     "normed_queries_keys": blind("expanding", also="SCL201"),
     "raw_attention": blind("expanding", also="SCL201"),
     "pre_norm_layer": blind(),
-    "post_norm_layer": safe("removed", "invariant"),
+    # Attention that reads the raw state saturates, so the norm's input is not homogeneous: its
+    # output is bounded, and its length forgotten all the same.
+    "post_norm_layer": safe("removed|bounded", "invariant"),
     "re_zero": blind(),
     "zero_projection": blind(),
     "resumed": blind(),

@@ -1,0 +1,103 @@
+"""Numbers that were read, turned into bare ones, and came back as constants.
+
+``h / math.sqrt(float(h.norm()))`` shows a division by a constant. The numbers that capture makes
+up for a read differ from recording to recording, so two recordings tell such constants from true
+ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import fx
+
+from scaleaudit.capture._torch_private import OpOverload
+from scaleaudit.capture.reads import Variation, is_common
+from scaleaudit.capture.schemas import op_info
+from scaleaudit.capture.session import Recording
+from scaleaudit.capture.trace import Origin, number_meta
+
+# Other floats; and other integers too, which may change shapes.
+VARIATIONS = (Variation(0.37, 1), Variation(0.37, 0))
+
+_Key = tuple[int, int | str]
+
+
+def leaked_scalar(value: Any, reads: Any) -> Any:
+    """Return a number that was computed out of sight from some of the numbers read."""
+    return value
+
+
+def suspicious(recording: Recording) -> bool:
+    """Tell whether a number that was read may have come back as a constant.
+
+    Either one escaped for certain, or after the first read there are constants that people don't
+    write and that were not there before.
+    """
+    if recording.escaped:
+        return bool(recording.made_up)
+    before: set[float] = set()
+    read = False
+    for node in recording.trace.graph.nodes:
+        read = read or node in recording.made_up
+        floats = {value for value in _numbers(node).values() if isinstance(value, float)}
+        if not read:
+            before |= floats
+        elif any(not is_common(value) for value in floats - before):
+            return True
+    return False
+
+
+def replace_leaks(recording: Recording, other: Recording) -> bool:
+    """Put an opaque node in the place of every constant that differs between two recordings.
+
+    Returns:
+        Whether the two could be compared: they ran the same operators.
+    """
+    calls, others = _calls(recording), _calls(other)
+    if [node.target for node in calls] != [node.target for node in others]:
+        return False
+    reads: list[fx.Node] = []
+    for node, twin in zip(calls, others):
+        if node in recording.made_up:
+            reads.append(node)
+        mine, theirs = _numbers(node), _numbers(twin)
+        for key, value in mine.items():
+            if theirs.get(key, value) != value:
+                _replace(recording, node, key, tuple(reads))
+    return True
+
+
+def _calls(recording: Recording) -> list[fx.Node]:
+    return [node for node in recording.trace.graph.nodes if node.op == "call_function"]
+
+
+def _numbers(node: fx.Node) -> dict[_Key, Any]:
+    """Return the bare numbers among the operands of a call."""
+    numbers: dict[_Key, Any] = {}
+    operator = isinstance(node.target, OpOverload)
+    names = [info for info in op_info(node.target).arguments] if operator else []
+    for position, value in enumerate(node.args):
+        if not operator or names[position].operand:
+            numbers[position] = value
+    eligible = {info.name for info in names if info.operand}
+    numbers |= {key: value for key, value in node.kwargs.items() if key in eligible}
+    return {
+        key: value
+        for key, value in numbers.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
+
+
+def _replace(recording: Recording, node: fx.Node, key: _Key, reads: tuple[fx.Node, ...]) -> None:
+    trace = recording.trace
+    value = node.args[key] if isinstance(key, int) else node.kwargs[key]
+    with trace.graph.inserting_before(node):
+        leak = trace.graph.call_function(leaked_scalar, (value, reads))
+    origin = trace.origins[node]
+    site = f"scaleaudit.leaked_scalar:{key}:{origin.site}"
+    trace.origins[leak] = Origin(origin.place, site, False, (number_meta(value),))
+    if isinstance(key, int):
+        node.update_arg(key, leak)
+    else:
+        node.update_kwarg(key, leak)

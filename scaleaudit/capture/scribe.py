@@ -1,0 +1,173 @@
+"""The scribe: adds nodes to the graph, each with the place that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import fx
+
+from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE
+from scaleaudit.capture.grads import GradWatch
+from scaleaudit.capture.places import ROOT, ModuleCalls, Place, Stack
+from scaleaudit.capture.trace import Origin, Trace, tensor_meta
+from scaleaudit.domain.graph import NodeKind, Note, NoteKind, TensorMeta
+
+# How often the variables that hold a value are looked up when it is read.
+_NAME_LOOKS = 3
+
+
+class Scribe:
+    """Write nodes for the place where the program stands.
+
+    Attributes:
+        place: Where the operator that is being recorded was called.
+        api: The function of torch's API that was called last.
+    """
+
+    def __init__(self, root: FrameType, modules: ModuleCalls) -> None:
+        self.trace = Trace(fx.Graph())
+        self.stack = Stack(root, modules)
+        self.grads = GradWatch()
+        self.place: Place = ROOT
+        self.api: Callable[..., Any] | None = None
+        self._ordinals: dict[object, int] = {}
+        self._sites: dict[object, int] = {}
+        self._looks: dict[fx.Node, int] = {}
+        self._leaf_names: dict[str, int] = {}
+        self._last_leaf: fx.Node | None = None
+
+    def look(self, frame: FrameType | None) -> None:
+        """Take the place of a frame for that of the nodes to come."""
+        self.place = place = self.stack.here(frame)
+        if place.function and not place.function.startswith(FUNCTION_NAMESPACE):
+            self.trace.note(_custom_function(place))
+
+    def begin_call(self, function: Callable[..., Any] | None) -> None:
+        """Start a new API call: the ordinals of its operators count from zero."""
+        self.api = function
+        if self._ordinals:
+            self._ordinals.clear()
+
+    def call(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        outputs: tuple[TensorMeta, ...],
+        name: str = "",
+        silent: bool = False,
+    ) -> fx.Node:
+        """Add a call."""
+        node = self.trace.graph.call_function(target, args, dict(kwargs))
+        site, grad = self._site(name or str(target)), self.grads.enabled(self.place)
+        self.trace.origins[node] = Origin(self.place, site, grad, outputs, silent=silent)
+        return node
+
+    def pick(self, call: fx.Node, out: Any) -> list[fx.Node]:
+        """Return one node for each value that a call returned, lists in it included."""
+        if not isinstance(out, (tuple, list)):
+            return [call]
+        picked: list[fx.Node] = []
+        for node in self._items(call, out):
+            self.trace.items[node] = (call, len(picked))
+            picked.append(node)
+        return picked
+
+    def pick_one(self, call: fx.Node, output: int) -> fx.Node:
+        """Return a node for one of the outputs of a call that returns a flat list."""
+        node = self.trace.graph.call_function(_item, (call, output))
+        self.trace.items[node] = (call, output)
+        return node
+
+    def leaf(
+        self,
+        tensor: torch.Tensor,
+        kind: NodeKind,
+        name: str,
+        value: torch.Tensor | None = None,
+        weight: int | None = None,
+    ) -> fx.Node:
+        """Add a leaf behind the leaves so far, before all calls."""
+        graph = self.trace.graph
+        last = self._last_leaf
+        with (
+            graph.inserting_after(last)
+            if last is not None
+            else graph.inserting_before(next(iter(graph.nodes), None))
+        ):
+            node = graph.placeholder(self._identifier(name))
+        self._last_leaf = node
+        shown = None if kind is NodeKind.INPUT else value
+        self.trace.origins[node] = Origin(
+            place=self.place if kind is NodeKind.CONSTANT else ROOT,
+            site=f"{kind.value}:{name}",
+            grad=True,
+            outputs=(tensor_meta(tensor, shown),),
+            kind=kind,
+            name=name,
+            weight=weight,
+            value=None if value is None else value.detach().clone(),
+        )
+        return node
+
+    def see_names(self, tensor: torch.Tensor, node: fx.Node) -> None:
+        """Note the user's variables that hold a tensor which is being read."""
+        looks = self._looks.get(node, 0)
+        call, output = self.trace.items.get(node, (node, 0))
+        if looks >= _NAME_LOOKS or output:
+            return
+        self._looks[node] = looks + 1
+        found = self.trace.origins[call].names
+        for depth, frame in enumerate(self.stack.user_frames()):
+            for variable, value in frame.f_locals.items():
+                name = (depth, frame.f_code.co_qualname, variable)
+                if value is tensor and name not in found:
+                    found.append(name)
+
+    def meta(self, node: fx.Node) -> TensorMeta:
+        """Return the shape and type of a value, without its range."""
+        call, output = self.trace.items.get(node, (node, 0))
+        found = self.trace.origins[call].outputs[output]
+        return TensorMeta(found.shape, found.dtype)
+
+    @contextmanager
+    def root(self) -> Iterator[None]:
+        """Write for no place in particular."""
+        before, self.place = self.place, ROOT
+        yield
+        self.place = before
+
+    def _items(self, call: fx.Node, out: Any) -> list[fx.Node]:
+        found: list[fx.Node] = []
+        for position, value in enumerate(out):
+            node = self.trace.graph.call_function(_item, (call, position))
+            found.extend(self._items(node, value) if isinstance(value, (tuple, list)) else [node])
+        return found
+
+    def _site(self, op: str) -> str:
+        key = (op, self.place.module, self.place.path)
+        ordinal = self._ordinals.get(key, 0)
+        self._ordinals[key] = ordinal + 1
+        site = self._sites.setdefault((op, self.place.path, ordinal), len(self._sites))
+        return f"{op}@{site}"
+
+    def _identifier(self, name: str) -> str:
+        """Return a name that can be an argument's, and that no other leaf has."""
+        text = "leaf_" + "".join(letter if letter.isalnum() else "_" for letter in name)
+        count = self._leaf_names.get(text, 0)
+        self._leaf_names[text] = count + 1
+        return f"{text}_{count}" if count else text
+
+
+def _item(values: Any, index: int) -> Any:
+    """Pick one output of a call."""
+    return values[index]
+
+
+def _custom_function(place: Place) -> Note:
+    message = f"the autograd function {place.function} is judged by its forward, not its backward"
+    return Note(NoteKind.GRADIENT, message, place.frames[-1].location if place.frames else None)

@@ -1,0 +1,98 @@
+"""What the command line does to the world: colours, progress, files, complaints."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TextIO
+
+from scaleaudit.errors import ConfigError, ScaleAuditError
+
+_CLEAR_LINE = "\r\x1b[K"
+_PROGRESS_WIDTH = 79
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Tell whether to use colours: NO_COLOR forbids, FORCE_COLOR demands, else on a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class Progress:
+    """One line on stderr that follows the work, where stderr is a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+
+    def show(self, done: int, total: int, last: str) -> None:
+        """Say how far the work has come."""
+        if self._live:
+            safe = "".join(char if char.isprintable() else "?" for char in last)
+            text = f"audited {done} of {total}: {safe}"[:_PROGRESS_WIDTH]
+            self._stream.write(f"{_CLEAR_LINE}{text}")
+            self._stream.flush()
+
+    def clear(self) -> None:
+        """Leave nothing behind."""
+        if self._live:
+            self._stream.write(_CLEAR_LINE)
+            self._stream.flush()
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a half.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            temporary.chmod(_mode_of(file))
+            temporary.replace(file)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ConfigError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _mode_of(file: Path) -> int:
+    """Return the permissions that the file has, or that a new one would get."""
+    if file.exists():
+        return file.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def complain(error: ScaleAuditError) -> None:
+    """Tell the user on stderr what is wrong, where, and what to do."""
+    where = f"{error.where}: " if error.where else ""
+    say(f"error: {where}{error.message}")
+    if error.hint:
+        say(f"  hint: {error.hint}")
+
+
+def confess() -> None:
+    """Tell the user that the fault is ours, and where the traceback of it was written."""
+    with tempfile.NamedTemporaryFile("w", prefix="scaleaudit-", suffix=".log", delete=False) as log:
+        log.write(traceback.format_exc())
+    error = sys.exc_info()[1]
+    say(f"error: this is a bug of scaleaudit ({type(error).__name__})")
+    say(f"  hint: Please report it with {log.name}.")
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, with nothing in it that could command the terminal."""
+    sys.stderr.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")

@@ -1,0 +1,32 @@
+"""Shared by all tests: golden files, and one thread for everything that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-expected",
+        action="store_true",
+        help="Rewrite the .expected files from what the code says now; review the diff.",
+    )
+
+
+@pytest.fixture
+def expect(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with the file expected/NAME.expected beside the test."""
+    folder = Path(request.path).parent / "expected"
+
+    def compare(name: str, text: str) -> None:
+        file = folder / f"{name}.expected"
+        if request.config.getoption("--update-expected"):
+            folder.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert file.exists(), f"{file} is missing; write it with --update-expected"
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare
