@@ -207,7 +207,7 @@ def choose_rules(
     Raises:
         ConfigError: A code or prefix fits no rule.
     """
-    codes = [rule.code for rule in rules]
+    codes = sorted({rule.code for rule in rules} | set(ALWAYS_REPORTED))
     for prefix in (*select, *ignore):
         if not prefix or not any(code.startswith(prefix) for code in codes):
             raise ConfigError(

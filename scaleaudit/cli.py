@@ -35,6 +35,8 @@ FORMATS = ("full", "concise", "json")
 LEVELS = ("error", "warning", "note")
 EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE = 0, 1, 2
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+# A week, and more memory than any machine has: larger numbers are slips.
+_MOST_SECONDS, _MOST_GIB = 604_800, 65_536
 # 128 + SIGINT, as shells have it.
 EXIT_INTERRUPTED = 130
 
@@ -121,13 +123,13 @@ def commands() -> None:
 @click.option("--jobs", type=click.IntRange(min=1), help="Targets at a time.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=_MOST_SECONDS),
     metavar="SECONDS",
     help="Time limit for a target.  [default: 120]",
 )
 @click.option(
     "--memory-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=_MOST_GIB),
     metavar="GIB",
     help="Memory limit for a target.  [default: 8]",
 )

@@ -10,7 +10,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import scaleaudit
@@ -36,6 +35,7 @@ _GRACE_SECONDS = 10.0
 _CHUNK = 1 << 16
 # The server writes two lines to a status pipe: the process id, then the exit status.
 _STATUS_LINES = 2
+_TORCH_HINT = "Check that `python -c 'import torch'` works in this environment."
 
 
 def interpreter(boot: str, *arguments: str) -> list[str]:
@@ -57,6 +57,7 @@ class ForkServer:
     def __init__(self, preload: tuple[str, ...]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the server
         self._sending = threading.Lock()
+        self._asked = False
         self._requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
@@ -72,8 +73,11 @@ class ForkServer:
     def close(self) -> None:
         """End the server and, through it, every job."""
         self._requests.close()
+        if not self._asked:
+            # It may still be loading torch, for nothing, and has no child to clean up.
+            self._process.kill()
         try:
-            self._process.wait(timeout=5)
+            self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -89,7 +93,10 @@ class ForkServer:
                 os.close(write)
         watch = _Watch(job.limits.seconds, *(read for read, _ in pipes))
         try:
-            return watch.wait(self._check_alive)
+            raw = watch.wait()
+            if raw is None:
+                raise self._explain_end()
+            return raw
         finally:
             for read, _ in pipes:
                 os.close(read)
@@ -97,23 +104,25 @@ class ForkServer:
     def _send(self, job: Job, descriptors: list[int]) -> None:
         body = encode_job(job)
         with self._sending:
+            self._asked = True
             try:
                 socket.send_fds(self._requests, [LENGTH.pack(len(body))], descriptors)
                 self._requests.sendall(body)
-            except OSError:
-                self._check_alive()
-                raise
+            except OSError as error:
+                raise self._explain_end() from error
 
-    def _check_alive(self) -> None:
-        code = self._process.poll()
-        if code is not None:
-            self._errors.seek(0)
-            printed = self._errors.read().decode(errors="replace").strip()
-            last = printed.splitlines()[-1] if printed else "it printed nothing"
-            raise TargetError(
-                f"the process that loads torch ended with exit code {code}: {last}",
-                hint="Check that `python -c 'import torch'` works in this environment.",
-            )
+    def _explain_end(self) -> TargetError:
+        """Say why the server is gone; called once one of its pipes has closed."""
+        try:
+            code = self._process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return TargetError("the process that loads torch does not answer", hint=_TORCH_HINT)
+        self._errors.seek(0)
+        printed = self._errors.read().decode(errors="replace").strip()
+        last = printed.splitlines()[-1] if printed else "it printed nothing"
+        return TargetError(
+            f"the process that loads torch ended with exit code {code}: {last}", hint=_TORCH_HINT
+        )
 
 
 class _Watch:
@@ -130,12 +139,8 @@ class _Watch:
         self._pid: int | None = None
         self._timed_out = False
 
-    def wait(self, check_server: Callable[[], None]) -> RawOutcome:
-        """Read until the child has ended; kill it when its time is up.
-
-        Args:
-            check_server: Raises where the fork server is gone.
-        """
+    def wait(self) -> RawOutcome | None:
+        """Read until the child has ended, killed when its time is up; None without a server."""
         with selectors.DefaultSelector() as selector:
             for pipe in self._streams:
                 os.set_blocking(pipe, False)
@@ -148,7 +153,7 @@ class _Watch:
             # The child is gone; what is still in its pipes is all that will come.
             for key in list(selector.get_map().values()):
                 self._read(key.fd, selector)
-        return self._outcome(check_server)
+        return self._outcome()
 
     def _read(self, pipe: int, selector: selectors.BaseSelector) -> None:
         try:
@@ -178,18 +183,14 @@ class _Watch:
         if self._remaining() > 0:
             return
         if self._pid is None or self._timed_out:
-            raise TargetError(
-                "the process that loads torch does not answer",
-                hint="Check that `python -c 'import torch'` works in this environment.",
-            )
+            raise TargetError("the process that loads torch does not answer", hint=_TORCH_HINT)
         self._timed_out = True
         kill_group(self._pid)
 
-    def _outcome(self, check_server: Callable[[], None]) -> RawOutcome:
+    def _outcome(self) -> RawOutcome | None:
         lines = bytes(self._status).split()
         if len(lines) != _STATUS_LINES:
-            check_server()
-            raise TargetError("the process that loads torch ended before its job did")
+            return None
         status = None if self._timed_out else int(lines[-1])
         answer = b"" if self._answer.left_out else bytes(self._answer)
         seconds = time.monotonic() - self._started

@@ -40,8 +40,16 @@ def main(descriptor: int, preload: list[str]) -> None:
     # Objects alive now are shared with every child; the collector must not touch their pages.
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=descriptor) as requests:
-        Server(requests).serve()
+    status = 1
+    try:
+        Server(socket.socket(fileno=descriptor)).serve()
+        status = 0
+    except Exception:  # noqa: BLE001  # its parent reads this, then the exit code
+        traceback.print_exc()
+    finally:
+        # Nothing is left to tidy up, and to take torch down in order takes a while.
+        sys.stderr.flush()
+        os._exit(status)
 
 
 class Server:

@@ -27,6 +27,8 @@ _BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
     "from scaleaudit.isolation.spawning import main; main()"
 )
+# What the interpreter takes to start is not the job's time.
+_START_SECONDS = 5.0
 _CHUNK = 1 << 16
 
 
@@ -76,7 +78,7 @@ def _follow(process: subprocess.Popen[bytes], job: Job) -> tuple[Kept, Kept, int
         requests.write(encode_job(job))
     status: int | None
     try:
-        status = process.wait(job.limits.seconds)
+        status = process.wait(job.limits.seconds + _START_SECONDS)
     except subprocess.TimeoutExpired:
         status = None
     _end(process)

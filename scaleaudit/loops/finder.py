@@ -21,12 +21,18 @@ def find_loops(graph: OpGraph) -> LoopNest:
     loops = []
     for body in find_bodies(graph, sites):
         turns = find_turns(graph, sites, body)
-        if turns is None:
+        if turns is None or _is_untrained(graph, body):
             continue
         states = _states(graph, sites, body, turns)
         if states:
             loops.append(_loop(graph, body, turns, states))
     return LoopNest(tuple(loops))
+
+
+def _is_untrained(graph: OpGraph, body: Body) -> bool:
+    """Whether a loop runs without gradient in a program that trains: a power iteration, say."""
+    trained = graph.loss is not None and graph[graph.loss.node].grad
+    return trained and not any(graph[n].grad for n in body.nodes)
 
 
 def _loop(

@@ -23,6 +23,7 @@ MAXIMUM_LENGTH = 2_000  # characters; the longest condition of ours has some 200
 _STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 _REFUSED = re.compile(r"(?<![\w.])(has|dyn|type)\s*\(")
 _NAME = re.compile(r"(?<![\w.])[a-z_]\w*(?:\s*\.\s*[a-z_]\w*)*")
+_CLUTTER = re.compile(r" \(in container ''\)|\s*\[[A-Z_]+\]?$")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
 
@@ -103,6 +104,7 @@ class Vocabulary:
             CelError: For a syntax error, an undeclared name, a clash of types, or a condition
                 that is no boolean, is too long, or uses what would hide a missing fact.
         """
+        source = source.rstrip()
         blanked = _STRING.sub(lambda match: " " * len(match.group()), source)
         _refuse(source, blanked)
         try:
@@ -145,7 +147,5 @@ def _refuse(source: str, blanked: str) -> None:
 
 def _problem(text: str) -> CelError:
     match = _PROBLEM.search(text)
-    if match is None:
-        return CelError(text.removesuffix("]").strip())
-    message = match.group(3).replace(" (in container '')", "").strip()
-    return CelError(message.removesuffix("]").strip(), int(match.group(1)))
+    line, message = (int(match.group(1)), match.group(3)) if match else (1, text)
+    return CelError(_CLUTTER.sub("", message).strip(), line)

@@ -144,18 +144,20 @@ def _state_cases(
 def _operator_cases(
     outermost: Binding, facts: ScaleFacts, blocked: list[StateFacts]
 ) -> Iterator[_Case]:
-    """Give one case an operator and line, whatever the number of states that hang on it."""
-    seen: set[Opaque] = set()
+    """Give one case an operator and line, by a state that hangs on it where there is one."""
+    cases: dict[tuple[Opaque, bool], _Case] = {}
     for loop in facts.loops:
         around = binding.of_loop(loop).inside(outermost)
         for state in loop.states:
             inner = binding.of_state(state, loop, facts).inside(around)
             decides = any(state is each for each in blocked)
             for opaque in deciding_operators(state, facts):
-                if opaque not in seen:
-                    seen.add(opaque)
-                    bound = binding.of_operator(opaque, decides=decides).inside(inner)
-                    yield _Case(Scope.OPERATOR, bound, Confidence.UNKNOWN, state)
+                bound = binding.of_operator(opaque, decides=decides).inside(inner)
+                case = _Case(Scope.OPERATOR, bound, Confidence.UNKNOWN, state)
+                cases.setdefault((opaque, decides), case)
+    for (opaque, decides), case in cases.items():
+        if decides or (opaque, True) not in cases:
+            yield case
 
 
 def _sentences(doubtful: list[tuple[Rule, _Case]], facts: ScaleFacts) -> tuple[str, ...]:

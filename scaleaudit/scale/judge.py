@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import networkx as nx
+
 from scaleaudit.domain.facts import Gain, Transition, Visibility
 from scaleaudit.domain.scale import (
     VANISHING,
@@ -83,8 +85,66 @@ class Turn:
     writes_bounded: bool = False
 
 
-def judge_turn(scale: Scale, state: int) -> Turn:
-    """Classify the value that one turn computes for a state (design: the table of activity)."""
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """States that feed each other, and the spectral radius of their gains (lowest, highest)."""
+
+    states: frozenset[int]
+    gain: Interval
+
+
+def find_cycle(rows: list[dict[int, Interval]], state: int) -> Cycle:
+    """Return the cycle of a state in the gain matrix (rows: what each next state is made of)."""
+    graph: nx.DiGraph[int] = nx.DiGraph()
+    graph.add_nodes_from(range(len(rows)))
+    graph.add_edges_from((j, i) for i, row in enumerate(rows) for j in row)
+    states = next(c for c in nx.strongly_connected_components(graph) if state in c)
+    order = sorted(states)
+    nothing = intervals.point(0.0)
+    cells = [[rows[i].get(j, nothing) for j in order] for i in order]
+    low = spectral_radius([[cell.low for cell in row] for row in cells])
+    high = spectral_radius([[cell.high for cell in row] for row in cells])
+    is_open = any(cell.high_open for row in cells for cell in row)
+    return Cycle(frozenset(states), Interval(low, high, high_open=is_open))
+
+
+def spectral_radius(matrix: list[list[float]]) -> float:
+    """Spectral radius of a matrix without negative entries, by Gelfand's formula."""
+    if any(math.isinf(entry) for row in matrix for entry in row):
+        return math.inf
+    size = len(matrix)
+    growth_log, product = 0.0, matrix
+    for squarings in range(1, 31):
+        product = [
+            [sum(row[k] * product[k][j] for k in range(size)) for j in range(size)]
+            for row in product
+        ]
+        norm = max(sum(row) for row in product)
+        if norm == 0:
+            return 0.0
+        product = [[entry / norm for entry in row] for row in product]
+        growth_log = 2 * growth_log + math.log(norm)
+    radius = math.exp(growth_log / 2**squarings)
+    return round(radius, 6)
+
+
+def coupling(scale: Scale) -> dict[int, Interval]:
+    """The gain from every state to a value: one row of the loop's gain matrix."""
+    row: dict[int, Interval] = {}
+    for atom, poly in scale.form.parts.items():
+        if atom.state is not None:
+            gain = intervals.even(forms.poly_span(poly), abs)
+            row[atom.state] = intervals.add(row.get(atom.state, intervals.point(0.0)), gain)
+    return row
+
+
+def judge_turn(scale: Scale, state: int, cycle: Cycle | None = None) -> Turn:
+    """Classify the value that one turn computes for a state (design: the table of activity).
+
+    Args:
+        cycle: The states that feed each other in a cycle with this one, by default none; a
+            state that only feeds this one adds to it, and does not multiply it.
+    """
     if scale.opaque:
         return Turn(Transition.UNKNOWN)
     g = scale.growth
@@ -97,8 +157,12 @@ def judge_turn(scale: Scale, state: int) -> Turn:
     if not identity:
         linear = g.hi == Degree(1)
         return Turn(Transition.LINEAR if linear else Transition.EXPANDING, branch=branch)
-    own = {atom: poly for atom, poly in identity.items() if atom.state == state}
-    return _with_identity(form, own or identity, identity, branch)
+    inside = cycle.states if cycle else frozenset({state})
+    own = {atom: poly for atom, poly in identity.items() if atom.state in inside}
+    if not own:
+        return Turn(Transition.REMOVED if len(inside) == 1 else Transition.LINEAR, branch=branch)
+    gain = total_gain(own) if cycle is None or len(inside) == 1 else cycle.gain
+    return _with_identity(form, own, identity, branch, gain)
 
 
 def _forgetful(g: Growth) -> Turn:
@@ -122,10 +186,9 @@ def total_gain(parts: dict[Atom, Poly], *, limits: bool = True) -> Interval:
 
 
 def _with_identity(
-    form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly], branch: Degree
+    form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly], branch: Degree, gain: Interval
 ) -> Turn:
-    gain = total_gain(identity)
-    gates = [atom for poly in identity.values() for atom in poly.atoms()]
+    gates = [atom for poly in own.values() for atom in poly.atoms()]
     learned = any(atom.learned for atom in gates) and not any(a.growth.depends for a in gates)
     rest = forms.poly_span(form.rest)
     if branch >= Degree(1):

@@ -239,7 +239,10 @@ class StateJudge:
     def _transition(self) -> tuple[judge.Turn, Ref]:
         table = self.passes.transitions_of(self.index)
         ends = self.state.boundary[1:] or self.state.boundary
-        turns = [judge.judge_turn(table.inflow[ref], self.index) for ref in ends]
+        last = (table.inflow[state.boundary[-1]] for state in self.loop.states)
+        rows = [{} if scale.opaque else judge.coupling(scale) for scale in last]
+        cycle = judge.find_cycle(rows, self.index)
+        turns = [judge.judge_turn(table.inflow[ref], self.index, cycle) for ref in ends]
         turn = judge.steady(turns)
         typical = next(ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn)
         return turn, typical

@@ -494,13 +494,56 @@ def stack(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
 
 
 @TABLE.law("scaleaudit.write_view")
-def write_view(base: Arg, value: Arg, *_: Arg) -> Scale:
+def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
     """A write through a view replaces a part of the base and leaves the rest."""
     base, value = lift(base), lift(value)
-    mask = algebra.independent(Interval(0.0, 1.0))
+    if _size(value.shape) == _size(base.shape):
+        return blurred(derived(value, value.growth, value.span))
     if base.is_zero and not value.opaque:
         return blurred(derived(value, value.growth, value.span.hull(base.span)))
-    return blurred(choice(mask, value, base))
+    mask = algebra.independent(Interval(0.0, 1.0))
+    result = blurred(choice(mask, value, base))
+    part = _viewed(base, steps)
+    kept = None if part is None else _kept(base, part, value)
+    return result if kept is None else replace(result, given=kept)
+
+
+def _viewed(x: Scale, steps: Arg) -> Scale | None:
+    """Follow slices and selections to the part that a write goes to."""
+    for step in steps if isinstance(steps, tuple) else ():
+        if not isinstance(step, tuple) or not isinstance(step[1], tuple):
+            return None
+        dim, *bounds = (_int(argument, 0) if i == 0 else argument for i, argument in enumerate(step[1]))
+        axis = int(dim) % max(len(x.shape), 1)
+        size = x.shape[axis]
+        drop = str(step[0]).startswith("aten.select")
+        if not drop and not str(step[0]).startswith("aten.slice"):
+            return None
+        first = _from_end(_int(bounds[0] if bounds else None, 0), size)
+        last = first + 1 if drop else _from_end(_int(bounds[1] if len(bounds) > 1 else None, size), size)
+        stride = _int(bounds[2], 1) if len(bounds) > 2 else 1
+        last = min(last, size)
+        length = () if drop else (len(range(first, last, stride)),)
+        shape = (*x.shape[:axis], *length, *x.shape[axis + 1 :])
+        x = replace(_chosen(x, axis, first, last, stride, shape, drop=drop), shape=shape)
+    return x
+
+
+def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
+    """The form of a base after a write: what was written may hold the very part it replaces."""
+    if base.opaque or value.opaque or not base.depends:
+        return None
+    parts: dict[Atom, Poly] = {}
+    taken: set[Atom] = set()
+    pairs = zip(base.form.parts.items(), part.form.parts, strict=True)
+    for (whole, coefficient), piece in pairs:
+        parts[whole] = _one_coefficient([coefficient, value.form.parts.get(piece, Poly())])
+        taken.add(piece)
+    remaining = {atom: poly for atom, poly in value.form.parts.items() if atom not in taken}
+    written = replace(algebra.from_form(Form(remaining, value.form.rest)), shape=value.shape)
+    untouched = replace(algebra.from_form(Form({}, base.form.rest)), shape=base.shape)
+    other = replace(algebra.mixture(written, untouched), given=None).form
+    return Form({**parts, **other.parts}, other.rest)
 
 
 @TABLE.law("aten.slice_scatter", "aten.select_scatter", "aten.index_put", "aten.scatter",

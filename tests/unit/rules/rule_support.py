@@ -66,9 +66,7 @@ def opaque(line: int = 50, operator: str = "my.kernel.default") -> Opaque:
     return Opaque(operator, at(line), "no law is known for it")
 
 
-def state(
-    transition: str = "carried", visibility: str = "invariant", **changes: Any
-) -> StateFacts:
+def state(transition: str = "carried", visibility: str = "invariant", **changes: Any) -> StateFacts:
     """A state with one supervised readout of the same visibility."""
     given = StateFacts(
         name="h",

@@ -84,7 +84,7 @@ def test_conditions_cannot_loop_for_long() -> None:
 
 
 def test_conditions_know_what_they_mention() -> None:
-    condition = VOCABULARY.compile('a.x && a.words.exists(w, w in ["b", \'a.y\']) && a . z')
+    condition = VOCABULARY.compile("a.x && a.words.exists(w, w in [\"b\", 'a.y']) && a . z")
     assert condition.mentions == ("a.x", "a.words", "a.z")
     assert condition.literals == ("b", "a.y")
 
@@ -109,7 +109,9 @@ def test_problems_name_their_line() -> None:
 def formulas() -> st.SearchStrategy[tuple[str, Any]]:
     """Formulas, as CEL and as a function of three facts by Kleene's tables."""
     leaves = st.sampled_from(NAMES).map(lambda name: (name, lambda facts: facts[name]))
-    return st.recursive(leaves, lambda inner: st.one_of(negations(inner), pairs(inner)), max_leaves=6)
+    return st.recursive(
+        leaves, lambda inner: st.one_of(negations(inner), pairs(inner)), max_leaves=6
+    )
 
 
 def negations(inner: Any) -> Any:

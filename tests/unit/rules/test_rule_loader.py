@@ -15,9 +15,20 @@ from scaleaudit.rules.loader import load_page, load_rules
 from scaleaudit.rules.page import MAXIMUM_SIZE, SECTIONS
 from scaleaudit.rules.rule import Rule
 
-SHIPPED = (
-    "SCL101 SCL102 SCL103 SCL104 SCL201 SCL202 SCL203 SCL204 SCL205 SCL901 SCL902 SCL903"
-).split()
+SHIPPED = [
+    "SCL101",
+    "SCL102",
+    "SCL103",
+    "SCL104",
+    "SCL201",
+    "SCL202",
+    "SCL203",
+    "SCL204",
+    "SCL205",
+    "SCL901",
+    "SCL902",
+    "SCL903",
+]
 
 
 def refusal(folder: Path, front: str = FRONT, body: str = BODY) -> RuleError:

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from scaleaudit.domain.facts import (
+    Coverage,
+    Gain,
+    LoopFacts,
+    Opaque,
+    Penalty,
+    PenaltyFlaw,
+    ProofStep,
+    Readout,
+    ScaleFacts,
+    StateFacts,
+    Transition,
+    Visibility,
+)
+from scaleaudit.domain.graph import Location, Note, NoteKind
+from scaleaudit.isolation.buffers import Kept
+from scaleaudit.isolation.findings import finding_of
+from scaleaudit.isolation.jobs import (
+    Job,
+    Limits,
+    RawOutcome,
+    Trouble,
+    TroubleKind,
+    decode_job,
+    encode_job,
+    encode_trouble,
+    encode_value,
+    judge,
+)
+
+HERE = Location("model.py", 3, 1, 3, 9)
+STEP = ProofStep(HERE, "aten.add.Tensor", None, "unknown")
+OPAQUE = Opaque("custom.op", None, "no law")
+FACTS = ScaleFacts(
+    (
+        LoopFacts(
+            "Model.forward",
+            4,
+            HERE,
+            (
+                StateFacts(
+                    "h", (1, 2), "float32", HERE, Transition.LINEAR, Visibility.UNKNOWN,
+                    readouts=(
+                        Readout("y", Visibility.VISIBLE, 0.5, True, (1, 4), HERE, (STEP,), (OPAQUE,)),
+                    ),
+                    penalties=(Penalty("p", 2.0, None, PenaltyFlaw.DETACHED, (STEP,)),),
+                    gain=Gain(float("-inf"), float("inf"), True, True, True, HERE),
+                ),
+            ),
+        ),
+    ),
+    Coverage(3, (OPAQUE,), (Note(NoteKind.ORACLE, "branch", HERE),)),
+    loss_found=True,
+)  # fmt: skip
+JOB = Job("module:function", ("model.py", "Model"), Limits(3.0, 1 << 20))
+
+
+def _ended(answer: bytes = b"", status: int | None = 0, output: str = "") -> RawOutcome:
+    return RawOutcome(answer, status, output, 0.5)
+
+
+def test_facts_survive_the_way_between_processes():
+    outcome = judge(_ended(encode_value(FACTS)), JOB, ScaleFacts)
+    assert outcome.value == FACTS
+    assert outcome.trouble is None
+
+
+def test_a_job_survives_the_way():
+    assert decode_job(encode_job(JOB)) == JOB
+
+
+def test_trouble_survives_the_way():
+    trouble = Trouble(TroubleKind.CAPTURE, "what", "where:1", "hint", "details")
+    assert judge(_ended(encode_trouble(trouble)), JOB, ScaleFacts).trouble == trouble
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"x",
+        b"v",
+        b"v\xc1",
+        b"t\x01",
+        b"hello, world",
+        encode_value(FACTS)[:-7],
+        encode_value({"loops": 3}),
+        encode_value(FACTS).replace(b"linear", b"sideways"),
+        encode_value(FACTS).replace(b"model.py", b"mod\xff\xfe.py"),
+        encode_value(["x"] * 1000),
+    ],
+)
+def test_an_answer_that_is_none_is_nonsense(answer):
+    trouble = judge(_ended(answer), JOB, ScaleFacts).trouble
+    assert trouble is not None
+    assert trouble.kind is TroubleKind.NONSENSE
+
+
+def test_no_answer_means_that_the_code_ended_the_process():
+    trouble = judge(_ended(), JOB, ScaleFacts).trouble
+    assert trouble is not None
+    assert (trouble.kind, "exit code 0" in trouble.message) == (TroubleKind.CRASH, True)
+
+
+def test_an_answer_does_not_count_after_a_crash():
+    trouble = judge(_ended(encode_value(FACTS), status=-11), JOB, ScaleFacts).trouble
+    assert trouble is not None
+    assert "SIGSEGV" in trouble.message
+
+
+def test_a_kill_from_outside_points_to_memory():
+    trouble = judge(_ended(status=-9), JOB, ScaleFacts).trouble
+    assert trouble is not None
+    assert "memory" in trouble.hint
+
+
+def test_a_signal_without_a_name_is_told_by_number():
+    trouble = judge(_ended(status=-63), JOB, ScaleFacts).trouble
+    assert trouble is not None
+    assert "63" in trouble.message
+
+
+def test_the_innermost_line_of_the_targets_folder_is_where_it_hung(tmp_path):
+    model = tmp_path / "model.py"
+    frames = [Path("/usr/lib/time.py"), tmp_path / "blocks.py", model]
+    output = "Thread 0x1 (most recent call first):\n" + "".join(
+        f'  File "{path}", line {line} in forward\n' for line, path in enumerate(frames, start=7)
+    )
+    job = Job("module:function", (str(model),))
+    trouble = judge(_ended(status=None, output=output), job, ScaleFacts).trouble
+    assert trouble is not None
+    assert trouble.where == f"{tmp_path / 'blocks.py'}:8"
+
+
+def test_a_bounded_stream_keeps_its_end():
+    kept = Kept(4)
+    for chunk in (b"abc", b"def"):
+        kept.add(chunk)
+    assert (bytes(kept), kept.left_out) == (b"cdef", 2)
+    assert kept.text() == "[the first 2 bytes are left out]\ncdef"
+
+
+def test_a_finding_says_what_where_why_and_what_to_do():
+    trouble = Trouble(TroubleKind.TARGET, "it has no model", "model.py:7", "add one:\n\n    x = 1")
+    finding = finding_of(trouble, "model.py", "Model")
+    assert finding.code == "SCL901"
+    assert finding.message == "model.py::Model was not audited: it has no model"
+    assert finding.location == Location("model.py", 7)
+    assert [(fix.text, fix.code) for fix in finding.fixes] == [("Add one:", "x = 1")]
+
+
+def test_a_place_without_a_line_gives_no_location():
+    assert finding_of(Trouble(TroubleKind.TARGET, "m", "model.py"), "model.py", "").location is None
