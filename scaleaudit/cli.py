@@ -168,7 +168,7 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
         options = Options(
             select=config.select,
             ignore=config.ignore,
-            rule_paths=rule_paths,
+            rule_paths=(*config.rule_paths, *rule_paths),
             limits=_limits(timeout, memory_limit),
             jobs=jobs or 0,
             skip_non_models=skip_non_models,
@@ -289,6 +289,7 @@ def _overridden(
         select=_codes(select) or config.select,
         ignore=_codes(ignore) or config.ignore,
         fail_level=Severity(fail_level) if fail_level else config.fail_level,
+        rule_paths=config.rule_paths,
     )
     for code in sorted(set(chosen.ignore) & set(ALWAYS_REPORTED)):
         say(f"warning: {code} cannot be ignored: without an audit there is no verdict")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,11 +22,13 @@ class Config:
         select: Codes or prefixes of the rules to apply; empty for all.
         ignore: Codes or prefixes of the rules to leave out.
         fail_level: The least severity that fails a run.
+        rule_paths: Folders with more rule pages; relative ones start at the file's folder.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_level: Severity = Severity.ERROR
+    rule_paths: tuple[Path, ...] = ()
 
 
 def load_config(folder: Path) -> Config:
@@ -65,18 +67,22 @@ def _config(table: object, where: str) -> Config:
                 hint=f"Known keys: {', '.join(known)}.",
             )
     return Config(
-        select=_codes(table.get("select", []), "select", where),
-        ignore=_codes(table.get("ignore", []), "ignore", where),
+        select=_texts(table, "select", '["SCL1"]', where),
+        ignore=_texts(table, "ignore", '["SCL201"]', where),
         fail_level=_severity(table.get("fail-level", Severity.ERROR.value), where),
+        rule_paths=tuple(
+            Path(where).parent / path for path in _texts(table, "rule-paths", '["rules"]', where)
+        ),
     )
 
 
-def _codes(value: object, key: str, where: str) -> tuple[str, ...]:
+def _texts(table: Mapping[str, object], key: str, example: str, where: str) -> tuple[str, ...]:
+    value = table.get(key, [])
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise ConfigError(
-            f"{key} must be a list of rule codes, not {value!r}",
+            f"{key} must be a list of strings, not {value!r}",
             where=where,
-            hint=f'Write {key} = ["SCL201"].',
+            hint=f"Write {key} = {example}.",
         )
     return tuple(value)
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._ops import OpOverload, OpOverloadPacket
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -42,9 +42,8 @@ __all__ = [
     "FakeTensor",
     "FakeTensorMode",
     "OpOverload",
-    "OpOverloadPacket",
     "TorchDispatchMode",
-    "packet",
+    "overloads",
     "schema",
     "storage_key",
 ]
@@ -69,16 +68,17 @@ def schema(op: OpOverload) -> Any:
     return op._schema
 
 
-def packet(qualified: str) -> OpOverloadPacket | None:
-    """Return the overloads of ``aten::add``, or None where there is no such operator."""
-    namespace, _, name = qualified.partition("::")
-    found: OpOverloadPacket | None = getattr(getattr(torch.ops, namespace), name, None)
-    return found
-
-
 def storage_key(tensor: torch.Tensor) -> int:
     """Return an identity of the memory behind a tensor, 0 where it has none."""
     try:
-        return tensor.untyped_storage()._cdata
+        key: int = tensor.untyped_storage()._cdata
     except (RuntimeError, NotImplementedError):  # sparse and other storage-less tensors
         return 0
+    return key
+
+
+def overloads(qualified: str) -> list[OpOverload]:
+    """Return the overloads of ``aten::add``, none where there is no such operator."""
+    namespace, _, name = qualified.partition("::")
+    found: Any = getattr(getattr(torch.ops, namespace), name, None)
+    return [] if found is None else [getattr(found, key) for key in found.overloads()]

@@ -20,7 +20,7 @@ class Listener(Protocol):
     def begin(self, function: Callable[..., Any], args: Any, kwargs: Any) -> bool:
         """Note the start of a call; False while the listener itself is calling."""
 
-    def set_grad(self, enabled: bool) -> None:
+    def set_grad(self, *, enabled: bool) -> None:
         """Note that the gradient mode was set."""
 
     def read(self, value: Any) -> Any:
@@ -33,7 +33,7 @@ class Listener(Protocol):
 class ApiCalls(TorchFunctionMode):
     """Tell a listener of every call from Python into torch."""
 
-    def __init__(self, listener: Listener, real: bool) -> None:
+    def __init__(self, listener: Listener, *, real: bool) -> None:
         super().__init__()
         self._listener = listener
         self._real = real
@@ -50,7 +50,7 @@ class ApiCalls(TorchFunctionMode):
         if not self._listener.begin(func, args, named):
             return func(*args, **named)
         if func is SET_GRAD_ENABLED:
-            self._listener.set_grad(bool(args[0]))
+            self._listener.set_grad(enabled=bool(args[0]))
         if not self._real:
             if func in _MOVES:
                 return args[0]
@@ -76,4 +76,3 @@ def _is_device(value: object) -> bool:
     if isinstance(value, (torch.device, int)) and not isinstance(value, bool):
         return True
     return isinstance(value, str)
-

@@ -19,22 +19,22 @@ class Building:
     """Enter to make every tensor a fake on the CPU, whatever device the user's code names."""
 
     def __init__(self, engine: FakeEngine) -> None:
-        self._modes = (_Fakes(engine), _OnCpu())
+        self._modes: tuple[Any, ...] = (_Fakes(engine), _OnCpu())
 
     def __enter__(self) -> None:
         """Start building."""
         for mode in self._modes:
             mode.__enter__()
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop building."""
         for mode in reversed(self._modes):
             mode.__exit__(*error)
 
 
-class _Fakes(TorchDispatchMode):
+class _Fakes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, engine: FakeEngine) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._engine = engine
 
     def __torch_dispatch__(
@@ -48,7 +48,7 @@ class _Fakes(TorchDispatchMode):
             value = self._engine.value(args[0])
             return _zero(args[0]) if value is None else value.item()
         if func is PRIM_DEVICE:
-            return self._engine.run(func, args, {})
+            return self._engine.device(args[0])
         return self._engine.run(func, args, kwargs or {})
 
 

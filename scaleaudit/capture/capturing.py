@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,10 +12,11 @@ from torch import fx
 
 from scaleaudit.capture._torch_private import FAKE_EXCEPTIONS
 from scaleaudit.capture.engines import FakeEngine, RealEngine
-from scaleaudit.capture.exporting import export
+from scaleaudit.capture.exporting import exported
 from scaleaudit.capture.leaks import VARIATIONS, replace_leaks, suspicious
 from scaleaudit.capture.loading import innermost_line, reason
 from scaleaudit.capture.lowering import Lowering
+from scaleaudit.capture.places import is_own
 from scaleaudit.capture.session import Recording, record
 from scaleaudit.capture.targets import Target
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, OpGraph, Ref, TensorMeta, verify
@@ -73,19 +75,25 @@ def capture(target: Target) -> Captured:
     """
     failures: list[Exception | SystemExit] = []
     for way in (_on_fakes, _on_real_tensors, _by_export):
+        if not _worth_trying(way, target, failures):
+            continue
         try:
-            recording = way(target, failures)
+            recording = way(target)
         except CaptureError:
             raise
         except (Exception, SystemExit) as error:
+            if _is_ours(error):
+                raise
             failures.append(error)
         else:
-            if recording is not None:
-                return _captured(target, recording)
+            if failures:
+                recording.trace.notes.insert(0, _fallback(way, failures[0]))
+            return _captured(target, recording)
     raise _explained(failures)
 
 
-def _on_fakes(target: Target, failures: Sequence[BaseException]) -> Recording:
+def _on_fakes(target: Target) -> Recording:
+    """Record on fake tensors."""
     recording = record(target, _fakes_of(target))
     if suspicious(recording):
         _look_for_leaks(target, recording)
@@ -101,32 +109,41 @@ def _fakes_of(target: Target) -> FakeEngine:
 def _look_for_leaks(target: Target, recording: Recording) -> None:
     """Record again with other numbers for what was read; constants that change are none."""
     for variation in VARIATIONS:
-        again = target.rebuild(target.engine is not None)
+        again = target.rebuild(fake=target.engine is not None)
         try:
             if replace_leaks(recording, record(again, _fakes_of(again), variation)):
                 return
-        except Exception:  # other sizes need not fit: the next variation keeps them
+        except Exception:  # noqa: BLE001, S112 - other sizes need not fit; the next keeps them
             continue
     message = "numbers read from tensors steer the program in ways that capture cannot compare"
     recording.trace.note(Note(NoteKind.ORACLE, message))
 
 
-def _on_real_tensors(target: Target, failures: Sequence[BaseException]) -> Recording | None:
-    """Record on real tensors, unless they are too large."""
-    if _size(target) > REAL_LIMIT:
-        return None
-    recording = record(target.rebuild(False), RealEngine())
-    recording.trace.notes.insert(0, _fallback("real tensors", failures))
-    return recording
+def _on_real_tensors(target: Target) -> Recording:
+    """Record on real tensors."""
+    return record(target.rebuild(fake=False), RealEngine())
 
 
-def _by_export(target: Target, failures: Sequence[BaseException]) -> Recording | None:
-    """Record by ``torch.export``, unless it is the user's own code that failed twice."""
-    if _size(target) > REAL_LIMIT or len({type(error) for error in failures}) == 1:
-        return None
-    recording = export(target.rebuild(False))
-    recording.trace.notes.insert(0, _fallback("torch.export", failures))
-    return recording
+def _by_export(target: Target) -> Recording:
+    """Record what ``torch.export`` makes of the program."""
+    again, replay = exported(target.rebuild(fake=False))
+    return record(again, RealEngine(), listen=replay.listen)
+
+
+_NAMES: dict[Callable[[Target], Recording], str] = {
+    _on_real_tensors: "real tensors",
+    _by_export: "torch.export",
+}
+
+
+def _worth_trying(
+    way: Callable[[Target], Recording], target: Target, failures: Sequence[BaseException]
+) -> bool:
+    """Tell whether a way suits the size, and isn't bound to fail as the others did."""
+    if way is _on_fakes:
+        return True
+    same = len(failures) > 1 and len({type(error) for error in failures}) == 1
+    return _size(target) <= REAL_LIMIT and not (way is _by_export and same)
 
 
 def _size(target: Target) -> int:
@@ -135,15 +152,16 @@ def _size(target: Target) -> int:
     return sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
 
 
-def _fallback(way: str, failures: Sequence[BaseException]) -> Note:
-    why = f" ({reason(failures[0])})" if failures else ""
-    return Note(NoteKind.FALLBACK, f"captured with {way}, since fake tensors did not do{why}")
+def _fallback(way: Callable[[Target], Recording], failure: BaseException) -> Note:
+    message = f"captured with {_NAMES[way]}, since fake tensors did not do: {reason(failure)}"
+    return Note(NoteKind.FALLBACK, message)
 
 
 def _explained(failures: Sequence[BaseException]) -> CaptureError:
     """Choose the failure that says most to the user."""
     telling = [error for error in failures if not isinstance(error, FAKE_EXCEPTIONS)]
-    error = (telling or list(failures))[0]
+    # What real tensors say is what the user would see; export speaks of export.
+    error = (telling[:2] or list(failures))[-1]
     where = innermost_line(error, "")
     hint = "call the model with the same arguments in plain Python to see the whole traceback"
     if isinstance(error, FAKE_EXCEPTIONS):
@@ -171,3 +189,11 @@ def _captured(target: Target, recording: Recording) -> Captured:
         if origin.kind is not NodeKind.CALL
     )
     return Captured(graph, leaves, lowering.sources, trace.graph, lowering.picks())
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Tell whether an error is a broken invariant of capture itself."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, (AssertionError, NameError, AttributeError, KeyError)) and is_own(
+        frames[-1].f_code
+    )

@@ -37,6 +37,9 @@ class Engine(Protocol):
     def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run one operator."""
 
+    def device(self, tensor: torch.Tensor) -> torch.device:
+        """Return the device of a tensor."""
+
     def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
         """Bring a tensor from outside into this world."""
 
@@ -55,6 +58,10 @@ class RealEngine:
     def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run one operator."""
         return op(*args, **kwargs)
+
+    def device(self, tensor: torch.Tensor) -> torch.device:
+        """Return the device of a tensor."""
+        return tensor.device
 
     def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
         """Take a tensor as it is; one on the meta device gets memory."""
@@ -80,7 +87,7 @@ class FakeEngine:
 
     exact = False
 
-    def __init__(self, building: bool) -> None:
+    def __init__(self, *, building: bool) -> None:
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.building = building
         self._stale: dict[int, torch.Tensor] = {}
@@ -93,9 +100,15 @@ class FakeEngine:
             try:
                 out = op(*args, **kwargs)
             except DynamicOutputShapeException:
-                out = self._sized(op, args, kwargs)
+                out = _sized(op, args, kwargs)
+                if out is None:
+                    raise
         self._run_twins(op, args, kwargs, out)
         return out
+
+    def device(self, tensor: torch.Tensor) -> torch.device:  # noqa: ARG002 - all are there
+        """Return the CPU."""
+        return _CPU
 
     def adopt(self, tensor: torch.Tensor) -> torch.Tensor:
         """Make a fake of a tensor, on the CPU wherever it was."""
@@ -104,10 +117,10 @@ class FakeEngine:
                 return tensor
         elif not tensor.is_meta:
             with self.mode:
-                fake = self.mode.from_tensor(tensor, static_shapes=True)
+                known = self.mode.from_tensor(tensor, static_shapes=True)
             if tensor.numel() <= TWIN_LIMIT:
-                setattr(fake, _TWIN, tensor.detach().cpu().clone())
-            return fake
+                setattr(known, _TWIN, tensor.detach().cpu().clone())
+            return known
         with self.mode:
             fake = torch.empty_strided(
                 tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_CPU
@@ -139,13 +152,15 @@ class FakeEngine:
                 self._go_stale(op, args, kwargs)
             return
         outs = [leaf for leaf in pytree.tree_leaves(out) if isinstance(leaf, torch.Tensor)]
-        made = self._compute(op, args, kwargs) if self._worth(info.random, op, outs) else None
+        made = (
+            self._compute(op, args, kwargs) if self._worth(op, outs, random=info.random) else None
+        )
         if made is None:
             if info.writes:
                 self._go_stale(op, args, kwargs)
             return
         given = {id(leaf) for leaf in pytree.tree_leaves((args, dict(kwargs)))}
-        for fake, twin in zip(outs, made):
+        for fake, twin in zip(outs, made, strict=False):
             if id(fake) not in given:
                 setattr(fake, _TWIN, twin)
 
@@ -169,33 +184,31 @@ class FakeEngine:
             return None
         return [leaf for leaf in made if isinstance(leaf, torch.Tensor)]
 
-    def _worth(self, random: bool, op: OpOverload, outs: list[torch.Tensor]) -> bool:
+    def _worth(self, op: OpOverload, outs: list[torch.Tensor], *, random: bool) -> bool:
         if random and not self.building:
             return False
         small = random or not self.building or op.overloadpacket is torch.ops.aten.empty
         limit = SMALL_TWIN if small else TWIN_LIMIT
         return bool(outs) and all(out.numel() <= limit for out in outs)
 
-    def _go_stale(
-        self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def _go_stale(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A value that isn't known was written: the twins that share the memory are void."""
         for leaf in written_tensors(op_info(op), args, kwargs):
             twin = getattr(leaf, _TWIN, None)
             if isinstance(twin, torch.Tensor):
                 self._stale[storage_key(twin)] = twin  # held, so that the key stays its own
 
-    def _sized(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        """Answer an operator whose output size depends on values: half of the elements."""
-        match op.overloadpacket:
-            case torch.ops.aten.nonzero:
-                return args[0].new_empty((_half(args[0]), args[0].dim()), dtype=torch.int64)
-            case torch.ops.aten.masked_select:
-                return args[0].new_empty((_half(args[1]),))
-            case torch.ops.aten.index:
-                return op(args[0], _positions(args[1]), **kwargs)
-            case _:
-                raise
+
+def _sized(op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Run an operator whose output size depends on values, taking half of the elements."""
+    packet = op.overloadpacket
+    if packet is torch.ops.aten.nonzero:
+        return args[0].new_empty((_half(args[0]), args[0].dim()), dtype=torch.int64)
+    if packet is torch.ops.aten.masked_select:
+        return args[0].new_empty((_half(args[1]),))
+    if packet is torch.ops.aten.index:
+        return op(args[0], _positions(args[1]), **kwargs)
+    return None
 
 
 def _half(tensor: torch.Tensor) -> int:

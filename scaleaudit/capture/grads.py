@@ -32,7 +32,7 @@ class GradWatch:
             return torch.is_grad_enabled()
         return self._inner[-1] if self._inner else self._outer
 
-    def switched(self, enabled: bool, frame: FrameType | None) -> None:
+    def switched(self, frame: FrameType | None, *, enabled: bool) -> None:
         """Note that the mode was set from a frame."""
         if not _inside_function(frame):
             self._outer = enabled

@@ -7,7 +7,7 @@ ones.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import fx
 
@@ -20,10 +20,11 @@ from scaleaudit.capture.trace import Origin, number_meta
 # Other floats; and other integers too, which may change shapes.
 VARIATIONS = (Variation(0.37, 1), Variation(0.37, 0))
 
-_Key = tuple[int, int | str]
+# Position or name of an argument.
+_Key: TypeAlias = int | str
 
 
-def leaked_scalar(value: Any, reads: Any) -> Any:
+def leaked_scalar(value: Any, reads: Any) -> Any:  # noqa: ARG001 - reads are there to be seen
     """Return a number that was computed out of sight from some of the numbers read."""
     return value
 
@@ -58,7 +59,7 @@ def replace_leaks(recording: Recording, other: Recording) -> bool:
     if [node.target for node in calls] != [node.target for node in others]:
         return False
     reads: list[fx.Node] = []
-    for node, twin in zip(calls, others):
+    for node, twin in zip(calls, others, strict=True):
         if node in recording.made_up:
             reads.append(node)
         mine, theirs = _numbers(node), _numbers(twin)
@@ -74,12 +75,12 @@ def _calls(recording: Recording) -> list[fx.Node]:
 
 def _numbers(node: fx.Node) -> dict[_Key, Any]:
     """Return the bare numbers among the operands of a call."""
-    numbers: dict[_Key, Any] = {}
-    operator = isinstance(node.target, OpOverload)
-    names = [info for info in op_info(node.target).arguments] if operator else []
-    for position, value in enumerate(node.args):
-        if not operator or names[position].operand:
-            numbers[position] = value
+    names = op_info(node.target).arguments if isinstance(node.target, OpOverload) else ()
+    numbers: dict[_Key, Any] = {
+        position: value
+        for position, value in enumerate(node.args)
+        if not names or names[position].operand
+    }
     eligible = {info.name for info in names if info.operand}
     numbers |= {key: value for key, value in node.kwargs.items() if key in eligible}
     return {
@@ -96,7 +97,7 @@ def _replace(recording: Recording, node: fx.Node, key: _Key, reads: tuple[fx.Nod
         leak = trace.graph.call_function(leaked_scalar, (value, reads))
     origin = trace.origins[node]
     site = f"scaleaudit.leaked_scalar:{key}:{origin.site}"
-    trace.origins[leak] = Origin(origin.place, site, False, (number_meta(value),))
+    trace.origins[leak] = Origin(origin.place, site, grad=False, outputs=(number_meta(value),))
     if isinstance(key, int):
         node.update_arg(key, leak)
     else:

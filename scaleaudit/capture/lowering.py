@@ -98,7 +98,8 @@ class Lowering:
             return "scaleaudit.leaked_scalar", self._named(("reads",), node.args[1:])
         if target in _SCALAR:
             return self._scalar(target, node.args)
-        return str(target), self._schema(op_info(target), node.args, node.kwargs)
+        info = op_info(target)
+        return info.name, self._schema(info, node.args, node.kwargs)
 
     def _scalar(
         self, function: Callable[..., Any], args: Any
@@ -111,11 +112,9 @@ class Lowering:
         return info.name, self._schema(info, args, {})
 
     def _named(self, names: tuple[str, ...], args: Any) -> tuple[tuple[str, Argument], ...]:
-        return tuple((name, self._argument(value)) for name, value in zip(names, args))
+        return tuple((name, self._argument(value)) for name, value in zip(names, args, strict=True))
 
-    def _schema(
-        self, info: OpInfo, args: Any, kwargs: Any
-    ) -> tuple[tuple[str, Argument], ...]:
+    def _schema(self, info: OpInfo, args: Any, kwargs: Any) -> tuple[tuple[str, Argument], ...]:
         found: list[tuple[str, Argument]] = []
         for position, argument in enumerate(info.arguments):
             value = args[position] if position < len(args) else argument.default

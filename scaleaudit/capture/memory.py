@@ -52,7 +52,9 @@ class Memory:
     def bind(self, node: fx.Node, info: OpInfo, operands: Operands, out: Any) -> None:
         """Note which node holds which of the tensors that a call returned."""
         tensors = flat(out)
-        for index, (tensor, picked) in enumerate(zip(tensors, self._scribe.pick(node, out))):
+        for index, (tensor, picked) in enumerate(
+            zip(tensors, self._scribe.pick(node, out), strict=True)
+        ):
             if not isinstance(tensor, torch.Tensor):
                 continue
             base = _base(info, index, len(tensors), operands) if info.views else None
@@ -66,7 +68,7 @@ class Memory:
     def record_write(self, op: OpOverload, info: OpInfo, operands: Operands, out: Any) -> Any:
         """Record an in-place or ``out=`` operator; return what eager torch returns."""
         written = written_tensors(info, operands.args, operands.kwargs)
-        for tensor, node in zip(written, self._values(op, info, operands, written)):
+        for tensor, node in zip(written, self._values(op, info, operands, written), strict=True):
             self._store(tensor, node)
         if isinstance(out, torch.Tensor) and len(written) == 1 and info.returns[0]:
             return written[0]

@@ -12,6 +12,7 @@ import linecache
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import FrameType
+from typing import TypeAlias
 
 from scaleaudit.capture.places import is_user, location
 
@@ -20,6 +21,12 @@ TURNS = 4
 # What an unknown integer is taken for, a count of turns more often than not.
 INTEGER = 4
 
+# How many callers a helper that returns a test is followed to.
+_CALLERS = 8
+# The answer that keeps a program going, and whether giving it for ever would never end.
+_Wish: TypeAlias = tuple[bool, bool]
+
+_TESTABLE = (ast.expr, ast.If, ast.While, ast.Assert)
 _EXITS = (ast.Break, ast.Return, ast.Raise)
 
 
@@ -35,7 +42,7 @@ class Oracle:
         frame = innermost_user(frame)
         if frame is None:
             return False
-        wish = _wish(frame)
+        frame, wish = _wish(frame)
         key = (self._serial(frame), frame.f_lasti)
         asked = self._asked.get(key, 0)
         if wish is None:
@@ -48,7 +55,7 @@ class Oracle:
         self._asked[key] = asked + 1
         return answer
 
-    def choose(self, frame: FrameType | None, greater: bool) -> bool | None:
+    def choose(self, frame: FrameType | None, *, greater: bool) -> bool | None:
         """Answer a comparison made inside ``max`` or ``min`` so that the unknown value wins."""
         frame = innermost_user(frame)
         call = None if frame is None else _enclosing_call(frame)
@@ -64,21 +71,34 @@ def innermost_user(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
-def _wish(frame: FrameType | None) -> tuple[bool, bool] | None:
-    """Return the answer that keeps the program going, and whether repeating it may go on forever."""
-    for _ in range(8):  # a helper that returns the test is followed to its callers, not for ever
-        frame = innermost_user(frame)
-        if frame is None:
-            return None
+def _wish(frame: FrameType) -> tuple[FrameType, _Wish | None]:
+    """Return the answer that keeps the program going, and the frame that makes the test.
+
+    A function that returns the outcome of a test is followed to its caller.
+    """
+    for _ in range(_CALLERS):
         node = _expression(frame)
-        found = None if node is None else _climb(node)
+        found = None if node is None else _read_test(node)
+        outer = innermost_user(frame.f_back)
         if not isinstance(found, ast.Return):
-            return found
-        frame = frame.f_back
-    return None
+            return frame, found
+        if outer is None:
+            break
+        frame = outer
+    return frame, None
 
 
-def _climb(node: ast.AST, positive: bool = True) -> tuple[bool, bool] | ast.Return | None:
+def _read_test(node: ast.AST) -> _Wish | ast.Return | None:
+    """Find the statement that decides on a test; the compiler may name it for the test itself."""
+    if not isinstance(node, (ast.If, ast.While, ast.Assert)):
+        return _climb(node)
+    operand = node.test
+    while isinstance(operand, ast.UnaryOp) and isinstance(operand.op, ast.Not):
+        operand = operand.operand
+    return _climb(operand)
+
+
+def _climb(node: ast.AST, *, positive: bool = True) -> _Wish | ast.Return | None:
     """Follow a test outwards to the statement that it decides."""
     while (parent := getattr(node, "parent", None)) is not None:
         match parent:
@@ -90,16 +110,18 @@ def _climb(node: ast.AST, positive: bool = True) -> tuple[bool, bool] | ast.Retu
             case ast.Return():
                 return parent
             case ast.Assign(targets=[ast.Name(id=name)]):
-                return _flow(parent, name, positive)
+                return _flow(parent, name, positive=positive)
             case ast.AnnAssign(target=ast.Name(id=name)) | ast.NamedExpr(target=ast.Name(id=name)):
-                return _flow(parent, name, positive)
+                return _flow(parent, name, positive=positive)
             case ast.stmt():
                 return None
+            case _:
+                pass
         node = parent
     return None
 
 
-def _wanted(test: ast.While | ast.If | ast.Assert) -> tuple[bool, bool]:
+def _wanted(test: ast.While | ast.If | ast.Assert) -> _Wish:
     """Return which outcome of a test keeps the program going, and whether it must end at last."""
     match test:
         case ast.While():
@@ -117,34 +139,31 @@ def _exit(body: list[ast.stmt]) -> ast.stmt | None:
     return next((statement for statement in body if isinstance(statement, _EXITS)), None)
 
 
-def _flow(
-    source: ast.AST, name: str, positive: bool
-) -> tuple[bool, bool] | ast.Return | None:
+def _flow(source: ast.AST, name: str, *, positive: bool) -> _Wish | ast.Return | None:
     """Follow a test through the local variable that holds its outcome."""
     scope = source
     while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)):
         scope = scope.parent  # type: ignore[attr-defined]
     for use in ast.walk(scope):
         if isinstance(use, ast.Name) and use.id == name and isinstance(use.ctx, ast.Load):
-            found = _test_of(use, positive)
+            found = _test_of(use, positive=positive)
             if found is not None:
                 return found
     return None
 
 
-def _test_of(use: ast.Name, positive: bool) -> tuple[bool, bool] | ast.Return | None:
+def _test_of(use: ast.Name, *, positive: bool) -> _Wish | ast.Return | None:
     """Look at one use of a variable; assignments are not followed further."""
     node: ast.AST = use
     while not isinstance(node, ast.stmt):
         node = node.parent  # type: ignore[attr-defined]
-    return None if isinstance(node, (ast.Assign, ast.AnnAssign)) else _climb(use, positive)
+    return None if isinstance(node, (ast.Assign, ast.AnnAssign)) else _climb(use, positive=positive)
 
 
 def _enclosing_call(frame: FrameType) -> str:
     node = _expression(frame)
-    match node:
-        case ast.Call(func=ast.Name(id=name)):
-            return name
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id
     return ""
 
 
@@ -179,7 +198,7 @@ def _spans(path: str) -> dict[tuple[int, int, int, int], ast.AST]:
 
 
 def _span(path: str, node: ast.AST) -> Iterator[tuple[int, int, int, int]]:
-    if isinstance(node, ast.expr) and node.end_lineno and node.end_col_offset is not None:
+    if isinstance(node, _TESTABLE) and node.end_lineno and node.end_col_offset is not None:
         yield (
             node.lineno,
             _column(path, node.lineno, node.col_offset),

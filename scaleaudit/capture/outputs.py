@@ -26,7 +26,7 @@ def _parts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         fields: Any = value.items()
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        fields = zip(value._fields, value)
+        fields = zip(value._fields, value, strict=True)
     elif isinstance(value, (list, tuple)):
         yield from ((f"{name or 'output'}[{i}]", item) for i, item in enumerate(value))
         return

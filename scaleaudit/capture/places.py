@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from sysconfig import get_paths
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
+from typing import Any
 
 import torch
 
@@ -154,10 +155,9 @@ class ModuleCalls:
     def __init__(self, model: torch.nn.Module) -> None:
         self._paths = {module: path for path, module in model.named_modules()}
         self._identities = {module: i for i, module in enumerate(self._paths, start=1)}
+        forwards: list[Any] = [getattr(type(module), "forward", None) for module in self._paths]
         self._forwards = {
-            forward.__code__
-            for forward in (getattr(type(module), "forward", None) for module in self._paths)
-            if hasattr(forward, "__code__")
+            forward.__code__ for forward in forwards if isinstance(forward, FunctionType)
         }
         self._counts: dict[torch.nn.Module, int] = {}
         self._calls: dict[FrameType, ModuleCall] = {}
@@ -227,7 +227,7 @@ def is_own(code: CodeType) -> bool:
 def is_user(code: CodeType) -> bool:
     """Tell whether a frame is the user's code: not torch, nor the standard library, nor ours."""
     name = code.co_filename
-    if name.startswith((_OWN, _TORCH)) or name.startswith("<frozen") or name == "<string>":
+    if name.startswith((_OWN, _TORCH, "<frozen")) or name == "<string>":
         return False
     parts = Path(name).parts
     if any(part in _SITE_PACKAGES for part in parts):

@@ -16,6 +16,8 @@ from scaleaudit.capture.scalars import Read
 from scaleaudit.domain.graph import Note, NoteKind
 
 _GOLDEN = 0.6180339887498949
+# Characters from which on a float looks computed, not written.
+_LONG = 7
 _FRACTION = 1 << 22  # so that a value survives a passage through float32
 
 
@@ -29,6 +31,9 @@ class Variation:
 
     shift: float = 0.0
     step: int = 0
+
+
+PLAIN = Variation()
 
 
 class Reads:
@@ -61,7 +66,7 @@ class Reads:
         """Whether any number was read yet."""
         return bool(self._tags or self._pending or self.unknown)
 
-    def invent(self, floating: bool, frame: FrameType | None) -> float | int:
+    def invent(self, frame: FrameType | None, *, floating: bool) -> float | int:
         """Make up a number; a float is one that nothing else in the program is likely to equal."""
         self._count += 1
         if not floating:
@@ -93,13 +98,16 @@ class Reads:
             self.unknown.add(node)
         return node
 
-    def decide(self, node: fx.Node, value: bool, greater: bool | None) -> bool:
+    def decide(self, node: fx.Node, *, value: bool, greater: bool | None) -> bool:
         """Answer a test: truly where the number is known or torch asks, else by the oracle."""
         frame = sys._getframe(2)
         if node not in self.unknown or innermost_user(frame) is not frame:
             return value
-        chosen = None if greater is None else self._oracle.choose(frame, greater)
-        return self.guess(frame) if chosen is None else chosen
+        chosen = None if greater is None else self._oracle.choose(frame, greater=greater)
+        if chosen is None:
+            return self.guess(frame)
+        self.report("a value read from a tensor is taken to win in max() or min()", frame)
+        return chosen
 
     def escaped(self, node: fx.Node) -> None:
         """Note that a number continues as a bare one."""
@@ -129,7 +137,11 @@ class Reads:
 def _plain(value: Any) -> Any:
     if not isinstance(value, Read):
         return value
-    return float.__float__(value) if isinstance(value, float) else int.__int__(value)  # type: ignore[call-overload]
+    return float.__float__(value) if isinstance(value, float) else _integer(value)
+
+
+def _integer(value: Any) -> int:
+    return int.__int__(value)
 
 
 def _flatten(operands: Any) -> list[Any]:
@@ -142,4 +154,4 @@ def _flatten(operands: Any) -> list[Any]:
 
 def is_common(value: float) -> bool:
     """Tell whether a float is as short as what people write."""
-    return len(repr(value)) < 7
+    return len(repr(value)) < _LONG

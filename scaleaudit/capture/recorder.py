@@ -20,7 +20,7 @@ from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.leaves import LeafNames
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.oracle import Oracle
-from scaleaudit.capture.places import ModuleCalls
+from scaleaudit.capture.places import ModuleCalls, Place
 from scaleaudit.capture.reads import Reads, Variation
 from scaleaudit.capture.scalars import wrap
 from scaleaudit.capture.schemas import OpInfo, op_info
@@ -32,16 +32,19 @@ from scaleaudit.domain.graph import NodeKind, TensorMeta
 _ATEN = torch.ops.aten
 _READ = _ATEN._local_scalar_dense.default
 _LIFTS = frozenset({_ATEN.lift_fresh.default, _ATEN.lift.default})
-_DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.detach_, torch.Tensor.data.__get__})
+# What asks for an integer, whatever the tensor holds.
+_WHOLE = frozenset({torch.Tensor.__int__, torch.Tensor.__index__})
+_GET_DATA: Any = torch.Tensor.data
+_DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.detach_, _GET_DATA.__get__})
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Write down what runs while the mode is on."""
 
     def __init__(
         self, engine: Engine, model: torch.nn.Module, root: FrameType, variation: Variation
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.modules = ModuleCalls(model)
         self.scribe = Scribe(root, self.modules)
         self.trace = self.scribe.trace
@@ -54,6 +57,11 @@ class Recorder(TorchDispatchMode):
         self._open = True
         self._last_read: fx.Node | None = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare every operator a detour through dynamo, which runs eagerly here anyway."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: OpOverload,
@@ -63,7 +71,7 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         """Run one operator and record it."""
         if func is PRIM_DEVICE:  # half of all calls, and no operator of the user's
-            return self._engine.run(func, args, {})
+            return self._engine.device(args[0])
         self._busy = True
         try:
             return self._dispatch(func, args, kwargs or {}, sys._getframe(1))
@@ -91,9 +99,7 @@ class Recorder(TorchDispatchMode):
         self._memory.bind(node, info, operands, out)
         return out
 
-    def _operands(
-        self, info: OpInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> Operands:
+    def _operands(self, info: OpInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operands:
         """Find the nodes of what a call is given."""
         if not self.reads.active:
             named = {key: self._operand(value) for key, value in kwargs.items()}
@@ -102,7 +108,7 @@ class Recorder(TorchDispatchMode):
         names = [argument.name for argument in info.arguments]
         positional = tuple(
             self._operand(self.reads.recognise(value) if name in eligible else value)
-            for name, value in zip(names, args)
+            for name, value in zip(names, args, strict=False)
         )
         named = {
             key: self._operand(self.reads.recognise(value) if key in eligible else value)
@@ -152,13 +158,16 @@ class Recorder(TorchDispatchMode):
             self.reads.tag(number, node)
         return number
 
-    def _invented(self, tensor: torch.Tensor, zero: bool | int | float, frame: FrameType) -> Any:
+    def _invented(self, tensor: torch.Tensor, zero: float, frame: FrameType) -> Any:
         truth = tensor.dtype is torch.bool
         if self.scribe.api is torch.Tensor.__bool__ or (
             truth and self.scribe.api is not torch.Tensor.item
         ):
             return type(zero)(self.reads.guess(frame))
-        return True if truth else self.reads.invent(tensor.is_floating_point(), frame)
+        if truth:
+            return True
+        floating = tensor.is_floating_point() and self.scribe.api not in _WHOLE
+        return type(zero)(self.reads.invent(frame, floating=floating))
 
     def _emit(
         self, function: Callable[..., Any], operands: tuple[Any, ...], value: Any
@@ -183,9 +192,9 @@ class Recorder(TorchDispatchMode):
             self.reads.expect((args, kwargs))
         return True
 
-    def set_grad(self, enabled: bool) -> None:
+    def set_grad(self, *, enabled: bool) -> None:
         """Follow the user's switches of the gradient mode."""
-        self.scribe.grads.switched(enabled, sys._getframe(2))
+        self.scribe.grads.switched(sys._getframe(2), enabled=enabled)
 
     def read(self, value: Any) -> Any:
         """Give a number its memory of where it came from."""
@@ -209,6 +218,11 @@ class Recorder(TorchDispatchMode):
         """Return the node of a result."""
         return self._memory.node(tensor)
 
+    def claim(self, place: Place | None) -> None:
+        """Let what runs next come from a place other than where it runs."""
+        self.scribe.claimed = place
+        self.scribe.begin_call(None)
+
     def close(self) -> None:
         """Stop recording and let go of the user's frames."""
         self._open = False
@@ -224,7 +238,7 @@ def _metas(out: Any) -> tuple[TensorMeta, ...]:
     ) or (number_meta(0),)
 
 
-def _zero(dtype: torch.dtype) -> bool | int | float:
+def _zero(dtype: torch.dtype) -> float:
     if dtype is torch.bool:
         return False
     return 0.0 if dtype.is_floating_point else 0

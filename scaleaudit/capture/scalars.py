@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 from torch import fx
 
-
 _ESCAPES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("round", round),
     ("int", int),
@@ -31,7 +30,7 @@ class Book(Protocol):
     def compute(self, function: Callable[..., Any], operands: tuple[object, ...]) -> fx.Node | None:
         """Record arithmetic on numbers; None once the recording is over."""
 
-    def decide(self, node: fx.Node, value: bool, greater: bool | None) -> bool:
+    def decide(self, node: fx.Node, *, value: bool, greater: bool | None) -> bool:
         """Answer a test on numbers that were read."""
 
     def escaped(self, node: fx.Node) -> None:
@@ -73,7 +72,7 @@ def _bare(value: object) -> Any:
     return int.__int__(value) if isinstance(value, IntRead) else value
 
 
-def _arithmetic(function: Callable[..., Any], reflected: bool = False) -> Callable[..., Any]:
+def _arithmetic(function: Callable[..., Any], *, reflected: bool = False) -> Callable[..., Any]:
     """Build a method that computes with the bare numbers and records that it did."""
 
     def method(self: Any, *others: Any) -> Any:
@@ -87,11 +86,13 @@ def _arithmetic(function: Callable[..., Any], reflected: bool = False) -> Callab
     return method
 
 
-def _comparison(function: Callable[..., bool], greater: bool | None) -> Callable[..., Any]:
+def _comparison(function: Callable[..., bool], *, greater: bool | None) -> Callable[..., Any]:
     def method(self: Any, other: Any) -> Any:
         if not isinstance(other, (int, float)):
             return NotImplemented
-        return self.book.decide(self.node, function(_bare(self), _bare(other)), greater)
+        return self.book.decide(
+            self.node, value=function(_bare(self), _bare(other)), greater=greater
+        )
 
     return method
 
@@ -114,17 +115,19 @@ def _methods(kind: type) -> dict[str, Any]:
     for name, function in (("neg", operator.neg), ("abs", abs)):
         methods[f"__{name}__"] = _arithmetic(function)
     for name, greater in (("lt", False), ("le", False), ("gt", True), ("ge", True)):
-        methods[f"__{name}__"] = _comparison(getattr(operator, name), greater)
+        methods[f"__{name}__"] = _comparison(getattr(operator, name), greater=greater)
     for name, function in (("eq", operator.eq), ("ne", operator.ne)):
-        methods[f"__{name}__"] = _comparison(function, None)
+        methods[f"__{name}__"] = _comparison(function, greater=None)
     for name, function in _ESCAPES:
         methods[f"__{name}__"] = _plain(function)
-    methods["__bool__"] = lambda self: self.book.decide(self.node, bool(_bare(self)), None)
+    methods["__bool__"] = lambda self: self.book.decide(
+        self.node, value=bool(_bare(self)), greater=None
+    )
     methods["__hash__"] = kind.__hash__
     methods["__repr__"] = lambda self: repr(_bare(self))
     methods["__str__"] = methods["__repr__"]
     methods["__reduce__"] = lambda self: (type(_bare(self)), (_bare(self),))
-    methods["__deepcopy__"] = lambda self, memo: self
+    methods["__deepcopy__"] = lambda self, _: self
     return methods
 
 

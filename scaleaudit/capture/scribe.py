@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
 import torch
 from torch import fx
 
-from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE
+from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE, OpOverload
 from scaleaudit.capture.grads import GradWatch
 from scaleaudit.capture.places import ROOT, ModuleCalls, Place, Stack
+from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.trace import Origin, Trace, tensor_meta
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, TensorMeta
 
 # How often the variables that hold a value are looked up when it is read.
 _NAME_LOOKS = 3
+_NONE: Mapping[str, Any] = {}
 
 
 class Scribe:
@@ -25,6 +26,7 @@ class Scribe:
 
     Attributes:
         place: Where the operator that is being recorded was called.
+        claimed: Where what runs claims to come from, if not from where it runs.
         api: The function of torch's API that was called last.
     """
 
@@ -33,7 +35,10 @@ class Scribe:
         self.stack = Stack(root, modules)
         self.grads = GradWatch()
         self.place: Place = ROOT
+        self.claimed: Place | None = None
         self.api: Callable[..., Any] | None = None
+        self._functions = {""}
+        self._count = 0
         self._ordinals: dict[object, int] = {}
         self._sites: dict[object, int] = {}
         self._looks: dict[fx.Node, int] = {}
@@ -42,8 +47,10 @@ class Scribe:
 
     def look(self, frame: FrameType | None) -> None:
         """Take the place of a frame for that of the nodes to come."""
-        self.place = place = self.stack.here(frame)
-        if place.function and not place.function.startswith(FUNCTION_NAMESPACE):
+        self.place = place = self.claimed or self.stack.here(frame)
+        function = place.function
+        if function not in self._functions and not function.startswith(FUNCTION_NAMESPACE):
+            self._functions.add(function)
             self.trace.note(_custom_function(place))
 
     def begin_call(self, function: Callable[..., Any] | None) -> None:
@@ -59,11 +66,15 @@ class Scribe:
         kwargs: Mapping[str, Any],
         outputs: tuple[TensorMeta, ...],
         name: str = "",
+        *,
         silent: bool = False,
     ) -> fx.Node:
         """Add a call."""
-        node = self.trace.graph.call_function(target, args, dict(kwargs))
-        site, grad = self._site(name or str(target)), self.grads.enabled(self.place)
+        node = self._node(target, args, kwargs)
+        if not name:
+            assert isinstance(target, OpOverload)
+            name = op_info(target).name
+        site, grad = self._site(name), self.grads.enabled(self.place)
         self.trace.origins[node] = Origin(self.place, site, grad, outputs, silent=silent)
         return node
 
@@ -79,7 +90,7 @@ class Scribe:
 
     def pick_one(self, call: fx.Node, output: int) -> fx.Node:
         """Return a node for one of the outputs of a call that returns a flat list."""
-        node = self.trace.graph.call_function(_item, (call, output))
+        node = self._node(_item, (call, output))
         self.trace.items[node] = (call, output)
         return node
 
@@ -134,17 +145,21 @@ class Scribe:
         found = self.trace.origins[call].outputs[output]
         return TensorMeta(found.shape, found.dtype)
 
-    @contextmanager
-    def root(self) -> Iterator[None]:
-        """Write for no place in particular."""
-        before, self.place = self.place, ROOT
-        yield
-        self.place = before
+    def _node(
+        self,
+        target: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any] = _NONE,
+    ) -> fx.Node:
+        """Add a node under a name that costs no search for a free one."""
+        self._count += 1
+        name = f"value_{self._count}"
+        return self.trace.graph.create_node("call_function", target, args, dict(kwargs), name=name)
 
     def _items(self, call: fx.Node, out: Any) -> list[fx.Node]:
         found: list[fx.Node] = []
         for position, value in enumerate(out):
-            node = self.trace.graph.call_function(_item, (call, position))
+            node = self._node(_item, (call, position))
             found.extend(self._items(node, value) if isinstance(value, (tuple, list)) else [node])
         return found
 

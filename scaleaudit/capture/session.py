@@ -16,7 +16,8 @@ from torch.utils import _pytree as pytree
 from scaleaudit.capture.api_calls import ApiCalls
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.outputs import find_loss, named_tensors
-from scaleaudit.capture.reads import Variation
+from scaleaudit.capture.places import Place
+from scaleaudit.capture.reads import PLAIN, Variation
 from scaleaudit.capture.recorder import Recorder
 from scaleaudit.capture.surroundings import adopted, eager_and_plain, module_calls
 from scaleaudit.capture.targets import Target
@@ -36,14 +37,23 @@ class Recording:
 
 
 def record(
-    target: Target, engine: Engine, variation: Variation = Variation()
+    target: Target,
+    engine: Engine,
+    variation: Variation = PLAIN,
+    listen: Callable[[Callable[[Place | None], None]], None] | None = None,
 ) -> Recording:
     """Run a target's forward and loss once and record every operator.
+
+    Args:
+        listen: Given a function to tell where the operators to come are from, for programs
+            that are run by someone else than their own code.
 
     Raises:
         CaptureError: The loss is no scalar. Errors of the user's code pass through.
     """
     recorder = Recorder(engine, target.model, sys._getframe(), variation)
+    if listen is not None:
+        listen(recorder.claim)
     with ExitStack() as stack:
         stack.enter_context(adopted(target.model, engine))
         recorder.names.add_model(target.model)
@@ -107,7 +117,7 @@ def _description(value: object) -> str:
 def _watched(model: torch.nn.Module) -> Iterator[list[Any]]:
     """Collect what the model returns."""
     seen: list[Any] = []
-    handle = model.register_forward_hook(lambda module, args, output: seen.append(output))
+    handle = model.register_forward_hook(lambda *call: seen.append(call[-1]))
     try:
         yield seen
     finally:
@@ -120,12 +130,14 @@ def _inputs(
     """Bring the arguments into the engine's world and declare them by their names."""
     if target.loss is None:
         names = _parameters(target.model.forward, len(target.args))
-        given = (*zip(names, target.args), *target.kwargs.items())
+        given = (*zip(names, target.args, strict=True), *target.kwargs.items())
         values = [_declared(recorder, engine, name, value) for name, value in given]
         count = len(target.args)
-        return tuple(values[:count]), dict(zip(target.kwargs, values[count:]))
+        return tuple(values[:count]), dict(zip(target.kwargs, values[count:], strict=True))
     names = _parameters(target.loss, len(target.loss_args) + 1)[1:]
-    values = [_declared(recorder, engine, *pair) for pair in zip(names, target.loss_args)]
+    values = [
+        _declared(recorder, engine, *pair) for pair in zip(names, target.loss_args, strict=True)
+    ]
     return (target.model, *values), {}
 
 

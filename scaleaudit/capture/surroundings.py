@@ -30,7 +30,7 @@ def eager_and_plain() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
         stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
         stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))  # type: ignore[no-untyped-call]
+        stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         yield
@@ -50,10 +50,10 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
 def module_calls(calls: ModuleCalls) -> Iterator[None]:
     """Tell which frame runs which module."""
 
-    def before(module: torch.nn.Module, args: Any) -> None:
+    def before(module: torch.nn.Module, _args: Any) -> None:
         calls.enter(module, sys._getframe(1))
 
-    def after(module: torch.nn.Module, args: Any, output: Any) -> None:
+    def after(module: torch.nn.Module, _args: Any, _output: Any) -> None:
         calls.leave(module)
 
     first = register_module_forward_pre_hook(before)

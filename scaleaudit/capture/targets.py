@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -26,6 +26,13 @@ _SNIPPET = """declare what to audit, in the same file:
         return {"model": model, "args": (tokens, tokens)}"""
 
 
+class Rebuild(Protocol):
+    """Builds a target anew from its file."""
+
+    def __call__(self, *, fake: bool) -> Target:
+        """Build it, of fake tensors or of real ones."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A model with the call and the loss to audit.
@@ -34,7 +41,6 @@ class Target:
         path: The file that declares it.
         loss: Called as ``loss(model, *loss_args)``; None where the loss is in the output.
         engine: The fake world it was built in; None where it was built of real tensors.
-        rebuild: Builds it anew from its file; pass whether as fakes.
     """
 
     path: Path
@@ -46,7 +52,7 @@ class Target:
     loss_args: tuple[Any, ...]
     batches: Callable[..., Any] | None
     engine: FakeEngine | None
-    rebuild: Callable[[bool], Target]
+    rebuild: Rebuild
 
 
 def target_names(path: Path) -> tuple[str, ...]:
@@ -111,15 +117,13 @@ def _build(path: Path, key: str, function: Callable[[], Any]) -> Target:
             raise error from None
 
 
-def _built(
-    path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None
-) -> Target:
+def _built(path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None) -> Target:
     declared = _call(path, key, function, engine)
     _check(path, key, declared)
     model = declared["model"]
     args = declared.get("args", ())
 
-    def rebuild(fake: bool) -> Target:
+    def rebuild(*, fake: bool) -> Target:
         again = FakeEngine(building=True) if fake else None
         return _built(path, key, _functions(path)[key], again)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,4 +92,4 @@ def bounds(value: torch.Tensor | None) -> tuple[float | None, float | None]:
         return None, None
     plain: Any = value.detach().to(torch.float64)
     low, high = float(plain.min()), float(plain.max())
-    return (None, None) if low != low or high != high else (low, high)
+    return (None, None) if math.isnan(low) or math.isnan(high) else (low, high)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from scaleaudit.capture._torch_private import OpOverload, packet, schema
+from scaleaudit.capture._torch_private import OpOverload, overloads, schema
 from scaleaudit.capture.schemas import ArgumentInfo, OpInfo, op_info
 from scaleaudit.domain.graph import TensorMeta
 
@@ -62,7 +62,9 @@ def written_tensors(
     info: OpInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> list[torch.Tensor]:
     """Return the tensors that a call writes to."""
-    given = dict(zip((argument.name for argument in info.arguments), args)) | dict(kwargs)
+    given = dict(zip((argument.name for argument in info.arguments), args, strict=False)) | dict(
+        kwargs
+    )
     values = [given.get(argument.name) for argument in info.arguments if argument.written]
     return [leaf for leaf in flat(values) if isinstance(leaf, torch.Tensor)]
 
@@ -86,7 +88,7 @@ def run_on_copies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
     """
     op = resolve(name)
     infos = op_info(op).arguments
-    given = dict(zip((info.name for info in infos), args)) | kwargs
+    given = dict(zip((info.name for info in infos), args, strict=False)) | kwargs
     written = [info.name for info in infos if info.written]
     for key in written:
         value = given[key]
@@ -94,7 +96,7 @@ def run_on_copies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> t
     result = op(**given)
     results = result if isinstance(result, tuple) else (result,)
     aliases = op_info(op).returns
-    fresh = [value for value, alias in zip(results, aliases) if not alias]
+    fresh = [value for value, alias in zip(results, aliases, strict=False) if not alias]
     return (*(given[key] for key in written), *fresh)
 
 
@@ -122,11 +124,7 @@ def functional_form(op: OpOverload) -> OpOverload | None:
 
 
 def _matching(name: str, wanted: tuple[tuple[str, str], ...]) -> OpOverload | None:
-    overloads = packet(name)
-    if overloads is None:
-        return None
-    for key in overloads.overloads():
-        candidate: OpOverload = getattr(overloads, key)
+    for candidate in overloads(name):
         info = op_info(candidate)
         if not info.writes and not info.views and _signature(info.arguments) == wanted:
             return candidate

@@ -97,7 +97,7 @@ class Readout:
         supervised: Whether it is in the loss with a gradient path to the state.
         turns: The turns (1 to K) whose states it reads.
         coverage: Share of the state's positions that it reads, 0 to 1; None where unknown.
-        location: Where it leaves the state: the line of the projection, else of the loss term.
+        location: The line of the last projection before the loss, else of the loss term.
         up_to_eps: Whether the invariance holds for lengths above a norm's eps only.
     """
 

@@ -9,6 +9,7 @@ from scaleaudit.domain.graph import Location
 from scaleaudit.isolation.jobs import Trouble, TroubleKind
 
 NOT_AUDITED = "SCL901"
+_HINT = "Run the file by itself in Python, and build the target there, to see what is wrong."
 
 
 def finding_of(trouble: Trouble, path: str, name: str) -> Finding:
@@ -25,7 +26,7 @@ def finding_of(trouble: Trouble, path: str, name: str) -> Finding:
         message=message,
         location=_location(trouble.where),
         subject=subject,
-        fixes=(_fix(trouble.hint),) if trouble.hint else (),
+        fixes=(_fix(trouble.hint or _HINT),),
         fingerprint=f"{NOT_AUDITED}:{subject}",
     )
 

@@ -202,7 +202,7 @@ def _read(
 
 
 # A frame as faulthandler prints it, the innermost first.
-_FRAME = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
+_FRAME = re.compile(r'^  File "([^<].*)", line (\d+) in ', re.MULTILINE)
 
 
 def _last_line(output: str, job: Job) -> str:

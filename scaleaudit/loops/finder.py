@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from scaleaudit.domain.graph import Location, Node, OpGraph, Ref
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
@@ -23,6 +24,8 @@ def find_loops(graph: OpGraph) -> LoopNest:
         turns = find_turns(graph, sites, body)
         if turns is None or _is_untrained(graph, body):
             continue
+        inside = tuple(n for n in body.nodes if turns.starts[0] <= n < turns.stop)
+        body = replace(body, nodes=inside)
         states = _states(graph, sites, body, turns)
         if states:
             loops.append(_loop(graph, body, turns, states))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from scaleaudit.domain.graph import Node, OpGraph
@@ -31,8 +32,59 @@ def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     anchors = _anchors(sites, body)
     if len(anchors) < 2:
         return None
-    starts = [_start(graph, first, second) for first, second in zip(anchors, anchors[1:], strict=False)]
-    return Turns((_first_start(graph, body, anchors, starts), *starts), body.nodes[-1] + 1)
+    pairs = zip(anchors, anchors[1:], strict=False)
+    later = [_start(graph, first, second) for first, second in pairs]
+    starts = (_first_start(graph, body, anchors, later), *later)
+    return Turns(starts, _stop(graph, sites, body, starts, anchors))
+
+
+def _stop(
+    graph: OpGraph, sites: Sites, body: Body, starts: tuple[int, ...], anchors: list[int]
+) -> int:
+    """One past the last node of the last turn: code that runs after the loop is no part of it.
+
+    A norm that the loop shares with the readout recurs after the last turn. It stands outside
+    of the loop's lines, and it comes once more than in any other turn.
+    """
+    usual: dict[int, int] = {}
+    for first, second in zip(starts, starts[1:], strict=False):
+        here = Counter(sites.key[n] for n in body.nodes if first <= n < second)
+        for key, count in here.items():
+            if key is not None:
+                usual[key] = max(usual.get(key, 0), count)
+    ends = _line_range(graph, starts, anchors)
+    seen: Counter[int] = Counter()
+    stop = anchors[-1] + 1
+    for n in body.nodes:
+        key = sites.key[n]
+        if n < starts[-1] or key is None:
+            continue
+        seen[key] += 1
+        if seen[key] <= usual.get(key, 1) and (ends is None or _within(graph[n], *ends)):
+            stop = n + 1
+    return stop
+
+
+def _line_range(
+    graph: OpGraph, starts: tuple[int, ...], anchors: list[int]
+) -> tuple[int, int, int] | None:
+    """The loop's frame, its depth, and the last of its instructions; None where code is unrolled."""
+    first, second = graph[anchors[0]], graph[anchors[1]]
+    depth = _depth(first, second)
+    if depth < 0 or second.turn_frames[depth][1] > first.turn_frames[depth][1]:
+        return None
+    frame = second.turn_frames[depth][0]
+    offsets = [
+        graph[n].turn_frames[depth][1]
+        for n in range(starts[0], starts[-1])
+        if len(graph[n].turn_frames) > depth and graph[n].turn_frames[depth][0] == frame
+    ]
+    return depth, frame, max(offsets)
+
+
+def _within(node: Node, depth: int, frame: int, last: int) -> bool:
+    own = node.turn_frames
+    return len(own) > depth and own[depth][0] == frame and own[depth][1] <= last
 
 
 def _anchors(sites: Sites, body: Body) -> list[int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import networkx as nx
+
 from scaleaudit.domain.facts import Coverage, LoopFacts, Opaque, ScaleFacts, StateFacts
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
@@ -49,6 +51,7 @@ class LoopPasses:
         self.joint = interpreter.run(self._seeds(range(len(loop.states))))
         self._settle_bounded()
         self._single: dict[tuple[int, View], ScaleTable] = {}
+        self._influence: nx.DiGraph[int] | None = None
 
     def _settle_bounded(self) -> None:
         """States that are bounded by construction are no free inputs for the others' gates."""
@@ -85,6 +88,29 @@ class LoopPasses:
                 seeds = self._seeds([index], view=view)
                 self._single[key] = self._interpreter.run(seeds, view)
         return self._single[key]
+
+    def feeds_itself_through_others(self, index: int) -> bool:
+        """Whether the next values of other states depend on a state, and its own on theirs."""
+        if len(self._loop.states) < 2:
+            return False
+        if self._influence is None:
+            self._influence = self._influences()
+        component = next(
+            c for c in nx.strongly_connected_components(self._influence) if index in c
+        )
+        return len(component) > 1
+
+    def _influences(self) -> nx.DiGraph[int]:
+        """Which state's next value depends on which state; comparisons carry no gradient."""
+        graph: nx.DiGraph[int] = nx.DiGraph()
+        graph.add_nodes_from(range(len(self._loop.states)))
+        for source in graph.nodes:
+            tables = [self.alone(source, view) for view in (View.GRADIENT, View.VALUE)]
+            table = tables[0] if any(s.depends for s in tables[0].inflow.values()) else tables[1]
+            for target, state in enumerate(self._loop.states):
+                if any(table.inflow[ref].depends for ref in state.boundary):
+                    graph.add_edge(source, target)
+        return graph
 
     def _gradients_matter(self, index: int) -> bool:
         """Whether anything downstream of the state stops gradients."""

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from scaleaudit.domain.graph import Location, OpGraph, Ref
 from scaleaudit.domain.scale import ZERO, Atom
 from scaleaudit.scale.interpreter import ScaleTable
-from scaleaudit.scale.measures import is_matrix
+from scaleaudit.scale.measures import projects
 
 
 def bypassed_norm(graph: OpGraph, table: ScaleTable, end: Ref, state: int) -> Location | None:
     """Return the line of a norm whose result a turn adds to the raw state.
 
     The value of the turn keeps the state with a factor of its own, and beside it a copy that a
-    norm has stripped of its length and that no weight matrix has touched since.
+    norm has stripped of its length and that no weight matrix and no gate has touched since.
     """
     scale = table.inflow[end]
     if scale.opaque or not scale.depends:
         return None
     if not any(atom.state == state for atom in scale.form.parts):
         return None
-    gates = {atom for atom in scale.form.rest.atoms() if atom.growth.depends}
+    monomials = ([a for a in m if a.growth.depends] for m in scale.form.rest.terms)
+    gates = {moving[0] for moving in monomials if len(moving) == 1}
     if not gates:
         return None
-    makers = _makers(graph, table, gates, end)
+    makers = _makers(table, gates, end)
     for node in makers:
         found = _norm_without_weights(graph, table, node)
         if found is not None:
@@ -32,15 +31,20 @@ def bypassed_norm(graph: OpGraph, table: ScaleTable, end: Ref, state: int) -> Lo
     return None
 
 
-def _makers(graph: OpGraph, table: ScaleTable, gates: set[Atom], end: Ref) -> list[Ref]:
-    """The values that are those atoms."""
+def _makers(table: ScaleTable, gates: set[Atom], end: Ref) -> list[Ref]:
+    """For every atom the first value that is made of it."""
     found = []
-    for n in range(end.node, -1, -1):
-        for output, scale in enumerate(table.rows.get(n, ())):
-            if scale.given is None and "form" in scale.__dict__ and gates & set(
-                scale.form.rest.atoms()
-            ):
+    open_gates = set(gates)
+    for n in sorted(table.rows):
+        if n > end.node or not open_gates:
+            break
+        for output, scale in enumerate(table.rows[n]):
+            if scale.given is None and "form" not in scale.__dict__:
+                continue  # nothing asked for its form, so no other value holds its atom
+            met = open_gates & set(scale.form.rest.atoms())
+            if met:
                 found.append(Ref(n, output))
+                open_gates -= met
     return found
 
 
@@ -51,15 +55,10 @@ def _norm_without_weights(graph: OpGraph, table: ScaleTable, start: Ref) -> Loca
     while ref not in table.seeds:
         node = graph[ref.node]
         operands = [r for r in node.refs() if table.depends(r)]
-        if not operands or _has_matrix(graph, table, node.refs()):
+        if not operands or any(projects(graph, table, node, r) for r in node.refs()):
             return None
         source = max(operands, key=lambda r: (table[r].growth.hi, r.node))
         if table[source].growth.hi > ZERO and table[ref].growth.hi == ZERO:
             location = node.location
         ref = source
     return location
-
-
-def _has_matrix(graph: OpGraph, table: ScaleTable, refs: Iterable[Ref]) -> bool:
-
-    return any(not table.depends(r) and is_matrix(graph, r) for r in refs)

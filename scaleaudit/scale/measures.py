@@ -25,6 +25,7 @@ class Reading:
         differs: Whether it takes the difference of two computed values.
         stopped: Whether a node in between ran under no_grad.
         projection: The first node after the state that uses a weight matrix.
+        head: The last one.
     """
 
     boundaries: tuple[Ref, ...]
@@ -32,6 +33,7 @@ class Reading:
     differs: bool
     stopped: bool
     projection: int | None
+    head: int | None
 
 
 def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
@@ -55,27 +57,32 @@ def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
             operands = [r for r in node.refs() if table.depends(r)]
             compares = node.base_op not in _LISTS and len(set(operands)) > 1
             differs = differs or (compares and _sources_differ(graph, table, operands))
-            if any(_decodes(graph, node, r) for r in node.refs() if not table.depends(r)):
+            if any(projects(graph, table, node, r) for r in node.refs()):
                 projections.append(ref.node)
                 decodes = True
         elif node.kind is NodeKind.INPUT:
             decodes = decodes or math.prod(node.outputs[0].shape) > 1
         stack.extend(node.refs())
     ordered = tuple(sorted(boundaries, key=lambda r: r.node))
-    return Reading(ordered, decodes, differs, stopped, min(projections, default=None))
+    first, last = min(projections, default=None), max(projections, default=None)
+    return Reading(ordered, decodes, differs, stopped, first, last)
 
 
-def _decodes(graph: OpGraph, node: Node, ref: Ref) -> bool:
-    """Whether an operand is a weight that projects: a matrix, or a vector in a contraction."""
-    return is_matrix(graph, ref, dims=1 if node.base_op in _CONTRACTIONS else 2)
+def projects(graph: OpGraph, table: ScaleTable, node: Node, ref: Ref) -> bool:
+    """Whether an operand is a weight that projects: a matrix, or anything learned in a contraction."""
+    if table.depends(ref):
+        return False
+    if node.base_op in _CONTRACTIONS:
+        return table[ref].learned
+    return _is_matrix(graph, ref)
 
 
-def is_matrix(graph: OpGraph, ref: Ref, dims: int = 2) -> bool:
-    """Whether a value is a weight of that many real dims, casts and views included."""
+def _is_matrix(graph: OpGraph, ref: Ref) -> bool:
+    """Whether a value is a weight of two or more real dims, casts and views included."""
     while True:
         node = graph[ref.node]
         if node.kind is NodeKind.PARAMETER:
-            return sum(1 for size in node.outputs[0].shape if size > 1) >= dims
+            return sum(1 for size in node.outputs[0].shape if size > 1) > 1
         refs = list(node.refs())
         if node.kind is not NodeKind.CALL or len(refs) != 1:
             return False

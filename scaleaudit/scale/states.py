@@ -148,13 +148,13 @@ class StateJudge:
     ) -> Readout:
         value = self.value[end]
         path = path_to(self.graph, self.value, end)
-        leaving = reading.projection if reading.projection is not None else end.node
-        node = self.graph[leaving]
+        head = reading.head if reading.head is not None else end.node
+        node = self.graph[head]
         proof = steps(self.graph, self.value, path, all_laws())
         if supervised and self.graph.loss is not None:
             proof = (*proof, self._into_loss(value))
         return Readout(
-            name=_readout_name(self.graph, leaving),
+            name=_readout_name(self.graph, head),
             visibility=seen,
             degree=None if value.opaque else judge.as_float(value.growth.hi),
             supervised=supervised,
@@ -233,7 +233,7 @@ class StateJudge:
             transition_proof=steps(self.graph, table, path, all_laws(), inflow=True),
             opaque=self._opaque(inflow),
             seen_through=tuple(through) if not readouts else (),
-            weighted_cycle=self._has_weights_in_cycle(),
+            weighted_cycle=self._has_weights_in_cycle(end, turn),
         )
 
     def _transition(self) -> tuple[judge.Turn, Ref]:
@@ -294,27 +294,38 @@ class StateJudge:
     def _opaque(self, inflow: Scale) -> tuple[Opaque, ...]:
         return inflow.opaque
 
-    def _has_weights_in_cycle(self) -> bool:
-        """Whether anything computed with weights in the body depends on this state."""
-        for n, row in self.gradient.rows.items():
-            if n not in self.loop.body or not any(scale.depends for scale in row):
-                continue
-            for ref in self.graph[n].refs():
-                other = self.gradient[ref]
-                if not self.gradient.depends(ref) and other.learned:
-                    return True
-        return False
+    def _has_weights_in_cycle(self, end: Ref, turn: judge.Turn) -> bool:
+        """Whether weights act on this state on its way around the loop.
+
+        A decayed sum over time (linear attention, a state-space scan, a halting probability
+        that adds up) writes what it is given: no weight of the loop ever multiplies it, but for
+        a factor below 1.
+        """
+        if self.passes.feeds_itself_through_others(self.index):
+            return True
+        inflow = self.gradient.inflow[end]
+        if not inflow.depends:
+            inflow = self.value.inflow[end]
+        if inflow.opaque or not inflow.depends:
+            return True
+        form = inflow.form
+        gates = [atom for poly in form.parts.values() for atom in poly.atoms()]
+        return (
+            any(atom.state is None for atom in form.parts)
+            or any(atom.growth.depends for atom in (*form.rest.atoms(), *gates))
+            or (turn.transition is not Transition.DAMPED and any(atom.learned for atom in gates))
+        )
 
 
 def _rises(value: Scale) -> bool | None:
     """Whether a term grows as the state does; None where its sign is not known."""
     g = value.growth
-    if g.hi.power == 0 and g.hi.log != 0:
-        return None if g.slope is None else g.slope > 0
     if value.span.low >= 0:
         return g.hi > ZERO
     if value.span.high <= 0:
         return g.hi < ZERO
+    if g.hi.power == 0 and g.hi.log != 0 and g.slope is not None:
+        return g.slope > 0
     return None
 
 

@@ -24,7 +24,7 @@ def target_of(
 ) -> Target:
     """Make a target of a real model."""
 
-    def rebuild(fake: bool) -> Target:
+    def rebuild(*, fake: bool) -> Target:
         return target_of(copy.deepcopy(model), *args, loss=loss, kwargs=kwargs)
 
     return Target(

@@ -127,14 +127,14 @@ def test_a_signal_without_a_name_is_told_by_number():
 
 def test_the_innermost_line_of_the_targets_folder_is_where_it_hung(tmp_path):
     model = tmp_path / "model.py"
-    frames = [Path("/usr/lib/time.py"), tmp_path / "blocks.py", model]
+    frames = [Path("<frozen importlib>"), Path("/usr/lib/time.py"), tmp_path / "blocks.py", model]
     output = "Thread 0x1 (most recent call first):\n" + "".join(
         f'  File "{path}", line {line} in forward\n' for line, path in enumerate(frames, start=7)
     )
     job = Job("module:function", (str(model),))
     trouble = judge(_ended(status=None, output=output), job, ScaleFacts).trouble
     assert trouble is not None
-    assert trouble.where == f"{tmp_path / 'blocks.py'}:8"
+    assert trouble.where == f"{tmp_path / 'blocks.py'}:9"
 
 
 def test_a_bounded_stream_keeps_its_end():

@@ -1,0 +1,1 @@
+"""Programs of real operators, beside their graphs: what the laws are held against numbers with."""

@@ -1,0 +1,26 @@
+"""Every operation, and the laws that each calls."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from lawkit import elementwise, mapping, moving, reducing
+from lawkit.table import Operation
+
+from scaleaudit.scale.laws import all_laws
+
+
+@cache
+def operations() -> tuple[Operation, ...]:
+    """Return every way to call an operator."""
+    tables = (elementwise.TABLE, reducing.TABLE, moving.TABLE, mapping.TABLE)
+    return tuple(row for table in tables for row in table.rows)
+
+
+def law_key(op: str) -> str | None:
+    """Return the name under which the law of an operator is filed."""
+    laws = all_laws()
+    if op in laws:
+        return op
+    base = op.rsplit(".", 1)[0]
+    return base if base in laws else None

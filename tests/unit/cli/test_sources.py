@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import pytest
+
+from scaleaudit.domain.facts import ProofStep
+from scaleaudit.domain.finding import Confidence, Finding, Related, Severity
+from scaleaudit.domain.graph import Location
+from scaleaudit.errors import ConfigError
+from scaleaudit.sources import (
+    Request,
+    declares_target,
+    find_requests,
+    portable,
+    read_sources,
+    reason_to_skip,
+    relative,
+)
+
+MODEL = "from torch import nn\nclass M(nn.Module): ...\n"
+TARGET = "def scaleaudit_target():\n    return {}\n"
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, text in {
+        "b.py": TARGET,
+        "a.py": MODEL,
+        "notes.txt": "no Python",
+        "pkg/c.py": MODEL,
+        ".hidden/d.py": MODEL,
+        "__pycache__/e.py": MODEL,
+        "env/pyvenv.cfg": "",
+        "env/f.py": MODEL,
+    }.items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path
+
+
+def test_a_folder_gives_its_python_files_in_order_and_nobody_elses(tree):
+    assert find_requests(["."]) == tuple(
+        Request(path, named=False) for path in ("a.py", "b.py", "pkg/c.py")
+    )
+
+
+def test_a_target_is_named_behind_colons(tree):
+    assert find_requests(["b.py::deep"]) == (Request("b.py", "deep"),)
+
+
+def test_a_file_that_was_named_counts_as_named_though_a_walk_meets_it_too(tree):
+    assert find_requests(["a.py", "."])[0] == Request("a.py")
+    assert [request.path for request in find_requests(["a.py", "./a.py", "."])] == [
+        "a.py", "b.py", "pkg/c.py",
+    ]  # fmt: skip
+
+
+def test_a_hook_may_hand_over_files_without_a_model(tree):
+    assert find_requests(["a.py"], skip_non_models=True) == (Request("a.py", named=False),)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("gone.py", "no such file or folder: gone.py"),
+        ("gone.py::M", "no such file or folder: gone.py"),
+        ("pkg::M", "pkg is a folder"),
+        ("notes.txt", "notes.txt is no Python file"),
+    ],
+)
+def test_a_path_that_cannot_be_audited_is_told(tree, path, words):
+    with pytest.raises(ConfigError, match=words):
+        find_requests([path])
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (TARGET, None),
+        (MODEL, None),
+        ("def scaleaudit_target_deep(): ...", None),
+        ("class Plain: ...\nx = 1\n", "declares no target"),
+        ("def f(:\n", "not valid Python (line 1)"),
+    ],
+)
+def test_only_files_that_can_declare_a_model_are_run_on_a_walk(tmp_path, source, reason):
+    file = tmp_path / "file.py"
+    file.write_text(source)
+    assert (reason_to_skip(str(file)) or "").startswith(reason or "")
+    assert (reason_to_skip(str(file)) is None) == (reason is None)
+
+
+def test_what_is_no_text_is_skipped_with_a_reason(tmp_path):
+    file = tmp_path / "file.py"
+    file.write_bytes(b"x = 1\0\xff")
+    assert reason_to_skip(str(file))
+    assert reason_to_skip(str(tmp_path / "gone.py"))
+
+
+def test_a_declared_target_is_seen_without_running_the_file(tmp_path):
+    file = tmp_path / "file.py"
+    file.write_text("raise SystemExit\n" + TARGET)
+    assert declares_target(str(file))
+    file.write_text(MODEL)
+    assert not declares_target(str(file))
+
+
+def test_sources_that_cannot_be_read_are_left_out(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"x = '\xff'\n")
+    found = dict(read_sources([str(tmp_path / "a.py"), "gone.py", str(tmp_path), "nul\0.py"]))
+    assert list(found) == [str(tmp_path / "a.py")]
+
+
+def test_locations_inside_the_folder_become_relative(tmp_path):
+    inside, outside = Location(str(tmp_path / "m" / "a.py"), 3), Location("/elsewhere/b.py", 4)
+    finding = Finding(
+        "SCL101", "n", Severity.ERROR, Confidence.PROVEN, "m", inside,
+        proof=(ProofStep(outside, "op", 1.0, "t"),), related=(Related(inside, "r"),),
+    )  # fmt: skip
+    moved = portable(finding, tmp_path)
+    assert moved.location == Location("m/a.py", 3)
+    assert moved.related[0].location.path == "m/a.py"
+    assert moved.proof[0].location == outside
+
+
+def test_a_path_is_relative_however_it_was_written(tmp_path):
+    assert relative("./m/../m/a.py", tmp_path) == "m/a.py"
+    assert (
+        relative(str(tmp_path.parent / "x.py"), tmp_path) == (tmp_path.parent / "x.py").as_posix()
+    )
