@@ -2,6 +2,8 @@
 
 - ``TorchDispatchMode``: sees each ATen operator below autograd. Public way round:
   ``torch.export`` (slower, and it fails on data-dependent Python), our last fallback.
+- ``TorchDispatchMode._should_skip_dynamo``: overridden to spare every operator a detour through
+  dynamo. Where a version doesn't ask for it, recording is only slower.
 - ``FakeTensorMode``, ``FakeTensor``: shapes without memory. Public way round: run on real tensors,
   our second attempt.
 - The exceptions of the fake tensors: tell what the fake world cannot answer from a user's error.
@@ -12,6 +14,7 @@
   Public way round: ``data_ptr()``, which fake tensors don't have.
 - ``torch._C._set_grad_enabled``: what every switch of the gradient mode calls, seen by a function
   mode. Public way round: ``is_grad_enabled()``, which is off inside custom autograd functions.
+- ``torch.utils._contextlib``: told from the user's code by its file. Public way round: none.
 - ``Function.apply``'s code object: finds custom autograd functions on the stack. Public way round:
   none; their operators would count as computed under no_grad.
 """
@@ -33,6 +36,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
     "APPLY_CODE",
+    "DECORATED_FILE",
     "FAKE_EXCEPTIONS",
     "FUNCTION_NAMESPACE",
     "PRIM_DEVICE",
@@ -51,6 +55,9 @@ __all__ = [
 PRIM_DEVICE: OpOverload = torch.ops.prim.device.default
 SET_GRAD_ENABLED: Any = torch._C._set_grad_enabled
 APPLY_CODE = torch.autograd.Function.apply.__code__
+
+# Where the wrapper of functions decorated with no_grad lives; it stands for the user's own code.
+DECORATED_FILE = str(torch.utils._contextlib.__file__)
 
 # Where autograd functions of torch itself live, such as the one of checkpointing.
 FUNCTION_NAMESPACE = "torch."

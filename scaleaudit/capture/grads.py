@@ -11,11 +11,10 @@ from types import FrameType
 
 import torch
 
-from scaleaudit.capture._torch_private import APPLY_CODE
+from scaleaudit.capture._torch_private import APPLY_CODE, DECORATED_FILE
 from scaleaudit.capture.places import Place, is_own, is_user
 
 _SWITCHES = torch.autograd.grad_mode.__file__
-_DECORATED = torch.utils._contextlib.__file__
 
 
 class GradWatch:
@@ -41,7 +40,9 @@ class GradWatch:
         while frame is not None and (is_own(frame.f_code) or _is_switch(frame)):
             leaving = leaving or frame.f_code.co_name == "__exit__"
             frame = frame.f_back
-        if frame is None or not (is_user(frame.f_code) or frame.f_code.co_filename == _DECORATED):
+        if frame is None or not (
+            is_user(frame.f_code) or frame.f_code.co_filename == DECORATED_FILE
+        ):
             return  # the function's own doing, as in checkpointing
         if not leaving:
             self._inner.append(enabled)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TypeAlias
 
 from scaleaudit.capture.places import is_user, location
+from scaleaudit.domain.graph import Location
 
 # Turns that a loop with an unknown end is given: enough to see it recur, few enough to be cheap.
 TURNS = 4
@@ -35,7 +36,7 @@ class Oracle:
 
     def __init__(self, serial: Callable[[FrameType], int]) -> None:
         self._serial = serial
-        self._asked: dict[tuple[int, int], int] = {}
+        self._asked: dict[tuple[int, Location], int] = {}
 
     def answer(self, frame: FrameType | None) -> bool:
         """Answer the test that the innermost user frame is about to make."""
@@ -43,7 +44,8 @@ class Oracle:
         if frame is None:
             return False
         frame, wish = _wish(frame)
-        key = (self._serial(frame), frame.f_lasti)
+        # By its span: the compiler writes the test of a while loop twice.
+        key = (self._serial(frame), location(frame.f_code, frame.f_lasti))
         asked = self._asked.get(key, 0)
         if wish is None:
             self._asked[key] = asked + 1

@@ -63,9 +63,7 @@ class TensorMeta:
     high: float | None = None
 
 
-Argument: TypeAlias = (
-    "Ref | bool | int | float | complex | str | tuple[Argument, ...] | None"
-)
+Argument: TypeAlias = "Ref | bool | int | float | complex | str | tuple[Argument, ...] | None"
 
 
 class NodeKind(Enum):
@@ -216,5 +214,8 @@ def verify(graph: OpGraph) -> None:
         for ref in node.refs():
             assert ref.node < index, f"node {index} ({node.op}) reads node {ref.node}"
             assert ref.output < len(graph.nodes[ref.node].outputs), f"no output {ref}"
-    for ref in (graph.loss, *(ref for _, ref in graph.outputs)):
-        assert ref is None or ref.node < len(graph.nodes)
+    ends = [ref for _, ref in graph.outputs]
+    if graph.loss is not None:
+        ends.append(graph.loss)
+    for ref in ends:
+        assert ref.node < len(graph.nodes), f"no node {ref.node} for an output"

@@ -72,9 +72,7 @@ class Interval:
     def hull(self, other: Interval) -> Interval:
         """The smallest interval that holds both."""
         low, low_open = min((self.low, self.low_open), (other.low, other.low_open))
-        high, high_closed = max(
-            (self.high, not self.high_open), (other.high, not other.high_open)
-        )
+        high, high_closed = max((self.high, not self.high_open), (other.high, not other.high_open))
         return Interval(low, high, low_open, not high_closed)
 
 
@@ -91,9 +89,10 @@ class Atom:
         state: Index of the carried state that it is, for boundary values.
         learned: Whether parameters set it, the state apart.
         peak_of: The atom whose maximum it is (x - max(x) is never positive).
+        views: The same values in other arrangements, by arrangement.
     """
 
-    __slots__ = ("_views", "base", "growth", "layout", "learned", "peak_of", "span", "state")
+    __slots__ = ("base", "growth", "layout", "learned", "peak_of", "span", "state", "views")
 
     def __init__(
         self,
@@ -111,18 +110,18 @@ class Atom:
         self.peak_of = peak_of
         self.base: Atom = self
         self.layout: Layout = ()
-        self._views: dict[Layout, Atom] = {}
+        self.views: dict[Layout, Atom] = {}
 
     def viewed(self, layout: Layout) -> Atom:
         """Return the same values in another arrangement; equal arrangements are one atom."""
         base = self.base
         if not layout:
             return base
-        found = base._views.get(layout)
+        found = base.views.get(layout)
         if found is None:
             found = Atom(base.growth, base.span, state=base.state, learned=base.learned)
             found.base, found.layout = base, layout
-            base._views[layout] = found
+            base.views[layout] = found
         return found
 
     def __repr__(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import networkx as nx
@@ -33,11 +35,9 @@ class Body:
 
 def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     """Return the bodies of all loops, in the order in which they start."""
-    everything = _quotient(graph, sites, least=1)
-    tied = everything.subgraph(
-        [key for key in everything if len(sites.members[key]) > 1]
-    )
-    wide = [component for component in nx.strongly_connected_components(everything)]
+    everything = _quotient(graph, sites)
+    tied = everything.subgraph([key for key in everything if len(sites.members[key]) > 1])
+    wide = list(nx.strongly_connected_components(everything))
     narrow = [c for c in nx.strongly_connected_components(tied) if _holds_weights(c, sites)]
     bodies: list[Body] = []
     for component in wide:
@@ -50,20 +50,18 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     return sorted(bodies, key=lambda body: body.nodes[0])
 
 
-def _quotient(graph: OpGraph, sites: Sites, least: int) -> nx.DiGraph[int]:
+def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
     """The dataflow between classes of operators."""
     quotient: nx.DiGraph[int] = nx.DiGraph()
-    for key, members in enumerate(sites.members):
-        if len(members) >= least:
-            quotient.add_node(key)
+    quotient.add_nodes_from(range(len(sites.members)))
     for node in graph.nodes:
-        key = sites.key[node.id]
-        if key is None:
+        target = sites.key[node.id]
+        if target is None:
             continue
         for ref in node.refs():
             source = sites.key[ref.node]
             if source is not None:
-                quotient.add_edge(source, key)
+                quotient.add_edge(source, target)
     return quotient
 
 
@@ -82,25 +80,26 @@ def _tied_share(component: set[int], sites: Sites) -> float:
     untied = _used(component, sites, tied=False) - tied
     shared = sum(sites.elements[w] for w in tied)
     own = sum(sites.elements[w] for w in untied)
-    turns = turn_count(component, sites)
+    members = [sites.members[key] for key in component]
+    turns = turn_count(((len(m), sites.weights[m[0]]) for m in members), sites)
     # The untied weights of the first turn read no carried value: K turns show those of K - 1.
     return shared / (shared + own / max(turns - 1, 1)) if shared else 0.0
 
 
-def turn_count(component: set[int] | frozenset[int], sites: Sites) -> int:
-    """How often most of the tied weights are used; of several counts, the smaller one."""
-    votes: dict[int, int] = {}
-    for key in component:
-        count = len(sites.members[key])
-        weights = sites.weights[sites.members[key][0]]
+def turn_count(uses: Iterable[tuple[int, frozenset[int]]], sites: Sites) -> int:
+    """How often most of the tied weights are used; of several counts, the smaller one.
+
+    Args:
+        uses: For every class of operators how often it occurs, and its weights.
+    """
+    votes: Counter[int] = Counter()
+    for count, weights in uses:
         if count > 1 and weights:
-            votes[count] = votes.get(count, 0) + sum(sites.elements[w] for w in weights)
-    return min(votes, key=lambda count: (-votes[count], count)) if votes else 0
+            votes[count] += sum(sites.elements[w] for w in weights)
+    return min(votes, key=lambda count: (-votes[count], count), default=0)
 
 
-def _instances(
-    graph: OpGraph, sites: Sites, component: set[int], *, closed: bool
-) -> list[Body]:
+def _instances(graph: OpGraph, sites: Sites, component: set[int], *, closed: bool) -> list[Body]:
     """Split a component where the data does not flow on: two towers are two loops."""
     nodes = sorted(n for key in component for n in sites.members[key])
     inside = set(nodes)

@@ -24,11 +24,11 @@ def find_loops(graph: OpGraph) -> LoopNest:
         turns = find_turns(graph, sites, body)
         if turns is None or _is_untrained(graph, body):
             continue
-        inside = tuple(n for n in body.nodes if turns.starts[0] <= n < turns.stop)
-        body = replace(body, nodes=inside)
-        states = _states(graph, sites, body, turns)
+        nodes = tuple(n for n in body.nodes if turns.starts[0] <= n < turns.stop)
+        inside = replace(body, nodes=nodes)
+        states = _states(graph, sites, inside, turns)
         if states:
-            loops.append(_loop(graph, body, turns, states))
+            loops.append(_loop(graph, inside, turns, states))
     return LoopNest(tuple(loops))
 
 
@@ -38,9 +38,7 @@ def _is_untrained(graph: OpGraph, body: Body) -> bool:
     return trained and not any(graph[n].grad for n in body.nodes)
 
 
-def _loop(
-    graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, ...]
-) -> Loop:
+def _loop(graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, ...]) -> Loop:
     function, location = _written(graph[turns.starts[0]], graph[turns.starts[1]])
     return Loop(
         name=function,
@@ -66,9 +64,7 @@ def _written(first: Node, second: Node) -> tuple[str, Location | None]:
 _Slot = tuple[str, int, int]
 
 
-def _states(
-    graph: OpGraph, sites: Sites, body: Body, turns: Turns
-) -> tuple[CarriedState, ...]:
+def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[CarriedState, ...]:
     """Group the values that cross the turns' boundaries by who makes and who reads them."""
     inside = frozenset(body.nodes)
     crossings: dict[Ref, set[_Slot]] = {}
@@ -81,7 +77,7 @@ def _states(
                 crossings.setdefault(ref, set()).add(slot)
             elif ref.node < turns.starts[0]:
                 initial.setdefault(slot, ref)
-    groups = _grouped(sites, crossings)
+    groups = [part for group in _grouped(sites, crossings) for part in _apart(sites, turns, group)]
     states = [_state(graph, sites, turns, group, crossings, initial) for group in groups]
     return tuple(state for state in states if state is not None)
 
@@ -104,6 +100,17 @@ def _grouped(sites: Sites, crossings: dict[Ref, set[_Slot]]) -> list[list[Ref]]:
         made: _Slot = ("made", sites.key[ref.node] or 0, ref.output)
         groups.setdefault(find(made), []).append(ref)
     return list(groups.values())
+
+
+def _apart(sites: Sites, turns: Turns, group: list[Ref]) -> list[list[Ref]]:
+    """Split a group that has several values at one boundary: each producer is a state then."""
+    per_turn = Counter(turns.of(ref.node) for ref in group)
+    if max(per_turn.values()) == 1:
+        return [group]
+    parts: dict[tuple[int | None, int], list[Ref]] = {}
+    for ref in group:
+        parts.setdefault((sites.key[ref.node], ref.output), []).append(ref)
+    return list(parts.values())
 
 
 def _state(
@@ -135,9 +142,8 @@ def _state(
 
 def _final(graph: OpGraph, sites: Sites, turns: Turns, group: list[Ref]) -> Ref | None:
     """The state after the last turn: the latest value that its producers made there."""
-    producers = {(sites.key[ref.node], ref.output) for ref in group}
+    outputs = {sites.key[ref.node]: ref.output for ref in group}
     start = turns.starts[-1]
-    outputs = {key: output for key, output in producers}
     for n in range(turns.stop - 1, start - 1, -1):
         if sites.key[n] in outputs:
             return Ref(n, outputs[sites.key[n]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from scaleaudit.domain.graph import Node, OpGraph
 from scaleaudit.loops.cycles import Body, turn_count
@@ -30,10 +31,9 @@ class Turns:
 def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     """Split a body into turns at the place where its code starts over, or None for one turn."""
     anchors = _anchors(sites, body)
-    if len(anchors) < 2:
+    if len(anchors) <= 1:
         return None
-    pairs = zip(anchors, anchors[1:], strict=False)
-    later = [_start(graph, first, second) for first, second in pairs]
+    later = [_start(graph, first, second) for first, second in pairwise(anchors)]
     starts = (_first_start(graph, body, anchors, later), *later)
     return Turns(starts, _stop(graph, sites, body, starts, anchors))
 
@@ -47,7 +47,7 @@ def _stop(
     of the loop's lines, and it comes once more than in any other turn.
     """
     usual: dict[int, int] = {}
-    for first, second in zip(starts, starts[1:], strict=False):
+    for first, second in pairwise(starts):
         here = Counter(sites.key[n] for n in body.nodes if first <= n < second)
         for key, count in here.items():
             if key is not None:
@@ -94,16 +94,10 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
         key = sites.key[n]
         if key is not None and sites.weights[n]:
             inside.setdefault(key, []).append(n)
-    votes: dict[int, int] = {}
-    for members in inside.values():
-        size = sum(sites.elements[w] for w in sites.weights[members[0]])
-        if len(members) > 1:
-            votes[len(members)] = votes.get(len(members), 0) + size
-    if not votes:
-        return []
-    count = min(votes, key=lambda c: (-votes[c], c))
+    uses = ((len(members), sites.weights[members[0]]) for members in inside.values())
+    count = turn_count(uses, sites)
     chosen = [members for members in inside.values() if len(members) == count]
-    return min(chosen, key=lambda members: members[0])
+    return min(chosen, key=lambda members: members[0], default=[])
 
 
 def _depth(first: Node, second: Node) -> int:
@@ -147,7 +141,6 @@ def _first_start(graph: OpGraph, body: Body, anchors: list[int], starts: list[in
     depth = _depth(graph[anchors[0]], graph[anchors[1]])
     frames = graph[anchors[1]].turn_frames
     again = _place(graph[starts[0]], frames, depth)
-    found = body.nodes[0]
     for n in range(anchors[0], -1, -1):
         place = _place(graph[n], frames, depth)
         if place is None or again is None:
@@ -156,7 +149,4 @@ def _first_start(graph: OpGraph, body: Body, anchors: list[int], starts: list[in
             break
         if place[0] == again[0] and graph[n].site == graph[starts[0]].site:
             return n
-    return min(found, anchors[0])
-
-
-__all__ = ["Turns", "find_turns", "turn_count"]
+    return min(body.nodes[0], anchors[0])

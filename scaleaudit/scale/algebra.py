@@ -261,9 +261,7 @@ def _possible(g: Growth, exponents: Interval) -> Growth:
 
 def exp(x: Scale) -> Scale:
     """exp: faster than any power of a growing argument, bounded where it is negative."""
-    g = growth.exponential(
-        x.growth, low=x.span.low, high=x.span.high, peak=x.peak_of is not None
-    )
+    g = growth.exponential(x.growth, low=x.span.low, high=x.span.high, peak=x.peak_of is not None)
     span = intervals.monotone(x.span, lambda v: math.exp(v) if v > -math.inf else 0.0)
     return derived(x, g, span)
 
@@ -311,5 +309,3 @@ def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
         precision=precision,
         mix=(where if lo < hi else frozenset()) | a.mix | b.mix,
     )
-
-

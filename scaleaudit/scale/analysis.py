@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import networkx as nx
 
-from scaleaudit.domain.facts import Coverage, LoopFacts, Opaque, ScaleFacts, StateFacts
+from scaleaudit.domain.facts import Coverage, LoopFacts, ScaleFacts, StateFacts
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
-from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
-from scaleaudit.domain.scale import LINEAR, Atom, Form, Poly, Scale, Support
+from scaleaudit.domain.loops import Loop, LoopNest
+from scaleaudit.domain.scale import (
+    CONSTANT,
+    LINEAR,
+    REALS,
+    Atom,
+    Form,
+    Poly,
+    Scale,
+    Support,
+)
 from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View, stops_gradient
 from scaleaudit.scale.laws import all_laws
 from scaleaudit.scale.states import StateJudge
@@ -48,33 +57,32 @@ class LoopPasses:
         self.graph = graph
         self._interpreter = interpreter
         self._loop = loop
-        self.joint = interpreter.run(self._seeds(range(len(loop.states))))
-        self._settle_bounded()
+        self._count = len(loop.states)
+        self.joint = interpreter.run(self._seeds(range(self._count)))
+        self._bounded = self._bounded_states()
+        self._joint_of_growing = self._run_growing()
         self._single: dict[tuple[int, View], ScaleTable] = {}
         self._influence: nx.DiGraph[int] | None = None
 
-    def _settle_bounded(self) -> None:
-        """States that are bounded by construction are no free inputs for the others' gates."""
-        if len(self._loop.states) < 2:
-            return
-        bounded = {
+    def _bounded_states(self) -> frozenset[int]:
+        """The states whose range is finite for any weights (an LSTM's output)."""
+        states = enumerate(self._loop.states)
+        return frozenset(
             index
-            for index, state in enumerate(self._loop.states)
+            for index, state in states
             if all(_is_bounded(self.joint.inflow[ref]) for ref in state.boundary[1:])
-        }
-        if bounded and len(bounded) < len(self._loop.states):
-            growing = [i for i in range(len(self._loop.states)) if i not in bounded]
-            self.joint_without_bounded = self._interpreter.run(self._seeds(growing, bounded))
-            self._bounded = bounded
-        else:
-            self.joint_without_bounded = self.joint
-            self._bounded = set()
+        )
+
+    def _run_growing(self) -> ScaleTable:
+        """Scale the states that can grow; bounded ones do not drive the others' gates."""
+        growing = [index for index in range(self._count) if index not in self._bounded]
+        if not self._bounded or not growing:
+            return self.joint
+        return self._interpreter.run(self._seeds(growing))
 
     def transitions_of(self, index: int) -> ScaleTable:
         """The pass in which the transition of a state is judged."""
-        if len(self._loop.states) < 2 or index in self._bounded:
-            return self.joint
-        return self.joint_without_bounded
+        return self.joint if index in self._bounded else self._joint_of_growing
 
     def alone(self, index: int, view: View) -> ScaleTable:
         """The pass in which one state is scaled and the others stay, in either view."""
@@ -82,7 +90,7 @@ class LoopPasses:
         if key not in self._single:
             if view is View.GRADIENT and not self._gradients_matter(index):
                 self._single[key] = self.alone(index, View.VALUE)
-            elif view is View.VALUE and len(self._loop.states) == 1:
+            elif view is View.VALUE and self._count == 1:
                 self._single[key] = self.joint
             else:
                 seeds = self._seeds([index], view=view)
@@ -91,19 +99,17 @@ class LoopPasses:
 
     def feeds_itself_through_others(self, index: int) -> bool:
         """Whether the next values of other states depend on a state, and its own on theirs."""
-        if len(self._loop.states) < 2:
+        if self._count == 1:
             return False
         if self._influence is None:
             self._influence = self._influences()
-        component = next(
-            c for c in nx.strongly_connected_components(self._influence) if index in c
-        )
+        component = next(c for c in nx.strongly_connected_components(self._influence) if index in c)
         return len(component) > 1
 
     def _influences(self) -> nx.DiGraph[int]:
         """Which state's next value depends on which state; comparisons carry no gradient."""
         graph: nx.DiGraph[int] = nx.DiGraph()
-        graph.add_nodes_from(range(len(self._loop.states)))
+        graph.add_nodes_from(range(self._count))
         for source in graph.nodes:
             tables = [self.alone(source, view) for view in (View.GRADIENT, View.VALUE)]
             table = tables[0] if any(s.depends for s in tables[0].inflow.values()) else tables[1]
@@ -121,7 +127,6 @@ class LoopPasses:
     def _seeds(
         self,
         indices: range | list[int],
-        constant: set[int] | None = None,
         view: View = View.VALUE,
     ) -> dict[Ref, Scale]:
         """Free inputs for the boundary values; those of other states are cut to constants."""
@@ -131,7 +136,7 @@ class LoopPasses:
                 if index in indices and not _is_stopped(self.graph, ref, view):
                     seeds[ref] = free_input(self.graph, ref, index)
                 else:
-                    seeds[ref] = held(self.graph, ref, bounded=index in (constant or set()))
+                    seeds[ref] = held(self.graph, ref)
         return seeds
 
 
@@ -152,13 +157,6 @@ def free_input(graph: OpGraph, ref: Ref, index: int) -> Scale:
     return Scale(LINEAR, shape=shape, given=Form({atom: Poly({(): 1.0})}, Poly()), support=support)
 
 
-def held(graph: OpGraph, ref: Ref, *, bounded: bool) -> Scale:
+def held(graph: OpGraph, ref: Ref) -> Scale:
     """A boundary value that stays as it is while another state is scaled."""
-    from scaleaudit.scale import algebra
-
-    span = algebra.Interval(-1.0, 1.0) if bounded else algebra.REALS
-    shape = graph.meta(ref).shape
-    return Scale(algebra.CONSTANT, span, shape=shape)
-
-
-__all__ = ["CarriedState", "LoopPasses", "Opaque", "analyse"]
+    return Scale(CONSTANT, REALS, shape=graph.meta(ref).shape)

@@ -142,9 +142,7 @@ def map_atoms(x: Form, f: Callable[[Atom], Atom]) -> Form:
     """Replace every atom, gates included."""
 
     def rename(poly: Poly) -> Poly:
-        return Poly(
-            {tuple(sorted(map(f, m), key=id)): factor for m, factor in poly.terms.items()}
-        )
+        return Poly({tuple(sorted(map(f, m), key=id)): factor for m, factor in poly.terms.items()})
 
     return Form({f(atom): rename(poly) for atom, poly in x.parts.items()}, rename(x.rest))
 

@@ -226,9 +226,7 @@ def exponential(x: Growth, *, low: float, high: float, peak: bool) -> Growth:
             rate=x.hi,
         )
     if low >= 0 and x.is_pure:
-        return Growth(
-            EXPONENTIAL, EXPONENTIAL, precision=Precision.ASYMPTOTIC, rate=x.hi
-        )
+        return Growth(EXPONENTIAL, EXPONENTIAL, precision=Precision.ASYMPTOTIC, rate=x.hi)
     return Growth(
         lo=ZERO if low >= 0 else EXPONENTIAL,
         hi=EXPONENTIAL,

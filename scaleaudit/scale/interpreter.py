@@ -88,9 +88,7 @@ class Interpreter:
                 table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
         return table
 
-    def apply(
-        self, node: Node, table: ScaleTable | _Independents, view: View
-    ) -> tuple[Scale, ...]:
+    def apply(self, node: Node, table: ScaleTable | _Independents, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs."""
         arguments = [resolve(argument, table) for _, argument in node.arguments]
         operands = [table[ref] for ref in node.refs()]
@@ -118,7 +116,8 @@ class Interpreter:
         except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
             # A call that the law does not foresee is unknown, like an operator without a law.
             return self._without_law(node, operands, f"its law does not cover this call: {error}")
-        scales = result if isinstance(result, tuple) else (result,)
+        # Overloads share a law, and some of them return less.
+        scales = (result if isinstance(result, tuple) else (result,))[: len(node.outputs)]
         missing = len(node.outputs) - len(scales)
         return scales + tuple(algebra.independent() for _ in range(missing))
 

@@ -35,7 +35,7 @@ def visibility(scale: Scale) -> Visibility:
     if scale.opaque:
         return Visibility.UNKNOWN
     g = scale.growth
-    if g.lo > ZERO or (g.attained and g.hi != ZERO and g.hi != VANISHING):
+    if g.lo > ZERO or (g.attained and g.hi not in (ZERO, VANISHING)):
         return Visibility.VISIBLE
     if g.hi == VANISHING or (g.hi == ZERO and g.precision is Precision.SATURATING):
         return Visibility.SATURATING
@@ -108,13 +108,17 @@ def find_cycle(rows: list[dict[int, Interval]], state: int) -> Cycle:
     return Cycle(frozenset(states), Interval(low, high, high_open=is_open))
 
 
+# The 2**30th power shows the spectral radius to six digits, Jordan blocks included.
+SQUARINGS = 30
+
+
 def spectral_radius(matrix: list[list[float]]) -> float:
     """Spectral radius of a matrix without negative entries, by Gelfand's formula."""
     if any(math.isinf(entry) for row in matrix for entry in row):
         return math.inf
     size = len(matrix)
     growth_log, product = 0.0, matrix
-    for squarings in range(1, 31):
+    for _ in range(SQUARINGS):
         product = [
             [sum(row[k] * product[k][j] for k in range(size)) for j in range(size)]
             for row in product
@@ -124,8 +128,7 @@ def spectral_radius(matrix: list[list[float]]) -> float:
             return 0.0
         product = [[entry / norm for entry in row] for row in product]
         growth_log = 2 * growth_log + math.log(norm)
-    radius = math.exp(growth_log / 2**squarings)
-    return round(radius, 6)
+    return round(math.exp(growth_log / 2**SQUARINGS), 6)
 
 
 def coupling(scale: Scale) -> dict[int, Interval]:
@@ -266,7 +269,9 @@ def steady(turns: list[Turn]) -> Turn:
         found = _repeating(ending)
         if found is not None:
             return over_period(found)
-    return max(turns, key=lambda t: SEVERITY.index(t.transition) if t.transition in SEVERITY else -1)
+    return max(
+        turns, key=lambda t: SEVERITY.index(t.transition) if t.transition in SEVERITY else -1
+    )
 
 
 def _repeating(turns: list[Turn]) -> list[Turn] | None:

@@ -49,14 +49,14 @@ def steps(
         last = index == len(path) - 1
         scale = table.inflow[ref] if last and inflow else table[ref]
         if previous is None:
-            found.append(_start(node, scale))
+            found.append(_start(node))
         elif last or _changed(previous, scale):
             found.append(_step(node, previous, scale, laws))
         previous = scale
     return tuple(found)
 
 
-def _start(node: Node, scale: Scale) -> ProofStep:
+def _start(node: Node) -> ProofStep:
     name = f" {node.names[0][1]}" if node.names else ""
     text = f"the carried state{name} leaves this line; it is scaled by a (degree 1)"
     return ProofStep(node.location, node.op, 1.0, text)

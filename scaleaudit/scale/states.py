@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from scaleaudit.domain.facts import (
     Gain,
-    Opaque,
     Penalty,
     PenaltyFlaw,
     ProofStep,
@@ -18,7 +17,7 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.graph import Location, OpGraph, Ref
 from scaleaudit.domain.loops import Loop
-from scaleaudit.domain.scale import ZERO, Degree, Scale
+from scaleaudit.domain.scale import ZERO, Interval, Scale
 from scaleaudit.scale import intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Reads, judged_where_least
@@ -73,7 +72,7 @@ class StateJudge:
         outputs = dict.fromkeys(ref for _, ref in self.graph.outputs)
         return tuple(Term(ref, one) for ref in outputs if self.value.depends(ref))
 
-    def _span(self, ref: Ref) -> intervals.Interval:
+    def _span(self, ref: Ref) -> Interval:
         return self.value[ref].span
 
     def _read(
@@ -110,26 +109,19 @@ class StateJudge:
         self, term: Term, reading: Reading, value: Scale, gradient: Scale
     ) -> PenaltyFlaw | None:
         """Why a norm term restrains nothing, or None where it does."""
-        weight = term.weight
-        if weight.is_point and weight.low == 0:
+        if term.weight.is_point and term.weight.low == 0:
             return PenaltyFlaw.ZERO_WEIGHT
-        if value.opaque or gradient.opaque:
-            return PenaltyFlaw.UNKNOWN
-        if not gradient.depends:
+        if not (value.opaque or gradient.opaque or gradient.depends):
             return PenaltyFlaw.NO_GRAD if reading.stopped else PenaltyFlaw.DETACHED
-        seen = judge.least(judge.visibility(value), judge.visibility(gradient))
-        if seen in (Visibility.INVARIANT, Visibility.ASYMPTOTIC):
-            return PenaltyFlaw.SCALE_FREE
-        if seen is Visibility.SATURATING:
-            return PenaltyFlaw.SATURATING
-        if seen is Visibility.UNKNOWN:
-            return PenaltyFlaw.UNKNOWN
-        rises = _rises(value)
-        if rises is None or (weight.low < 0 < weight.high):
-            return PenaltyFlaw.UNKNOWN
-        if rises == (weight.high <= 0):
-            return PenaltyFlaw.NEGATIVE_WEIGHT
-        return None
+        match judge.least(judge.visibility(value), judge.visibility(gradient)):
+            case Visibility.INVARIANT | Visibility.ASYMPTOTIC:
+                return PenaltyFlaw.SCALE_FREE
+            case Visibility.SATURATING:
+                return PenaltyFlaw.SATURATING
+            case Visibility.UNKNOWN:
+                return PenaltyFlaw.UNKNOWN
+            case Visibility.VISIBLE:
+                return _sign_flaw(value, term.weight)
 
     def _penalty(self, term: Term, value: Scale, flaw: PenaltyFlaw | None) -> Penalty:
         path = path_to(self.graph, self.value, term.value)
@@ -231,7 +223,7 @@ class StateJudge:
             writes_bounded=turn.writes_bounded,
             bypassed_norm=bypassed_norm(self.graph, table, end, self.index),
             transition_proof=steps(self.graph, table, path, all_laws(), inflow=True),
-            opaque=self._opaque(inflow),
+            opaque=inflow.opaque,
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),
         )
@@ -244,7 +236,9 @@ class StateJudge:
         cycle = judge.find_cycle(rows, self.index)
         turns = [judge.judge_turn(table.inflow[ref], self.index, cycle) for ref in ends]
         turn = judge.steady(turns)
-        typical = next(ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn)
+        typical = next(
+            ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn
+        )
         return turn, typical
 
     def _through(self, own: list[Readings]) -> tuple[list[str], list[Visibility]]:
@@ -278,9 +272,8 @@ class StateJudge:
         blind = [reads for r, reads in mine.readouts if r.supervised]
         marked = []
         for penalty, reads in mine.penalties:
-            if penalty.effective and reads.leaves_out(blind, len(self.state_shape)):
-                penalty = replace(penalty, flaw=PenaltyFlaw.PARTIAL)
-            marked.append(penalty)
+            partial = penalty.effective and reads.leaves_out(blind, len(self.state_shape))
+            marked.append(replace(penalty, flaw=PenaltyFlaw.PARTIAL) if partial else penalty)
         return tuple(marked)
 
     def _branch_location(self, table: ScaleTable, end: Ref) -> Location | None:
@@ -290,9 +283,6 @@ class StateJudge:
         if not operands:
             return node.location
         return self.graph[max(operands, key=lambda r: table[r].growth.hi).node].location
-
-    def _opaque(self, inflow: Scale) -> tuple[Opaque, ...]:
-        return inflow.opaque
 
     def _has_weights_in_cycle(self, end: Ref, turn: judge.Turn) -> bool:
         """Whether weights act on this state on its way around the loop.
@@ -315,6 +305,14 @@ class StateJudge:
             or any(atom.growth.depends for atom in (*form.rest.atoms(), *gates))
             or (turn.transition is not Transition.DAMPED and any(atom.learned for atom in gates))
         )
+
+
+def _sign_flaw(value: Scale, weight: Interval) -> PenaltyFlaw | None:
+    """Whether a visible term rewards length instead of restraining it."""
+    rises = _rises(value)
+    if rises is None or weight.low < 0 < weight.high:
+        return PenaltyFlaw.UNKNOWN
+    return PenaltyFlaw.NEGATIVE_WEIGHT if rises == (weight.high <= 0) else None
 
 
 def _rises(value: Scale) -> bool | None:
@@ -350,7 +348,13 @@ def _merged(
     """One entry for the same readout at every turn."""
     merged: dict[object, tuple[Readout, Reads]] = {}
     for readout, reads in readouts:
-        key = (readout.name, readout.location, readout.visibility, readout.supervised, readout.degree)
+        key = (
+            readout.name,
+            readout.location,
+            readout.visibility,
+            readout.supervised,
+            readout.degree,
+        )
         if key in merged:
             first, first_reads = merged[key]
             turns = tuple(sorted({*first.turns, *readout.turns}))
@@ -369,6 +373,3 @@ def _merged_penalties(
         known = merged.get(key)
         merged[key] = (penalty, reads.union(known[1]) if known else reads)
     return tuple(merged.values())
-
-
-__all__ = ["Degree", "Readings", "StateJudge", "Transition"]

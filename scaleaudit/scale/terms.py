@@ -10,7 +10,9 @@ from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.scale import Interval
 from scaleaudit.scale import intervals
 
-SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub", "scaleaudit.scalar.add", "scaleaudit.scalar.sub"})
+SUMS = frozenset(
+    {"aten.add", "aten.sub", "aten.rsub", "scaleaudit.scalar.add", "scaleaudit.scalar.sub"}
+)
 PRODUCTS = frozenset({"aten.mul", "aten.div", "scaleaudit.scalar.mul", "scaleaudit.scalar.truediv"})
 LINEAR = frozenset({
     "aten.mean", "aten.sum", "aten.neg", "aten.view", "aten.reshape", "aten.unsqueeze",
@@ -48,7 +50,7 @@ def terms_of(
         if (ref, weight) in seen or not depends(ref):
             continue
         seen.add((ref, weight))
-        inner = _inner(graph, graph[ref.node], weight, depends, span)
+        inner = _inner(graph[ref.node], weight, depends, span)
         if inner is None:
             found.setdefault((ref, weight))
         else:
@@ -58,7 +60,6 @@ def terms_of(
 
 
 def _inner(
-    graph: OpGraph,
     node: Node,
     weight: Interval,
     depends: Callable[[Ref], bool],
@@ -72,7 +73,7 @@ def _inner(
         flip = intervals.negate(weight) if node.base_op.endswith("neg") else weight
         return [(ref, flip) for ref in refs]
     operands = [(name, a) for name, a in node.arguments if name not in ("alpha", "rounding_mode")]
-    if node.base_op in SUMS and _may_split(graph, node, refs, depends):
+    if node.base_op in SUMS and _may_split(node, refs, depends):
         factor = float(dict(node.arguments).get("alpha") or 1)  # type: ignore[arg-type]
         first, second = _signs(node.base_op, factor)
         out = []
@@ -91,9 +92,7 @@ def _signs(op: str, factor: float) -> tuple[float, float]:
     return 1.0, -factor if op.endswith("sub") else factor
 
 
-def _may_split(
-    graph: OpGraph, node: Node, refs: list[Ref], depends: Callable[[Ref], bool]
-) -> bool:
+def _may_split(node: Node, refs: list[Ref], depends: Callable[[Ref], bool]) -> bool:
     """Sums of losses are taken apart, not sums inside of one (which might cancel)."""
     if sum(1 for ref in refs if depends(ref)) <= 1:
         return True

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from models import BAD, BLIND
+from user_files import BAD, BLIND
 from running import scaleaudit
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from models import BLIND, MODEL, SAFE
+from user_files import BLIND, MODEL, SAFE
 from running import ROOT, environment, scaleaudit
 
 SCHEMA = json.loads(files("scaleaudit.report").joinpath("schema.json").read_text())

@@ -31,6 +31,7 @@ class Call:
     kwargs: dict[str, Any]
     grad: bool
     exact: bool
+    draws: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,8 @@ class Program:
             info = op_info(function)
             arguments = _schema(info, args, kwargs)
             exact = info.views
-        call = Call(function, args, kwargs, self.grad, exact)
+        draws = op != "scaleaudit.write_view" and op_info(function).random
+        call = Call(function, args, kwargs, self.grad, exact, draws)
         row = self._execute(call, self._rows)
         node = Node(
             id=len(self.nodes),
@@ -139,6 +141,8 @@ class Program:
     def _execute(self, call: Call, rows: list[tuple[Any, ...]]) -> tuple[Any, ...]:
         args = _filled(call.args, rows)
         kwargs = {key: _filled(value, rows) for key, value in call.kwargs.items()}
+        if call.draws:
+            torch.manual_seed(0)
         with nullcontext() if call.grad else torch.no_grad():
             result = call.function(*args, **kwargs)
         if isinstance(result, (tuple, list)):
@@ -189,7 +193,8 @@ class Program:
 def _jittered(value: Any, generator: torch.Generator) -> Any:
     if not isinstance(value, torch.Tensor) or value.dtype != torch.float64:
         return value
-    return value * (1 + JITTER * torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    drawn = torch.rand(value.shape, generator=generator, dtype=value.dtype)
+    return value * (1 - JITTER * drawn)  # downwards: what is at most 1 stays so
 
 
 def _numbers(value: Any) -> np.ndarray:

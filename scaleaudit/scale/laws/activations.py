@@ -74,7 +74,9 @@ def silu(x: Arg, *_: Arg) -> Scale:
     return half_line(x, exact=False, span=Interval(-1.0 if x.span.low < 0 else 0.0, high))
 
 
-@TABLE.law("aten.leaky_relu", "aten.prelu", "aten._prelu_kernel", "aten.rrelu_with_noise_functional")
+@TABLE.law(
+    "aten.leaky_relu", "aten.prelu", "aten._prelu_kernel", "aten.rrelu_with_noise_functional"
+)
 def leaky_relu(x: Arg, *_: Arg) -> Scale:
     """A leaky relu is homogeneous of degree 1 and vanishes nowhere."""
     x = lift(x)
@@ -254,9 +256,7 @@ def log_softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
     elif g.depends:
         g = growth.reduce(g, None if g.mix else frozenset())
         lo = g.hi if g.attained else g.lo
-        g = replace(
-            g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC), sparse=frozenset()
-        )
+        g = replace(g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC), sparse=frozenset())
     result = algebra.derived(x, g, Interval(-math.inf, 0.0))
     return _mixed_along(result, dim)
 
@@ -278,5 +278,3 @@ def glu(x: Arg, dim: Arg = -1) -> Scale:
     gate = sigmoid(algebra.derived(x, x.growth))
     assert isinstance(gate, Scale)
     return algebra.times(half, gate)
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scaleaudit.domain.scale import CONSTANT, ZERO, Form, Growth, Interval, Poly, Precision, Scale
+from scaleaudit.domain.scale import CONSTANT, ZERO, Growth, Interval, Poly, Precision, Scale
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.table import LawTable
@@ -271,9 +271,7 @@ def logical(x: Arg, y: Arg) -> Scale:
 
 def _logical(x: Scale, y: Scale) -> Growth:
     depends = x.depends or y.depends
-    return Growth(
-        precision=max(x.growth.precision, y.growth.precision), depends=depends
-    )
+    return Growth(precision=max(x.growth.precision, y.growth.precision), depends=depends)
 
 
 @TABLE.law(

@@ -71,9 +71,7 @@ def layer_norm(
 
 
 @TABLE.law("aten._fused_rms_norm", "aten.rms_norm")
-def rms_norm(
-    x: Arg, shape: Arg, weight: Arg = None, eps: Arg = None
-) -> tuple[Scale, Scale]:
+def rms_norm(x: Arg, shape: Arg, weight: Arg = None, eps: Arg = None) -> tuple[Scale, Scale]:
     """RMSNorm sends a positive degree to 0, up to eps."""
     x = lift(x)
     dims = _last(len(shape) if isinstance(shape, tuple) else 1)
@@ -101,7 +99,7 @@ def batch_norm(
     bias: Arg = None,
     mean: Arg = None,
     variance: Arg = None,
-    training: Arg = False,  # noqa: FBT002
+    training: Arg = False,
     momentum: Arg = 0.1,
     eps: Arg = 1e-5,
     *_: Arg,

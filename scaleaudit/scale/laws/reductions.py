@@ -119,7 +119,9 @@ def extreme_all(x: Arg) -> Scale:
     return collapsed(x, None, False, x.span)  # noqa: FBT003
 
 
-@TABLE.law("aten.max.dim", "aten.min.dim", "aten.mode", "aten.median.dim", "aten.cummax", "aten.cummin")
+@TABLE.law(
+    "aten.max.dim", "aten.min.dim", "aten.mode", "aten.median.dim", "aten.cummax", "aten.cummin"
+)
 def extreme_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:
     """The largest element has the largest degree; its index is invariant."""
     x = lift(x)

@@ -329,9 +329,7 @@ def unbind(x: Arg, dim: Arg = 0, *, out: Out) -> tuple[Scale, ...]:
     """Every piece reads one index of the dim."""
     x = lift(x)
     axis = _int(dim, 0) % max(len(x.shape), 1)
-    return tuple(
-        _chosen(x, axis, i, i + 1, 1, meta.shape, drop=True) for i, meta in enumerate(out)
-    )
+    return tuple(_chosen(x, axis, i, i + 1, 1, meta.shape, drop=True) for i, meta in enumerate(out))
 
 
 @TABLE.law("aten.index_select", "aten.gather", "aten.take_along_dim", "aten.take", "aten.index",
@@ -513,14 +511,20 @@ def _viewed(x: Scale, steps: Arg) -> Scale | None:
     for step in steps if isinstance(steps, tuple) else ():
         if not isinstance(step, tuple) or not isinstance(step[1], tuple):
             return None
-        dim, *bounds = (_int(argument, 0) if i == 0 else argument for i, argument in enumerate(step[1]))
+        dim, *bounds = (
+            _int(argument, 0) if i == 0 else argument for i, argument in enumerate(step[1])
+        )
         axis = int(dim) % max(len(x.shape), 1)
         size = x.shape[axis]
         drop = str(step[0]).startswith("aten.select")
         if not drop and not str(step[0]).startswith("aten.slice"):
             return None
         first = _from_end(_int(bounds[0] if bounds else None, 0), size)
-        last = first + 1 if drop else _from_end(_int(bounds[1] if len(bounds) > 1 else None, size), size)
+        last = (
+            first + 1
+            if drop
+            else _from_end(_int(bounds[1] if len(bounds) > 1 else None, size), size)
+        )
         stride = _int(bounds[2], 1) if len(bounds) > 2 else 1
         last = min(last, size)
         length = () if drop else (len(range(first, last, stride)),)
@@ -573,5 +577,3 @@ def meshed(values: Arg, *_: Arg) -> tuple[Scale, ...]:
     """Broadcasting repeats elements."""
     assert isinstance(values, tuple)
     return tuple(blurred(lift(v)) for v in values)
-
-
