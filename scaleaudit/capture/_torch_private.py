@@ -14,6 +14,8 @@
   Public way round: ``data_ptr()``, which fake tensors don't have.
 - ``torch._C._set_grad_enabled``: what every switch of the gradient mode calls, seen by a function
   mode. Public way round: ``is_grad_enabled()``, which is off inside custom autograd functions.
+- ``torch.utils._pytree``: takes nested arguments apart. Public way round: ``torch.utils.pytree``,
+  in the versions that have it, or a loop over lists, tuples and dicts.
 - ``torch.utils._contextlib``: told from the user's code by its file. Public way round: none.
 - ``Function.apply``'s code object: finds custom autograd functions on the stack. Public way round:
   none; their operators would count as computed under no_grad.
@@ -32,6 +34,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
     UnsupportedOperatorException,
 )
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = [
@@ -48,6 +51,7 @@ __all__ = [
     "OpOverload",
     "TorchDispatchMode",
     "overloads",
+    "pytree",
     "schema",
     "storage_key",
 ]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
-from torch.utils import _pytree as pytree
 
 from scaleaudit.capture._torch_private import (
     DynamicOutputShapeException,
     FakeTensor,
     FakeTensorMode,
     OpOverload,
+    pytree,
     storage_key,
 )
 from scaleaudit.capture.schemas import op_info

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.utils import _pytree as pytree
 
+from scaleaudit.capture._torch_private import pytree
 from scaleaudit.capture.api_calls import ApiCalls
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.outputs import find_loss, named_tensors

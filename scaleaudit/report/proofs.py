@@ -68,10 +68,13 @@ def proof_lines(steps: tuple[ProofStep, ...], sources: Sources, ink: Ink) -> Ite
 
 
 def _change(before: ProofStep | None, step: ProofStep, *, first: bool) -> str:
+    """Say what became of the degree; nothing where it stayed."""
     after = degree_text(step.degree)
-    if first or before is None or before.degree == step.degree:
-        return f"degree {after}"
-    return f"degree {degree_text(before.degree)} -> {after}"
+    if first or before is None:
+        return f" [degree {after}]"
+    if before.degree == step.degree:
+        return ""
+    return f" [degree {degree_text(before.degree)} -> {after}]"
 
 
 def _note(
@@ -79,7 +82,7 @@ def _note(
 ) -> Iterator[str]:
     where = f"{place(step.location)}: " if step.location else ""
     text = f"{where}{printable(step.text)}"
-    yield f"{number:>{pad}}. {text} {ink(Style.FAINT, f'[{change}]')}"
+    yield f"{number:>{pad}}. {text}{ink(Style.FAINT, change)}"
     source = sources.line(step.location.path, step.location.line) if step.location else None
     if source is not None:
         yield f"{' ' * pad}  {ink(Style.MARGIN, '|')} {printable(source.strip())}"

@@ -51,14 +51,15 @@ def steps(
         if previous is None:
             found.append(_start(node))
         elif last or _changed(previous, scale):
-            found.append(_step(node, previous, scale, laws))
+            others = [table[r] for r in node.refs() if table.depends(r) and r != path[index - 1]]
+            found.append(_step(node, previous, scale, others, laws))
         previous = scale
     return tuple(found)
 
 
 def _start(node: Node) -> ProofStep:
-    name = f" {node.names[0][1]}" if node.names else ""
-    text = f"the carried state{name} leaves this line; it is scaled by a (degree 1)"
+    name = f" `{node.names[0][1]}`" if node.names else ""
+    text = f"the carried state{name} crosses from turn to turn; scale it by a: degree 1"
     return ProofStep(node.location, node.op, 1.0, text)
 
 
@@ -67,14 +68,20 @@ def _changed(before: Scale, after: Scale) -> bool:
     return bool(after.opaque) != bool(before.opaque) or (a.hi, a.precision) != (b.hi, b.precision)
 
 
-def _step(node: Node, before: Scale, after: Scale, laws: dict[str, Law]) -> ProofStep:
+def _step(
+    node: Node, before: Scale, after: Scale, others: list[Scale], laws: dict[str, Law]
+) -> ProofStep:
     if after.opaque:
         reason = after.opaque[0]
         return ProofStep(node.location, node.op, None, f"not understood: {reason.reason}")
-    law = law_for(node.op, laws)
-    said = law.statement if law is not None else ""
     degree = float(after.growth.hi.power)
-    text = f"{describe(before.growth)} -> {describe(after.growth)}: {said}"
+    if not _changed(before, after):
+        return ProofStep(node.location, node.op, degree, f"stays {describe(after.growth)}")
+    law = law_for(node.op, laws)
+    beside = "".join(f" and {describe(scale.growth)}" for scale in others if not scale.opaque)
+    text = f"{describe(before.growth)}{beside} -> {describe(after.growth)}"
+    if law is not None:
+        text = f"{text}; {law.statement}"
     return ProofStep(node.location, node.op, degree, text)
 
 

@@ -162,7 +162,7 @@ class StateJudge:
         assert self.graph.loss is not None
         node = self.graph[self.graph.loss.node]
         degree = None if value.opaque else judge.as_float(value.growth.hi)
-        return ProofStep(node.location, node.op, degree, "and so it reaches the loss")
+        return ProofStep(node.location, node.op, degree, "this is how the state reaches the loss")
 
     def _turns(self, reading: Reading) -> tuple[int, ...]:
         boundary = self.state.boundary

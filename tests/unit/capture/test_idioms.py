@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import resource
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -135,7 +136,10 @@ class Result:
     logits: torch.Tensor
 
 
-Pair = namedtuple("Pair", ["logits", "loss"])
+class Pair(NamedTuple):
+    logits: torch.Tensor
+    loss: torch.Tensor
+
 
 CONTAINERS = {
     "dict": lambda loss, logits: {"loss": loss, "logits": logits},

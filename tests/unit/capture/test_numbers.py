@@ -242,6 +242,6 @@ def test_what_fakes_cannot_do_is_done_on_real_tensors():
         return (h * float(h.detach().numpy().sum())).sum()
 
     graph = graph_of(step)
-    assert [note.kind for note in graph.notes][0] is NoteKind.FALLBACK
+    assert graph.notes[0].kind is NoteKind.FALLBACK
     assert "real tensors" in graph.notes[0].message
     assert [node.op for node in graph.nodes if node.kind is NodeKind.INPUT] == ["x"]
