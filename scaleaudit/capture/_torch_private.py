@@ -12,6 +12,8 @@
   ``torch.export``'s graph, which carries the same schemas.
 - ``UntypedStorage._cdata``: tells whether ``x.data = y`` moved a tensor to another storage.
   Public way round: ``data_ptr()``, which fake tensors don't have.
+- ``HigherOrderOperator``: the type of ``torch.while_loop``, ``scan`` and ``cond``, which are run as
+  Python. Public way round: none; ``torch.export`` keeps them as they are.
 - ``torch._C._set_grad_enabled``: what every switch of the gradient mode calls, seen by a function
   mode. Public way round: ``is_grad_enabled()``, which is off inside custom autograd functions.
 - ``torch.utils._pytree``: takes nested arguments apart. Public way round: ``torch.utils.pytree``,
@@ -26,7 +28,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch._ops import OpOverload
+from torch._ops import HigherOrderOperator, OpOverload
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -48,6 +50,7 @@ __all__ = [
     "DynamicOutputShapeException",
     "FakeTensor",
     "FakeTensorMode",
+    "HigherOrderOperator",
     "OpOverload",
     "TorchDispatchMode",
     "overloads",

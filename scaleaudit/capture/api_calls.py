@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch.overrides import TorchFunctionMode
 
-from scaleaudit.capture._torch_private import SET_GRAD_ENABLED
+from scaleaudit.capture import higher_order
+from scaleaudit.capture._torch_private import SET_GRAD_ENABLED, HigherOrderOperator
 
 _MOVES = frozenset({torch.Tensor.cuda, torch.Tensor.pin_memory})
 _CPU = torch.device("cpu")
@@ -22,6 +23,9 @@ class Listener(Protocol):
 
     def set_grad(self, *, enabled: bool) -> None:
         """Note that the gradient mode was set."""
+
+    def decide(self, test: Any, otherwise: bool) -> bool:  # noqa: FBT001 - a callback
+        """Answer a test made by an explicit loop or branch."""
 
     def read(self, value: Any) -> Any:
         """Wrap the number that ``item`` returned."""
@@ -49,6 +53,9 @@ class ApiCalls(TorchFunctionMode):
         named = kwargs or {}
         if not self._listener.begin(func, args, named):
             return func(*args, **named)
+        if isinstance(func, HigherOrderOperator):
+            with self:
+                return higher_order.run(func, args, self._listener.decide)
         if func is SET_GRAD_ENABLED:
             self._listener.set_grad(enabled=bool(args[0]))
         if not self._real:

@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from scaleaudit.capture.places import Place
+from scaleaudit.capture.places import Place, is_user_file
 from scaleaudit.capture.targets import Target
 from scaleaudit.domain.graph import Frame, Location, ModuleCall
 
 _LINE = re.compile(r'File "(?P<path>[^"<]+)", line (?P<line>\d+), in (?P<function>\S+)')
-_PREFIX = "model."
 
 
 def exported(target: Target) -> tuple[Target, Replay]:
@@ -77,6 +76,11 @@ class _Interpreter(fx.Interpreter):
         self._codes: dict[str, int] = {}
         self._modules: dict[str, int] = {}
 
+    def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Run the parts under another gradient mode node by node as well."""
+        value = super().get_attr(target, args, kwargs)
+        return _Interpreter(value, self._listener).run if _is_graph(value) else value
+
     def run_node(self, n: fx.Node) -> Any:
         self._listener(self._place(n))
         return super().run_node(n)
@@ -91,16 +95,24 @@ class _Interpreter(fx.Interpreter):
     def _calls(self, stack: dict[str, tuple[str, Any]]) -> list[ModuleCall]:
         calls = []
         for path, _ in stack.values():
-            name, _, call = path.removeprefix(_PREFIX).partition("@")  # blocks.0@1: its second call
+            name, _, call = path.partition("@")  # blocks.0@1: its second call
+            name = name.removeprefix("model").removeprefix(".")
+            if not path:
+                continue  # the model in its wrapping
             identity = self._modules.setdefault(name, len(self._modules) + 1)
             calls.append(ModuleCall(name, identity, int(call or 0)))
         return calls
+
+
+def _is_graph(value: object) -> bool:
+    return isinstance(value, fx.GraphModule)
 
 
 def _frames(trace: str) -> tuple[Frame, ...]:
     return tuple(
         Frame(Location(found["path"], int(found["line"])), found["function"])
         for found in _LINE.finditer(trace)
+        if is_user_file(found["path"])
     )
 
 

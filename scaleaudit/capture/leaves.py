@@ -9,6 +9,10 @@ import torch
 from scaleaudit.domain.graph import NodeKind
 
 
+# Where an exported program keeps the user's model.
+EXPORTED = "program.model."
+
+
 class LeafNames:
     """Know the name of every tensor that the model or the call brings along."""
 
@@ -28,7 +32,7 @@ class LeafNames:
 
     def add(self, tensor: torch.Tensor, kind: NodeKind, name: str) -> None:
         """Give a tensor a name; the first one given stays."""
-        self._named.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
+        self._named.setdefault(id(tensor), (kind, _shown(name)))
         self._held.append(tensor)
 
     def of(self, tensor: torch.Tensor) -> tuple[NodeKind, str]:
@@ -43,6 +47,11 @@ class LeafNames:
     def weight(self, memory: int) -> int:
         """Return the identity of a parameter's memory; tied parameters share it."""
         return self._weights.setdefault(memory, len(self._weights) + 1)
+
+
+def _shown(name: str) -> str:
+    """Return a name as the user knows it, without what compiling and exporting put around."""
+    return name.replace("_orig_mod.", "").removeprefix(EXPORTED)
 
 
 def _attributes(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:

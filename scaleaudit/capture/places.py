@@ -226,7 +226,11 @@ def is_own(code: CodeType) -> bool:
 @cache
 def is_user(code: CodeType) -> bool:
     """Tell whether a frame is the user's code: not torch, nor the standard library, nor ours."""
-    name = code.co_filename
+    return is_user_file(code.co_filename)
+
+
+def is_user_file(name: str) -> bool:
+    """Tell whether a file is the user's."""
     if name.startswith((_OWN, _TORCH, "<frozen")) or name == "<string>":
         return False
     parts = Path(name).parts

@@ -158,6 +158,17 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.reads.tag(number, node)
         return number
 
+    def decide(self, test: Any, otherwise: bool) -> bool:  # noqa: FBT001 - a callback
+        """Answer a test made by an explicit loop or branch; ``otherwise`` where nobody knows."""
+        if not isinstance(test, torch.Tensor):
+            return bool(test)
+        value = self._engine.value(test)
+        if value is not None:
+            return bool(value.item())
+        frame = sys._getframe(1)
+        self.reads.report("a branch depends on a value that capture does not compute", frame)
+        return otherwise
+
     def _invented(self, tensor: torch.Tensor, zero: float, frame: FrameType) -> Any:
         truth = tensor.dtype is torch.bool
         if self.scribe.api is torch.Tensor.__bool__ or (

@@ -88,7 +88,7 @@ class Atom:
         span: The values it takes.
         state: Index of the carried state that it is, for boundary values.
         learned: Whether parameters set it, the state apart.
-        peak_of: The atom whose maximum it is (x - max(x) is never positive).
+        peak_of: The form of the value whose maximum it is (x - max(x) is never positive).
         views: The same values in other arrangements, by arrangement.
     """
 
@@ -101,7 +101,7 @@ class Atom:
         *,
         state: int | None = None,
         learned: bool = False,
-        peak_of: Atom | None = None,
+        peak_of: Form | None = None,
     ) -> None:
         self.growth = growth
         self.span = span
@@ -246,7 +246,7 @@ class Scale:
     support: Support | None = None
     opaque: tuple[Opaque, ...] = ()
     learned: bool = False
-    peak_of: Atom | None = None
+    peak_of: Form | None = None
 
     @cached_property
     def form(self) -> Form:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
+from scaleaudit.loops.steps import step_sites
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
 MAX_FUSED = 3
@@ -42,6 +43,7 @@ def find_sites(graph: OpGraph) -> Sites:
     made, elements = _Weights(graph).made_of()
     weights = tuple(_used(node, made) for node in graph.nodes)
     owners = _owners(graph, weights)
+    steps = step_sites(graph, weights)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
     members: list[list[int]] = []
@@ -49,7 +51,7 @@ def find_sites(graph: OpGraph) -> Sites:
         if node.kind is not NodeKind.CALL or _only_reshapes(node, made):
             keys.append(None)
             continue
-        key = (node.site, _owner(node, owners), weights[node.id])
+        key = (steps.get(node.id, node.site), _owner(node, owners), weights[node.id])
         number = numbers.setdefault(key, len(numbers))
         if number == len(members):
             members.append([])

@@ -11,12 +11,13 @@ from scaleaudit.domain.scale import (
     CONSTANT,
     NONNEGATIVE,
     REALS,
+    VANISHING,
     ZERO,
-    Atom,
     Form,
     Growth,
     Interval,
     Poly,
+    Precision,
     Scale,
     Support,
 )
@@ -94,9 +95,17 @@ def same_value(x: Scale, shape: tuple[int, ...], support: Support | None) -> Sca
     return replace(x, given=x.form, shape=shape, support=support)
 
 
-def derived(x: Scale, g: Growth, span: Interval = REALS, form: Form | None = None) -> Scale:
-    """A result of one operand: same support, new growth and range."""
-    return Scale(g, span, x.shape, form, x.support, x.opaque, x.learned)
+def derived(
+    x: Scale, g: Growth, span: Interval = REALS, *, slope: growth.Rational | None = None
+) -> Scale:
+    """A result of one operand: same support, new growth and range.
+
+    Args:
+        slope: The factor of log a, where the operator leaves one.
+    """
+    if g.slope != slope:
+        g = replace(g, slope=slope)
+    return Scale(g, span, x.shape, None, x.support, x.opaque, x.learned)
 
 
 def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
@@ -112,10 +121,27 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
     form = _folded(form)
     span = _below_peak(form, span)
     g = growth.add(x.growth, y.growth, tiny=_is_eps(x, y) or _is_eps(y, x))
+    g = _dying(x, y, sign, g, span)
     peaked = span.high == 0 and not span.high_open
     scale = Scale(g, span, given=form, peak_of=None)
     result = joined(x, y, scale)
     return replace(result, peak_of=_peak(form)) if peaked else result
+
+
+def _dying(x: Scale, y: Scale, sign: float, g: Growth, span: Interval) -> Growth:
+    """1 - sigmoid(h) dies where the sigmoid saturates at 1: an end of its range that is 0."""
+    if g.hi != ZERO or g.precision is not Precision.SATURATING or x.depends == y.depends:
+        return g
+    low, high = span.low == 0 and span.low_open, span.high == 0 and span.high_open
+    if not (low or high):
+        return g
+    gate = x if x.depends else y
+    if len(gate.growth.sparse) == 1:
+        ((atom, where),) = gate.growth.sparse
+        return replace(g, sparse=frozenset({(atom, -where)}))
+    if span.low_open and span.high_open:
+        return replace(g, sparse=growth.fresh_pattern())
+    return replace(g, lo=VANISHING, hi=VANISHING)
 
 
 def _is_eps(eps: Scale, x: Scale) -> bool:
@@ -129,14 +155,13 @@ def _below_peak(form: Form, span: Interval) -> Interval:
     return Interval(span.low, 0.0, span.low_open) if _peak(form) is not None else span
 
 
-def _peak(form: Form) -> Atom | None:
-    if len(form.parts) != 2 or form.rest.terms:
-        return None
-    (a, p), (b, q) = form.parts.items()
-    if a.peak_of is b and (p.constant, q.constant) == (-1.0, 1.0):
-        return b
-    if b.peak_of is a and (p.constant, q.constant) == (1.0, -1.0):
-        return a
+def _peak(form: Form) -> Form | None:
+    """Return x where a form is that of x - max(x)."""
+    for atom, poly in form.parts.items():
+        if atom.peak_of is not None and poly.constant == -1.0:
+            left = {other: p for other, p in form.parts.items() if other is not atom}
+            if forms.equal(Form(left, form.rest), atom.peak_of):
+                return atom.peak_of
     return None
 
 
@@ -179,7 +204,9 @@ def _poly_growth(poly: Poly) -> Growth:
 def negate(x: Scale) -> Scale:
     """-x."""
     form = forms.scale(x.form, -1.0)
-    return replace(x, span=intervals.negate(x.span), given=form, peak_of=None)
+    slope = None if x.growth.slope is None else -x.growth.slope
+    g = x.growth if slope is None else replace(x.growth, slope=slope)
+    return replace(x, growth=g, span=intervals.negate(x.span), given=form, peak_of=None)
 
 
 def times(x: Scale, y: Scale) -> Scale:
@@ -190,6 +217,9 @@ def times(x: Scale, y: Scale) -> Scale:
         return number(0.0)
     span = intervals.multiply(x.span, y.span)
     g = growth.multiply(x.growth, y.growth)
+    for value, factor in ((x, y), (y, x)):
+        if value.growth.slope is not None and not factor.depends and factor.span.is_point:
+            g = replace(g, slope=value.growth.slope * growth.rational(factor.span.low))
     return joined(x, y, Scale(g, span, given=_gated(x, y)))
 
 
@@ -269,7 +299,16 @@ def exp(x: Scale) -> Scale:
 def log(x: Scale) -> Scale:
     """log: c log a for a value of degree c."""
     span = intervals.monotone(x.span, lambda v: math.log(v) if v > 0 else -math.inf)
-    return derived(x, growth.logarithm(x.growth), span)
+    g = growth.logarithm(x.growth)
+    if x.growth.precision is Precision.SATURATING and g.hi == ZERO and _ends_at(x.span, 1.0):
+        g = replace(g, lo=VANISHING, attained=False)
+    return derived(x, g, span, slope=g.slope)
+
+
+def _ends_at(span: Interval, value: float) -> bool:
+    """Whether a saturating value tends to a number."""
+    low = span.low == value and span.low_open
+    return low or (span.high == value and span.high_open)
 
 
 def mixture(*values: Scale, dims: frozenset[int] | None = None) -> Scale:
@@ -300,7 +339,7 @@ def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
     where = dims if dims is not None else frozenset(range(-rank, 0))
     precision = max(a.precision, b.precision)
     if a.hi != b.hi and hi == ZERO:
-        precision = max(precision, growth.Precision.ASYMPTOTIC)
+        precision = max(precision, Precision.ASYMPTOTIC)
     return Growth(
         lo=lo,
         hi=hi,
@@ -308,4 +347,5 @@ def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
         sparse=a.sparse | b.sparse if a.sparse and b.sparse else frozenset(),
         precision=precision,
         mix=(where if lo < hi else frozenset()) | a.mix | b.mix,
+        slope=a.slope if a.slope == b.slope and a.hi == b.hi else None,
     )

@@ -116,6 +116,13 @@ def add(x: Form, y: Form, sign: float = 1.0) -> tuple[Form, bool]:
     return Form(parts, rest), cancelled
 
 
+def equal(x: Form, y: Form) -> bool:
+    """Whether two forms are the same sum."""
+    if x.parts.keys() != y.parts.keys() or dict(x.rest.terms) != dict(y.rest.terms):
+        return False
+    return all(dict(poly.terms) == dict(y.parts[atom].terms) for atom, poly in x.parts.items())
+
+
 def scale(x: Form, factor: float) -> Form:
     """Return a number times a form."""
     return map_polys(x, lambda poly: Poly({m: f * factor for m, f in poly.terms.items()}))

@@ -16,6 +16,7 @@ from scaleaudit.domain.scale import (
     Atom,
     Degree,
     Growth,
+    Interval,
     Precision,
     Rational,
 )
@@ -41,6 +42,16 @@ def rational(value: float) -> Rational:
     """Return an exponent as an exact fraction where it is one."""
     near = Fraction(value).limit_denominator(64)
     return near if float(near) == value else value
+
+
+def is_homogeneous(g: Growth) -> bool:
+    """Whether every element is a power of a, of one degree (so that order and sign stay)."""
+    return g.lo == g.hi and g.hi.log == 0 and g.precision <= Precision.EPS and not g.sparse
+
+
+def limit(g: Growth, least: Precision) -> Growth:
+    """The same degrees, at least as loosely."""
+    return replace(g, precision=max(g.precision, least))
 
 
 def fresh_pattern() -> frozenset[tuple[Atom, int]]:
@@ -103,9 +114,12 @@ def multiply(x: Growth, y: Growth) -> Growth:
     """deg(x * y) = deg(x) + deg(y)."""
     if not x.depends and not y.depends:
         return CONSTANT
+    precision = max(x.precision, y.precision)
+    if x.depends and y.depends and (is_logarithmic(x) or is_logarithmic(y)):
+        precision = max(precision, Precision.ASYMPTOTIC)
     sparse = x.sparse | y.sparse
     if any((atom, -sign) in sparse for atom, sign in sparse):
-        return Growth(VANISHING, VANISHING, precision=max(x.precision, y.precision))
+        return Growth(VANISHING, VANISHING, precision=precision)
     hi = add_degrees(x.hi, y.hi, upper=True)
     lo = add_degrees(x.lo, y.lo, upper=False)
     return Growth(
@@ -113,11 +127,16 @@ def multiply(x: Growth, y: Growth) -> Growth:
         hi=hi,
         attained=x.attained and y.attained and not (x.mix and y.mix),
         sparse=sparse,
-        precision=max(x.precision, y.precision),
+        precision=precision,
         mix=x.mix | y.mix if lo < hi else frozenset(),
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
         normed=x.normed or y.normed or (hi == ZERO and max(x.hi, y.hi) > ZERO),
     )
+
+
+def is_logarithmic(x: Growth) -> bool:
+    """Whether it grows like a logarithm: then scaling adds to it, whatever its offset."""
+    return x.depends and (x.hi.log != 0 or x.lo.log != 0)
 
 
 def reciprocal(x: Growth) -> Growth:
@@ -133,12 +152,13 @@ def power(x: Growth, exponent: Rational) -> Growth:
     if exponent < 0:
         lo, hi = hi, (EXPONENTIAL if x.sparse else lo)
     pure = x.lo == x.hi and not x.sparse
+    least = Precision.ASYMPTOTIC if is_logarithmic(x) and exponent != 1 else Precision.EXACT
     return Growth(
         lo=lo,
         hi=hi,
         attained=x.attained and (exponent > 0 or pure),
         sparse=x.sparse if exponent > 0 else frozenset(),
-        precision=x.precision,
+        precision=max(x.precision, least),
         mix=x.mix,
         rate=x.rate,
         normed=x.normed,
@@ -164,10 +184,39 @@ def reduce(x: Growth, dims: frozenset[int] | None = None) -> Growth:
     return replace(x, lo=x.hi, sparse=frozenset(), mix=frozenset())
 
 
+def largest(x: Growth, dims: frozenset[int] | None, span: Interval) -> Growth:
+    """The largest element over dims: of the largest degree where all are positive.
+
+    Elements of either sign and of several degrees may leave a smaller one on top.
+    """
+    if span.low >= 0 or not x.depends:
+        return reduce(x, dims)
+    if span.high <= 0:
+        return _smallest(x)
+    if x.lo == x.hi and not x.sparse:
+        return replace(x, mix=frozenset())
+    least = Precision.EXACT if x.lo == x.hi else Precision.ASYMPTOTIC
+    return replace(limit(x, least), mix=frozenset())
+
+
+def _smallest(x: Growth) -> Growth:
+    if x.is_pure:
+        return replace(x, mix=frozenset())
+    return replace(limit(x, Precision.ASYMPTOTIC), attained=False, mix=frozenset())
+
+
+def blend(x: Growth) -> Growth:
+    """Sums of elements, it is not known of which ones: degrees of either kind remain."""
+    if not x.depends or x.is_pure:
+        return replace(x, mix=frozenset())
+    least = Precision.EXACT if x.lo == x.hi else Precision.ASYMPTOTIC
+    return replace(limit(x, least), sparse=fresh_pattern() if x.sparse else frozenset())
+
+
 def smooth(x: Growth, *, odd: bool = False) -> Growth:
     """A smooth function of a value of degree at most 0; odd ones (f(0) = 0) keep it."""
     if not x.depends or x.hi == ZERO == x.lo:
-        return replace(x, sparse=x.sparse if odd else frozenset())
+        return replace(x, sparse=x.sparse if odd else frozenset(), slope=None)
     if odd:
         return replace(x, precision=max(x.precision, Precision.ASYMPTOTIC))
     least = Precision.SATURATING if x.hi == VANISHING else Precision.ASYMPTOTIC

@@ -140,8 +140,8 @@ class SequenceModule(Language):
         return self.head(self.norm(outputs))
 
 
-# Open: whether a fused recurrent operator is listed as a loop; no rule may fire either way.
-FUSED = Expect(loops=(0, 1), turns=(), carries=())
+# The recurrent modules step over time within one call.
+OVER_TIME = (8,)
 
 EXPECT = {
     "gru_in_depth": safe("bounded", "invariant"),
@@ -165,8 +165,15 @@ EXPECT = {
     "linear_attention": Expect(
         (State("carried", "invariant"),), loops=(0, 1), turns=(), alike=True, carries=()
     ),
-    "gru_module": FUSED,
-    "lstm_module": FUSED,
+    "gru_module": Expect((State("bounded", "invariant"),), turns=OVER_TIME, carries=()),
+    "lstm_module": Expect(
+        (State("damped", "invariant"), State("bounded", "invariant")),
+        turns=OVER_TIME,
+        carries=(),
+    ),
+    "relu_rnn_module": Expect(
+        (State("linear", "invariant"),), "SCL101 SCL202", turns=OVER_TIME, carries=()
+    ),
 }
 
 
@@ -208,6 +215,11 @@ def scaleaudit_target_linear_attention() -> dict[str, Any]:
 
 def scaleaudit_target_gru_module() -> dict[str, Any]:
     return target(SequenceModule(nn.GRU(D, D, batch_first=True)))
+
+
+def scaleaudit_target_relu_rnn_module() -> dict[str, Any]:
+    cells = nn.RNN(D, D, nonlinearity="relu", batch_first=True)
+    return target(SequenceModule(cells))
 
 
 def scaleaudit_target_lstm_module() -> dict[str, Any]:

@@ -33,32 +33,20 @@ def reverse_subtract(x: Arg, y: Arg, alpha: Arg = 1) -> Scale:
     return plus(lift(y), times(lift(x), lift(alpha)), -1.0)
 
 
-@TABLE.law("aten.mul", "scaleaudit.scalar.mul")
+@TABLE.law("aten.mul")
 def multiply(x: Arg, y: Arg) -> Scale:
     """deg(x y) = deg(x) + deg(y)."""
     return times(lift(x), lift(y))
 
 
-@TABLE.law("scaleaudit.scalar.add")
-def scalar_add(x: Arg, y: Arg) -> Scale:
-    """deg(x + y) is the common degree, else the larger one, asymptotically."""
-    return plus(lift(x), lift(y))
-
-
-@TABLE.law("scaleaudit.scalar.sub")
-def scalar_subtract(x: Arg, y: Arg) -> Scale:
-    """deg(x - y) is that of the sum; equal parts cancel."""
-    return plus(lift(x), lift(y), -1.0)
-
-
-@TABLE.law("aten.div", "aten.true_divide", "scaleaudit.scalar.truediv")
+@TABLE.law("aten.div", "aten.true_divide")
 def divide(x: Arg, y: Arg, rounding_mode: Arg = None) -> Scale:
     """deg(x / y) = deg(x) - deg(y)."""
     result = algebra.divide(lift(x), lift(y))
     return result if rounding_mode is None else rounded(result)
 
 
-@TABLE.law("aten.neg", "scaleaudit.scalar.neg")
+@TABLE.law("aten.neg")
 def negative(x: Arg) -> Scale:
     """deg(-x) = deg(x)."""
     return algebra.negate(lift(x))
@@ -70,7 +58,7 @@ def reciprocal(x: Arg) -> Scale:
     return algebra.reciprocal(lift(x))
 
 
-@TABLE.law("aten.pow", "scaleaudit.scalar.pow")
+@TABLE.law("aten.pow")
 def power(x: Arg, exponent: Arg) -> Scale:
     """deg(x ** c) = c deg(x)."""
     return algebra.power(lift(x), lift(exponent))
@@ -82,7 +70,7 @@ def square(x: Arg) -> Scale:
     return algebra.squared(lift(x))
 
 
-@TABLE.law("aten.sqrt", "scaleaudit.scalar.sqrt")
+@TABLE.law("aten.sqrt")
 def square_root(x: Arg) -> Scale:
     """deg(√x) = deg(x) / 2."""
     return algebra.power(lift(x), algebra.number(0.5))
@@ -94,13 +82,17 @@ def reciprocal_root(x: Arg) -> Scale:
     return algebra.power(lift(x), algebra.number(-0.5))
 
 
-@TABLE.law("aten.abs", "aten.absolute", "scaleaudit.scalar.abs")
+@TABLE.law("aten.abs", "aten.absolute")
 def absolute(x: Arg) -> Scale:
     """deg(|x|) = deg(x)."""
     x = lift(x)
     if x.span.low >= 0:
         return x
-    return algebra.derived(x, x.growth, intervals.even(x.span, abs))
+    g = x.growth
+    if growth.is_logarithmic(g):
+        g = growth.limit(g, Precision.ASYMPTOTIC)
+    slope = None if g.slope is None else abs(g.slope)
+    return algebra.derived(x, g, intervals.even(x.span, abs), slope=slope)
 
 
 @TABLE.law("aten.addcmul")
@@ -122,97 +114,129 @@ def interpolate(x: Arg, y: Arg, weight: Arg) -> Scale:
     return plus(times(plus(algebra.number(1.0), w, -1.0), x), times(w, y))
 
 
-@TABLE.law("aten.maximum", "aten.minimum", "aten.fmax", "aten.fmin")
-def extreme(x: Arg, y: Arg) -> Scale:
-    """The larger (smaller) of two values has the degree of either, element by element."""
-    x, y = lift(x), lift(y)
-    total = algebra.joined(x, y, Scale(_either(x, y), x.span.hull(y.span)))
-    return total
+@TABLE.law("aten.maximum", "aten.fmax")
+def larger(x: Arg, y: Arg) -> Scale:
+    """The larger of two values has the larger degree where that one is positive."""
+    return maximum(lift(x), lift(y))
 
 
-def _either(x: Scale, y: Scale) -> Growth:
+@TABLE.law("aten.minimum", "aten.fmin")
+def smaller(x: Arg, y: Arg) -> Scale:
+    """min(x, y) = -max(-x, -y)."""
+    return minimum(lift(x), lift(y))
+
+
+def minimum(x: Scale, y: Scale) -> Scale:
+    """Return the smaller of two values."""
+    return algebra.negate(maximum(algebra.negate(x), algebra.negate(y)))
+
+
+def maximum(x: Scale, y: Scale) -> Scale:
+    """Return the larger of two values."""
+    if x.opaque or y.opaque:
+        return algebra.joined(x, y, x)
+    if x.span.low >= y.span.high:
+        return x
+    if y.span.low >= x.span.high:
+        return y
+    span = Interval(max(x.span.low, y.span.low), max(x.span.high, y.span.high))
+    for value, other in ((x, y), (y, x)):
+        if other.is_zero:
+            g = replace(value.growth, sparse=growth.fresh_pattern(), slope=None)
+            return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span))
+    return algebra.joined(x, y, Scale(_larger(x, y), span))
+
+
+def _larger(x: Scale, y: Scale) -> Growth:
     a, b = x.growth, y.growth
     if not a.depends and not b.depends:
         return CONSTANT
-    exact = a.lo == a.hi == b.lo == b.hi or x.is_zero or y.is_zero
-    known = a if y.is_zero else b if x.is_zero else growth.add(a, b)
-    precision = known.precision if exact else max(known.precision, Precision.ASYMPTOTIC)
-    lo = min(a.floor, b.floor)
-    if x.is_zero or y.is_zero:
-        return replace(known, sparse=growth.fresh_pattern())
-    return replace(known, lo=max(lo, min(a.lo, b.lo)), precision=precision)
+    least = max(a.precision, b.precision)
+    if a.lo == a.hi == b.lo == b.hi:
+        both = a.sparse and b.sparse
+        sparse = growth.fresh_pattern() if both else frozenset()
+        loose = growth.is_logarithmic(a) or a.sparse or b.sparse
+        precision = max(least, Precision.ASYMPTOTIC) if loose else least
+        return Growth(a.lo, a.hi, a.attained or b.attained, sparse, precision)
+    (fast, f), (slow, s) = sorted(
+        ((x, a), (y, b)), key=lambda pair: pair[1].hi, reverse=True
+    )
+    if f.lo > s.hi and not f.sparse and not growth.is_logarithmic(f):
+        if fast.span.low >= 0:
+            tiny = not s.depends and abs(slow.span.high) <= algebra.EPS_SIZE
+            return growth.limit(f, Precision.EPS if tiny else Precision.ASYMPTOTIC)
+        if fast.span.high <= 0:
+            return growth.limit(replace(s, depends=True), Precision.ASYMPTOTIC)
+    return Growth(
+        lo=min(a.floor, b.floor),
+        hi=f.hi,
+        attained=f.attained and fast.span.high > 0 and not growth.is_logarithmic(f),
+        precision=max(least, Precision.ASYMPTOTIC),
+    )
 
 
 @TABLE.law("aten.clamp_min")
 def clamp_below(x: Arg, low: Arg) -> Scale:
     """A floor leaves growing values; a small one below a norm acts up to eps."""
-    x, low = lift(x), lift(low)
-    return _clamped(x, low.span.low, float("inf"), low)
+    return _clamped(lift(x), low, None)
 
 
 @TABLE.law("aten.clamp_max")
 def clamp_above(x: Arg, high: Arg) -> Scale:
     """A ceiling makes growing values saturate."""
-    x, high = lift(x), lift(high)
-    return _clamped(x, float("-inf"), high.span.high, high)
+    return _clamped(lift(x), None, high)
 
 
 @TABLE.law("aten.clamp", "aten.hardtanh", "aten.clip")
 def clamp(x: Arg, low: Arg = None, high: Arg = None) -> Scale:
     """Clamping to a finite range saturates; a floor alone leaves growing values."""
-    x = lift(x)
-    lo = float("-inf") if low is None else lift(low).span.low
-    hi = float("inf") if high is None else lift(high).span.high
-    bound = algebra.joined(
-        lift(0 if low is None else low), lift(0 if high is None else high), algebra.number(0)
-    )
-    return _clamped(x, lo, hi, bound)
+    return _clamped(lift(x), low, high)
 
 
-def _clamped(x: Scale, low: float, high: float, bound: Scale) -> Scale:
-    span = intervals.clamp(x.span, low, high)
-    if bound.depends:
-        return algebra.joined(x, bound, Scale(_either(x, bound), x.span.hull(bound.span)))
-    if x.span.low >= low and x.span.high <= high:
+def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
+    """min(max(x, low), high)."""
+    bounds = [lift(bound) for bound in (low, high) if bound is not None]
+    if x.growth.depends and len(bounds) == 2 and not any(b.depends for b in bounds):  # noqa: PLR2004
+        return _boxed(x, *bounds)
+    if low is not None:
+        x = maximum(x, lift(low))
+    return x if high is None else minimum(x, lift(high))
+
+
+def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
+    """A value kept between two constants: it goes to one of them, or stays small."""
+    span = intervals.clamp(x.span, low.span.low, high.span.high)
+    g = x.growth
+    if x.span.low >= low.span.high and x.span.high <= high.span.low:
         return x
-    g = x.growth
-    if not g.depends:
-        return algebra.independent(span, learned=x.learned)
-    grows_up = x.span.high > 0 and x.span.low >= 0
-    if low > float("-inf") and high == float("inf"):
-        return algebra.derived(x, _floored(x, low, one_sided=grows_up), span)
-    if high < float("inf") and low == float("-inf"):
-        flipped = _floored(algebra.negate(x), -high, one_sided=x.span.high <= 0)
-        return algebra.derived(x, flipped, span)
-    g = growth.saturate(g) if g.hi > ZERO else growth.smooth(g, odd=low <= 0 <= high)
-    if g.precision is Precision.EXACT and g.hi == ZERO:
-        return algebra.derived(x, g, span)
-    return algebra.derived(x, g, span)
-
-
-def _floored(x: Scale, low: float, *, one_sided: bool) -> Growth:
-    """max(x, low): as x where x grows upward, constant where it falls below."""
-    g = x.growth
-    if g.hi <= ZERO:
-        if g.hi < ZERO and low > 0:
-            return replace(growth.smooth(g), precision=Precision.SATURATING)
-        return growth.smooth(g, odd=low <= 0)
-    if one_sided:
-        small = low <= algebra.EPS_SIZE
-        return replace(
-            g, precision=max(g.precision, Precision.EPS if small else Precision.ASYMPTOTIC)
+    if g.hi > ZERO:
+        at_zero = low.is_zero or high.is_zero
+        sparse = growth.fresh_pattern() if at_zero else frozenset()
+        g = Growth(sparse=sparse, precision=Precision.SATURATING, mix=g.mix)
+        if g.sparse and x.span.low >= 0 and low.is_zero:
+            g = replace(g, sparse=frozenset())
+        inside = max(low.span.high, 0.0) <= 0 <= min(high.span.low, 0.0) or (
+            low.span.high <= 0 <= high.span.low
         )
-    if x.span.high <= 0:
-        return replace(growth.saturate(g), lo=ZERO, hi=ZERO)
-    if low == 0:
-        return replace(g, sparse=growth.fresh_pattern())
-    return replace(g, lo=ZERO, precision=max(g.precision, Precision.ASYMPTOTIC))
+        g = replace(g, lo=min(x.growth.lo, ZERO) if inside else ZERO)
+    elif g.hi < ZERO:
+        inside = low.span.high < 0 < high.span.low
+        at_end = low.is_zero or high.is_zero
+        if inside or at_end:
+            least = Precision.EXACT if at_end else Precision.ASYMPTOTIC
+            sparse = growth.fresh_pattern() if at_end else g.sparse
+            g = replace(growth.limit(g, max(least, Precision.ASYMPTOTIC)), sparse=sparse)
+        else:
+            g = Growth(precision=Precision.SATURATING)
+    elif low.is_zero or high.is_zero:
+        g = replace(g, sparse=growth.fresh_pattern(), slope=None)
+    else:
+        g = growth.smooth(g)
+    return algebra.derived(x, g, span)
 
 
 @TABLE.law(
     "aten.gt", "aten.lt", "aten.ge", "aten.le", "aten.eq", "aten.ne",
-    "scaleaudit.scalar.gt", "scaleaudit.scalar.lt", "scaleaudit.scalar.ge",
-    "scaleaudit.scalar.le", "scaleaudit.scalar.eq", "scaleaudit.scalar.ne",
 )  # fmt: skip
 def compare(x: Arg, y: Arg) -> Scale:
     """Comparing values of one degree is invariant; against a constant it settles in the limit."""
@@ -222,11 +246,12 @@ def compare(x: Arg, y: Arg) -> Scale:
 
 
 def _settled(g: Growth) -> Growth:
+    """A truth value: it stays where every element keeps its sign, else it may turn false."""
     if not g.depends:
         return CONSTANT
-    exact = g.lo == g.hi and g.precision <= Precision.EPS
-    least = Precision.EXACT if exact else Precision.SATURATING
-    return Growth(precision=max(g.precision, least))
+    if growth.is_homogeneous(g):
+        return Growth(precision=g.precision)
+    return Growth(sparse=growth.fresh_pattern(), precision=Precision.SATURATING)
 
 
 @TABLE.law("aten.sign", "aten.sgn", "aten.signbit")
@@ -236,27 +261,64 @@ def sign(x: Arg) -> Scale:
     return algebra.derived(x, _settled(x.growth), Interval(-1.0, 1.0))
 
 
-@TABLE.law("aten.round", "aten.floor", "aten.ceil", "aten.trunc", "aten.floor_divide")
+@TABLE.law("aten.round", "aten.floor", "aten.ceil", "aten.trunc")
 def rounded(x: Arg, *_: Arg) -> Scale:
     """Rounding keeps the degree of a growing value, asymptotically; it has no gradient."""
-    x = lift(x)
+    return _rounded(lift(x))
+
+
+def _rounded(x: Scale) -> Scale:
     g = x.growth
     if g.hi > ZERO:
-        g = replace(g, precision=max(g.precision, Precision.ASYMPTOTIC))
+        g = growth.limit(g, Precision.ASYMPTOTIC)
+        g = replace(g, lo=min(g.lo, ZERO) if g.lo <= ZERO else g.lo)
     elif g.depends and g.hi < ZERO:
-        g = Growth(precision=Precision.SATURATING)
+        g = Growth(lo=VANISHING, attained=False, precision=Precision.SATURATING)
+    elif g.depends and not growth.is_homogeneous(g):
+        g = Growth(sparse=growth.fresh_pattern(), precision=Precision.SATURATING)
     return algebra.derived(x, g, _widened(x.span))
 
 
 def _widened(span: Interval) -> Interval:
-    return Interval(span.low - 1, span.high + 1) if span.is_finite else span
+    return Interval(span.low - 1, span.high + 1) if span.is_finite else REALS
 
 
-@TABLE.law("aten.remainder", "aten.fmod", "scaleaudit.scalar.mod", "aten.frac")
-def remainder(x: Arg, *_: Arg) -> Scale:
-    """A remainder is bounded by its divisor."""
+@TABLE.law("aten.floor_divide")
+def floor_divide(x: Arg, y: Arg) -> Scale:
+    """floor(x / y)."""
+    return _rounded(algebra.divide(lift(x), lift(y)))
+
+
+@TABLE.law("aten.remainder")
+def remainder(x: Arg, y: Arg) -> Scale:
+    """A remainder is bounded by its divisor; of two values of one degree it has that degree."""
+    x, y = lift(x), lift(y)
+    return algebra.joined(x, y, Scale(_remaining(x.growth, y.growth, y.growth.hi)))
+
+
+@TABLE.law("aten.fmod")
+def fmod(x: Arg, y: Arg) -> Scale:
+    """fmod is bounded by its divisor, and keeps what is smaller than it."""
+    x, y = lift(x), lift(y)
+    hi = min(x.growth.hi, y.growth.hi)
+    return algebra.joined(x, y, Scale(_remaining(x.growth, y.growth, hi)))
+
+
+@TABLE.law("aten.frac")
+def fraction(x: Arg) -> Scale:
+    """The part after the point is bounded; small values keep their degree."""
     x = lift(x)
-    return algebra.derived(x, growth.saturate(x.growth))
+    hi = min(x.growth.hi, ZERO)
+    span = Interval(0.0 if x.span.low >= 0 else -1.0, 1.0, high_open=True)
+    return algebra.derived(x, _remaining(x.growth, CONSTANT, hi), span)
+
+
+def _remaining(x: Growth, y: Growth, hi: Degree) -> Growth:
+    if not x.depends and not y.depends:
+        return CONSTANT
+    if x.lo == x.hi == y.lo == y.hi and growth.is_homogeneous(x) and growth.is_homogeneous(y):
+        return Growth(hi, hi, precision=max(x.precision, y.precision), attained=False)
+    return Growth(VANISHING, hi, attained=False, precision=Precision.SATURATING)
 
 
 @TABLE.law(
@@ -270,8 +332,12 @@ def logical(x: Arg, y: Arg) -> Scale:
 
 
 def _logical(x: Scale, y: Scale) -> Growth:
-    depends = x.depends or y.depends
-    return Growth(precision=max(x.growth.precision, y.growth.precision), depends=depends)
+    if not (x.depends or y.depends):
+        return CONSTANT
+    precision = max(x.growth.precision, y.growth.precision)
+    loose = precision > Precision.EPS or x.growth.sparse or y.growth.sparse
+    sparse = growth.fresh_pattern() if loose else frozenset()
+    return Growth(sparse=sparse, precision=Precision.SATURATING if loose else precision)
 
 
 @TABLE.law(
@@ -284,7 +350,7 @@ def logical_one(x: Arg, *_: Arg) -> Scale:
     return algebra.derived(x, _settled(x.growth), Interval(0.0, 1.0))
 
 
-@TABLE.law("aten.where", "scaleaudit.where")
+@TABLE.law("aten.where")
 def where(condition: Arg, x: Arg, y: Arg) -> Scale:
     """A choice m x + (1 - m) y, m in {0, 1}: elements of both, identity kept where both have it."""
     return choice(lift(condition), lift(x), lift(y))

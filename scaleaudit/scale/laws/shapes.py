@@ -96,7 +96,7 @@ def composed(layout: Layout, step: LayoutStep) -> Layout:
 
 @TABLE.law("aten.view.default", "aten.view", "aten._unsafe_view", "aten.reshape", "aten.unsqueeze",
            "aten.squeeze", "aten.flatten", "aten.unflatten", "aten._reshape_alias",
-           "aten.view_copy", "aten.atleast_1d", "aten.reshape_copy")  # fmt: skip
+           "aten.view_copy", "aten.unsqueeze_", "aten.squeeze_", "aten.atleast_1d", "aten.reshape_copy")  # fmt: skip
 def view(x: Arg, *_: Arg, out: Out) -> Scale:
     """A reshape keeps every element."""
     x = lift(x)
@@ -160,7 +160,7 @@ def _reshaped(
 
 @TABLE.law("aten.permute", "aten.transpose", "aten.t", "aten.swapaxes", "aten.movedim", "aten.mT",
            "aten.numpy_T", "aten.adjoint", "aten.permute_copy", "aten.t_copy",
-           "aten.transpose_copy")  # fmt: skip
+           "aten.transpose_copy", "aten.transpose_", "aten.t_", "aten.swapaxes_")  # fmt: skip
 def permute(x: Arg, *dims: Arg, out: Out) -> Scale:
     """A transposition keeps every element, elsewhere."""
     x = lift(x)
