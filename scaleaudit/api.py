@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scaleaudit
+from scaleaudit.children import (
+    Audited,
+    Survey,
+    Surveyed,
+    TargetFacts,
+    Watch,
+    audit_all,
+    survey_all,
+)
 from scaleaudit.config import did_you_mean
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
@@ -25,22 +33,16 @@ from scaleaudit.errors import ConfigError, ScaleAuditError
 from scaleaudit.isolation.findings import finding_of
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
-    Job,
     Limits,
-    Outcome,
-    Trouble,
     TroubleKind,
     trouble_of,
 )
-from scaleaudit.isolation.pool import Pool, open_pool
-from scaleaudit.isolation.runner import Runner, run, start_runner
+from scaleaudit.isolation.pool import open_pool
+from scaleaudit.isolation.runner import Runner, start_runner
 from scaleaudit.sources import (
-    Request,
-    declares_target,
     find_requests,
     portable,
     read_sources,
-    reason_to_skip,
 )
 
 if TYPE_CHECKING:
@@ -82,47 +84,6 @@ class Options:
 DEFAULT_OPTIONS = Options()
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFacts:
-    """What a child found out of a target: its readable name, and facts or trouble."""
-
-    name: str
-    facts: ScaleFacts | None = None
-    trouble: Trouble | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file declares; a single target comes audited, which saves a child."""
-
-    names: tuple[str, ...]
-    only: TargetFacts | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """A target with what its child came back with."""
-
-    path: str
-    found: TargetFacts
-    output: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """A file with the target audited on the way, those still to audit, or why it has none."""
-
-    request: Request
-    done: tuple[Audited, ...] = ()
-    names: tuple[str, ...] = ()
-    skipped: str = ""
-
-
-# Called with targets done, targets known so far, and the name of the last one done.
-Watch = Callable[[int, int, str], None]
-
-
 def start_workers() -> Runner:
     """Start loading torch in a process of its own; returns at once."""
     return start_runner(_PRELOAD)
@@ -152,8 +113,8 @@ def audit(
     with open_pool(workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
         requests = find_requests(paths, skip_non_models=options.skip_non_models)
         rules = choose_rules(load_rules(options.rule_paths), options.select, options.ignore)
-        surveyed = tuple(pool.map(partial(_survey, workers, options.limits), requests))
-        audited = _audit_all(surveyed, pool, workers, options.limits, watch)
+        surveyed = survey_all(requests, pool, workers, options.limits, watch)
+        audited = audit_all(surveyed, pool, workers, options.limits, watch)
     targets = tuple(_judge(target, rules) for target in audited)
     return _report(targets, surveyed)
 
@@ -220,62 +181,6 @@ def choose_rules(
         if rule.code in ALWAYS_REPORTED
         or (rule.code.startswith(select or "") and not (ignore and rule.code.startswith(ignore)))
     )
-
-
-def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
-    if request.name is not None:
-        return Surveyed(request, names=(request.name,))
-    reason = None if request.named else reason_to_skip(request.path)
-    if reason:
-        return Surveyed(request, skipped=reason)
-    outcome = run(workers, Job("scaleaudit.api:survey", (request.path,), limits), Survey)
-    found = outcome.value
-    if found is not None and len(found.names) > 1:
-        return Surveyed(request, names=found.names)
-    only = (found and found.only) or TargetFacts("", trouble=outcome.trouble or _NO_MODEL)
-    if _holds_no_model(request, only):
-        return Surveyed(request, skipped=only.trouble.message if only.trouble else "")
-    return Surveyed(request, done=(_audited(request.path, only, outcome),))
-
-
-def _holds_no_model(request: Request, only: TargetFacts) -> bool:
-    """Tell whether a file that nobody named failed for want of a target, not in one."""
-    failed = only.trouble is not None and only.trouble.kind is TroubleKind.TARGET
-    return failed and not request.named and not declares_target(request.path)
-
-
-def _audited(
-    path: str, found: TargetFacts, outcome: Outcome[TargetFacts] | Outcome[Survey]
-) -> Audited:
-    return Audited(path, found, outcome.output, outcome.seconds)
-
-
-_NO_MODEL = Trouble(
-    TroubleKind.TARGET,
-    "it holds no model that can be built without arguments",
-    hint="Add a function scaleaudit_target() that returns "
-    '{"model": ..., "args": (...), "loss": ...}.',
-)
-
-
-def _audit_all(
-    surveyed: tuple[Surveyed, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
-) -> tuple[Audited, ...]:
-    def audit_one(asked: tuple[str, str]) -> Audited:
-        outcome = run(workers, Job("scaleaudit.api:audit_target", asked, limits), TargetFacts)
-        path, name = asked
-        found = outcome.value or TargetFacts(name, trouble=outcome.trouble)
-        return _audited(path, found, outcome)
-
-    pending = [(file.request.path, name) for file in surveyed for name in file.names]
-    results = pool.map(audit_one, pending)
-    total = len(pending) + sum(len(file.done) for file in surveyed)
-    audited: list[Audited] = []
-    for file in surveyed:
-        for target in (*file.done, *(next(results) for _ in file.names)):
-            audited.append(target)
-            watch(len(audited), total, f"{target.path}::{target.found.name}")
-    return tuple(audited)
 
 
 def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:

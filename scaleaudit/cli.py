@@ -19,6 +19,7 @@ from scaleaudit.console import (
     Progress,
     complain,
     confess,
+    forgive_characters,
     say,
     wants_colour,
     write_atomically,
@@ -43,6 +44,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever happens, the user sees no traceback."""
+    forgive_characters()
     sys.exit(_run(arguments))
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
@@ -24,6 +25,13 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def forgive_characters() -> None:
+    """Let a stream of a narrow encoding show an escape for what it cannot show, not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 class Progress:
     """One line on stderr that follows the work, where stderr is a terminal."""
 
@@ -35,7 +43,7 @@ class Progress:
         """Say how far the work has come."""
         if self._live:
             safe = "".join(char if char.isprintable() else "?" for char in last)
-            text = f"audited {done} of {total}: {safe}"[:_PROGRESS_WIDTH]
+            text = f"{done} of {total} done: {safe}"[:_PROGRESS_WIDTH]
             self._stream.write(f"{_CLEAR_LINE}{text}")
             self._stream.flush()
 

@@ -74,7 +74,7 @@ def capture(target: Target) -> Captured:
         CaptureError: None works; says why, at which line of the user's.
     """
     failures: list[Exception | SystemExit] = []
-    for way in (_on_fakes, _on_real_tensors, _by_export):
+    for way in WAYS:
         if not _worth_trying(way, target, failures):
             continue
         try:
@@ -88,7 +88,7 @@ def capture(target: Target) -> Captured:
         else:
             if failures:
                 recording.trace.notes.insert(0, _fallback(way, failures[0]))
-            return _captured(target, recording)
+            return lowered(target, recording)
     raise _explained(failures)
 
 
@@ -124,15 +124,17 @@ def _on_real_tensors(target: Target) -> Recording:
     return record(target.rebuild(fake=False), RealEngine())
 
 
-def _by_export(target: Target) -> Recording:
+def by_export(target: Target) -> Recording:
     """Record what ``torch.export`` makes of the program."""
     again, replay = exported(target.rebuild(fake=False))
     return record(again, RealEngine(), listen=replay.listen)
 
 
-_NAMES: dict[Callable[[Target], Recording], str] = {
+# The ways of recording, the best first.
+WAYS: dict[Callable[[Target], Recording], str] = {
+    _on_fakes: "fake tensors",
     _on_real_tensors: "real tensors",
-    _by_export: "torch.export",
+    by_export: "torch.export",
 }
 
 
@@ -143,7 +145,7 @@ def _worth_trying(
     if way is _on_fakes:
         return True
     same = len(failures) > 1 and len({type(error) for error in failures}) == 1
-    return _size(target) <= REAL_LIMIT and not (way is _by_export and same)
+    return _size(target) <= REAL_LIMIT and not (way is by_export and same)
 
 
 def _size(target: Target) -> int:
@@ -153,7 +155,7 @@ def _size(target: Target) -> int:
 
 
 def _fallback(way: Callable[[Target], Recording], failure: BaseException) -> Note:
-    message = f"captured with {_NAMES[way]}, since fake tensors did not do: {reason(failure)}"
+    message = f"captured with {WAYS[way]}, since fake tensors did not do: {reason(failure)}"
     return Note(NoteKind.FALLBACK, message)
 
 
@@ -171,8 +173,8 @@ def _explained(failures: Sequence[BaseException]) -> CaptureError:
     return found
 
 
-def _captured(target: Target, recording: Recording) -> Captured:
-    """Lower a recording."""
+def lowered(target: Target, recording: Recording) -> Captured:
+    """Turn a recording into the graph without torch, and check that."""
     trace = recording.trace
     lowering = Lowering(trace)
     graph = OpGraph(

@@ -55,7 +55,8 @@ def _scan(
     sequences: list[torch.Tensor],
     fixed: tuple[Any, ...] = (),
 ) -> tuple[torch.Tensor, ...]:
-    state, outputs = list(initial), []
+    state = list(initial)
+    outputs: list[list[torch.Tensor]] = []
     for turn in range(sequences[0].shape[0]):
         made = list(combine(*state, *(sequence[turn] for sequence in sequences), *fixed))
         state, outputs = made[: len(initial)], [*outputs, made[len(initial) :]]

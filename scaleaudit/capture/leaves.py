@@ -8,7 +8,6 @@ import torch
 
 from scaleaudit.domain.graph import NodeKind
 
-
 # Where an exported program keeps the user's model.
 EXPORTED = "program.model."
 

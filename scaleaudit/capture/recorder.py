@@ -164,7 +164,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return bool(test)
         value = self._engine.value(test)
         if value is not None:
-            return bool(value.item())
+            self._busy = True  # reading the answer is none of the program's doing
+            answer = bool(value.tolist())
+            self._busy = False
+            return answer
         frame = sys._getframe(1)
         self.reads.report("a branch depends on a value that capture does not compute", frame)
         return otherwise

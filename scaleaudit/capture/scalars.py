@@ -66,7 +66,7 @@ def wrap(value: Any, node: fx.Node, book: Book) -> Any:
 def _bare(value: object) -> Any:
     """Return the plain number of a read."""
     if isinstance(value, TruthRead):
-        return bool(int(value))
+        return bool(int.__int__(value))
     if isinstance(value, FloatRead):
         return float.__float__(value)
     return int.__int__(value) if isinstance(value, IntRead) else value

@@ -97,7 +97,7 @@ def _readout(readout: Readout) -> Json:
         "degree": _number(readout.degree),
         "supervised": readout.supervised,
         "turns": list(readout.turns),
-        "coverage": readout.coverage,
+        "coverage": _number(readout.coverage),
         "up_to_eps": readout.up_to_eps,
         "location": _location(readout.location),
         "proof": _proof(readout.proof),

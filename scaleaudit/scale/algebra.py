@@ -18,6 +18,7 @@ from scaleaudit.domain.scale import (
     Interval,
     Poly,
     Precision,
+    Rational,
     Scale,
     Support,
 )
@@ -96,7 +97,7 @@ def same_value(x: Scale, shape: tuple[int, ...], support: Support | None) -> Sca
 
 
 def derived(
-    x: Scale, g: Growth, span: Interval = REALS, *, slope: growth.Rational | None = None
+    x: Scale, g: Growth, span: Interval = REALS, *, slope: Rational | None = None
 ) -> Scale:
     """A result of one operand: same support, new growth and range.
 
@@ -120,7 +121,10 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
         return joined(x, y, from_form(form))
     form = _folded(form)
     span = _below_peak(form, span)
-    g = growth.add(x.growth, y.growth, tiny=_is_eps(x, y) or _is_eps(y, x))
+    second = y.growth
+    if second.slope is not None:
+        second = replace(second, slope=second.slope * growth.rational(sign))
+    g = growth.add(x.growth, second, tiny=_is_eps(x, y) or _is_eps(y, x))
     g = _dying(x, y, sign, g, span)
     peaked = span.high == 0 and not span.high_open
     scale = Scale(g, span, given=form, peak_of=None)

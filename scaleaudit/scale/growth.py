@@ -68,6 +68,9 @@ def add(x: Growth, y: Growth, *, tiny: bool = False) -> Growth:
     if not x.depends and not y.depends:
         return CONSTANT
     hi = max(x.hi, y.hi)
+    slope = _sum_slope(x, y) if hi == Degree(0, 1) else None
+    if slope == 0 and x.lo == x.hi == y.lo == y.hi:  # log a - log a: their offsets are left
+        return Growth(precision=max(x.precision, y.precision))
     floor = max(x.floor, y.floor)
     both_sparse = bool(x.sparse and y.sparse)
     lo = min(x.lo, y.lo) if both_sparse else max(floor, min(x.lo, y.lo))
@@ -81,7 +84,7 @@ def add(x: Growth, y: Growth, *, tiny: bool = False) -> Growth:
         precision=_sum_precision(x, y, hi, tiny=tiny),
         mix=mix,
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
-        slope=_sum_slope(x, y) if hi == (0, 1) else None,
+        slope=slope,
         normed=x.normed or y.normed,
     )
 

@@ -63,7 +63,7 @@ def _span(scale: Scale, samples: Samples) -> tuple[str, ...]:
 def _unchanged(samples: Samples) -> tuple[str, ...]:
     values = samples.values
     same = np.isclose(values, values[0], rtol=ROUNDING, atol=0) | (values == values[0])
-    quiet = np.abs(values - values[0]) <= 100 * samples.noise
+    quiet = np.abs(values - values[0]) <= 100 * samples.noise.max(axis=1, keepdims=True)
     return () if (same | quiet).all() else ("changes, though called independent of the states",)
 
 
@@ -85,7 +85,7 @@ def _growth(g: Growth, samples: Samples) -> tuple[tuple[str, ...], str]:
     good = usable(samples)
     large = [i for i in good if SCALES[i] >= LARGE]
     if not np.isfinite(samples.values).all():
-        overflow = float(g.hi.power) > 8
+        overflow = float(g.hi.power) > 8 or bool(g.sparse)
         return ((), "overflow") if overflow else ((f"overflows, though of {_named(g)}",), "")
     if g.hi == VANISHING:
         return _vanishing(samples)
@@ -185,8 +185,8 @@ def _elements(g: Growth, samples: Samples, i: int, j: int) -> list[str]:
     with np.errstate(divide="ignore"):
         degrees = (np.log(second[sure]) - np.log(first[sure])) / (_LOGS[j] - _LOGS[i])
     slack = max(_slack(g.lo), _slack(g.hi))
-    if g.precision is Precision.SATURATING:
-        slack = max(slack, 0.6)
+    if g.precision is Precision.SATURATING or g.hi.log:
+        slack = 1.6  # oscillating or crossing 0
     low = degrees < float(g.lo.power) - slack
     if g.sparse:
         low &= degrees > -2.0 - slack

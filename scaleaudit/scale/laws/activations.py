@@ -10,6 +10,7 @@ from scaleaudit.domain.scale import (
     VANISHING,
     ZERO,
     Atom,
+    Degree,
     Growth,
     Interval,
     Precision,
@@ -45,6 +46,8 @@ def half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
     g = x.growth
     if not g.depends:
         return algebra.independent(span, learned=x.learned)
+    if g.hi > ZERO and growth.is_logarithmic(g):
+        return algebra.derived(x, _of_logarithm(g, below=VANISHING), span)
     if exact:
         return algebra.derived(x, replace(g, sparse=sign_pattern(x) | g.sparse), span)
     if g.hi <= ZERO:
@@ -57,6 +60,20 @@ def half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
         return algebra.derived(x, replace(g, precision=least), span)
     sparse = sign_pattern(x) | g.sparse
     return algebra.derived(x, replace(g, sparse=sparse, precision=least), span)
+
+
+def _of_logarithm(g: Growth, *, below: Degree | None) -> Growth:
+    """A function that is x above and dies below, of a logarithm: the sign of its slope decides.
+
+    Args:
+        below: Degree of what is left below; None where the function is exp(x) there.
+    """
+    if g.slope is None or g.lo != g.hi:
+        return Growth(VANISHING, g.hi, attained=False, precision=Precision.ASYMPTOTIC)
+    if g.slope > 0:
+        return growth.limit(g, Precision.ASYMPTOTIC)
+    dead = Degree(g.slope) if below is None else below
+    return Growth(dead, dead, precision=Precision.SATURATING)
 
 
 @TABLE.law("aten.relu")
@@ -80,7 +97,8 @@ def silu(x: Arg, *_: Arg) -> Scale:
 def leaky_relu(x: Arg, *_: Arg) -> Scale:
     """A leaky relu is homogeneous of degree 1 and vanishes nowhere."""
     x = lift(x)
-    return algebra.derived(x, x.growth)
+    g = x.growth
+    return algebra.derived(x, growth.limit(g, Precision.ASYMPTOTIC) if growth.is_logarithmic(g) else g)
 
 
 @TABLE.law("aten.elu", "aten.celu", "aten.selu")
@@ -98,6 +116,8 @@ def softplus(x: Arg, *_: Arg) -> Scale:
     span = intervals.monotone(x.span, _softplus)
     if not g.depends:
         return algebra.independent(span, learned=x.learned)
+    if g.hi > ZERO and growth.is_logarithmic(g):
+        return algebra.derived(x, _of_logarithm(g, below=None), span)
     if g.hi <= ZERO:
         return algebra.derived(x, growth.smooth(g), span)
     if x.span.high <= 0:
@@ -105,7 +125,8 @@ def softplus(x: Arg, *_: Arg) -> Scale:
         return algebra.derived(x, dead, span)
     sparse = frozenset[tuple[Atom, int]]() if x.span.low >= 0 else sign_pattern(x)
     precision = max(g.precision, Precision.ASYMPTOTIC)
-    g = replace(g, sparse=sparse, precision=precision, rate=g.hi)
+    lo = min(g.lo, ZERO) if g.sparse else g.lo
+    g = replace(g, lo=lo, sparse=sparse, precision=precision, rate=g.hi)
     return algebra.derived(x, g, span)
 
 
@@ -113,7 +134,7 @@ def _softplus(value: float) -> float:
     return value if value > 30 else math.log1p(math.exp(value))
 
 
-@TABLE.law("aten.log_sigmoid_forward", "aten.log_sigmoid", "aten.logsigmoid")
+@TABLE.law("aten.log_sigmoid_forward", "aten.log_sigmoid")
 def log_sigmoid(x: Arg) -> tuple[Scale, Scale]:
     """log(sigmoid(x)) = -softplus(-x)."""
     x = lift(x)
@@ -126,6 +147,8 @@ def _bent(x: Scale, *, odd: bool) -> Growth:
     g = x.growth
     if not g.depends or g.hi <= ZERO:
         return growth.smooth(g, odd=odd)
+    if growth.is_logarithmic(g):
+        return replace(_of_logarithm(g, below=ZERO), sparse=frozenset())
     precision = max(g.precision, Precision.ASYMPTOTIC)
     if x.span.low >= 0:
         return replace(g, precision=precision)
@@ -134,7 +157,7 @@ def _bent(x: Scale, *, odd: bool) -> Growth:
     return replace(g, lo=min(g.lo, ZERO), precision=precision, mix=g.mix)
 
 
-@TABLE.law("aten.tanh", "scaleaudit.scalar.tanh")
+@TABLE.law("aten.tanh")
 def tanh(x: Arg) -> Scale:
     """tanh saturates at ±1: degree 0 for a growing argument, bounded."""
     x = lift(x)
@@ -155,13 +178,6 @@ def arctan(x: Arg) -> Scale:
     return _saturated(x, intervals.monotone(x.span, math.atan), odd=True)
 
 
-@TABLE.law("aten.softsign")
-def softsign(x: Arg) -> Scale:
-    """x / (1 + |x|) saturates at ±1."""
-    x = lift(x)
-    return _saturated(x, Interval(-1.0, 1.0, True, True), odd=True)
-
-
 def _saturated(
     x: Scale,
     span: Interval,
@@ -174,14 +190,35 @@ def _saturated(
     return algebra.derived(x, growth.saturate(x.growth, vanish=vanish, odd=odd), span)
 
 
-@TABLE.law("aten.sigmoid", "aten.hardsigmoid", "scaleaudit.scalar.sigmoid")
+@TABLE.law("aten.sigmoid")
 def sigmoid(x: Arg) -> Scale:
     """sigmoid saturates at 0 and 1, which it never reaches."""
     x = lift(x)
-    span = intervals.monotone(x.span, _sigmoid)
-    vanish = frozenset[tuple[Atom, int]]()
-    if x.span.low < 0:
-        vanish = sign_pattern(x)
+    return _gated(x, intervals.monotone(x.span, _sigmoid), below=None)
+
+
+@TABLE.law("aten.hardsigmoid")
+def hard_sigmoid(x: Arg) -> Scale:
+    """hardsigmoid saturates at 0 and 1, and reaches them."""
+    x = lift(x)
+    span = intervals.clamp(intervals.monotone(x.span, lambda v: v / 6 + 0.5), 0.0, 1.0)
+    return _gated(x, span.closed(), below=VANISHING)
+
+
+def _gated(x: Scale, span: Interval, *, below: Degree | None) -> Scale:
+    """A step from 0 to 1, where x is positive."""
+    g = x.growth
+    if g.depends and g.hi > ZERO and growth.is_logarithmic(g):
+        if g.slope is not None and g.slope > 0:
+            g = Growth(precision=Precision.SATURATING)
+        else:
+            g = _of_logarithm(g, below=below)
+            g = replace(g, hi=min(g.hi, ZERO))
+        return algebra.derived(x, g, span)
+    if x.span.high <= 0 and g.depends and g.hi > ZERO and g.is_pure:
+        dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
+        return algebra.derived(x, dead, span)
+    vanish = sign_pattern(x) if x.span.low < 0 else frozenset[tuple[Atom, int]]()
     return _saturated(x, span, vanish=vanish)
 
 
@@ -189,14 +226,19 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value)) if value > -700 else 0.0
 
 
-@TABLE.law("aten.sin", "aten.cos", "scaleaudit.scalar.sin", "scaleaudit.scalar.cos")
+@TABLE.law("aten.sin")
 def sine(x: Arg) -> Scale:
-    """sin and cos are bounded by 1, whatever their argument."""
-    x = lift(x)
-    return _saturated(x, Interval(-1.0, 1.0))
+    """sin is bounded by 1, whatever its argument, and keeps small values."""
+    return _saturated(lift(x), Interval(-1.0, 1.0), odd=True)
 
 
-@TABLE.law("aten.exp", "scaleaudit.scalar.exp")
+@TABLE.law("aten.cos")
+def cosine(x: Arg) -> Scale:
+    """cos is bounded by 1, whatever its argument."""
+    return _saturated(lift(x), Interval(-1.0, 1.0))
+
+
+@TABLE.law("aten.exp")
 def exp(x: Arg) -> Scale:
     """exp outgrows every power of a growing argument, and is bounded below 0."""
     return algebra.exp(lift(x))
@@ -210,30 +252,47 @@ def exp2(x: Arg) -> Scale:
 
 @TABLE.law("aten.expm1")
 def expm1(x: Arg) -> Scale:
-    """exp(x) - 1."""
-    return algebra.plus(algebra.exp(lift(x)), algebra.number(-1.0))
+    """exp(x) - 1, which is x for small ones."""
+    x = lift(x)
+    span = intervals.monotone(x.span, _expm1)
+    if x.depends and x.growth.hi <= ZERO:
+        return algebra.derived(x, growth.smooth(x.growth, odd=True), span)
+    result = algebra.plus(algebra.exp(x), algebra.number(-1.0))
+    return algebra.derived(x, replace(result.growth, lo=min(result.growth.lo, ZERO)), span)
 
 
-@TABLE.law("aten.log", "scaleaudit.scalar.log")
+def _expm1(value: float) -> float:
+    return math.expm1(value) if value < 700 else math.inf
+
+
+@TABLE.law("aten.log")
 def log(x: Arg) -> Scale:
     """log of a value of degree c grows like c log a."""
     return algebra.log(lift(x))
 
 
-@TABLE.law("aten.log2", "aten.log10")
-def log_base(x: Arg) -> Scale:
-    """log to another base: c log a times a constant."""
-    x = algebra.log(lift(x))
-    return replace(x, growth=replace(x.growth, slope=None))
+@TABLE.law("aten.log2")
+def log2(x: Arg) -> Scale:
+    """log x / log 2."""
+    return algebra.times(algebra.log(lift(x)), algebra.number(1 / math.log(2.0)))
+
+
+@TABLE.law("aten.log10")
+def log10(x: Arg) -> Scale:
+    """log x / log 10."""
+    return algebra.times(algebra.log(lift(x)), algebra.number(1 / math.log(10.0)))
 
 
 @TABLE.law("aten.log1p")
 def log1p(x: Arg) -> Scale:
     """log(1 + x)."""
     x = lift(x)
-    if x.depends and x.growth.hi < ZERO:
-        return algebra.derived(x, growth.smooth(x.growth, odd=True))
-    return algebra.log(algebra.plus(x, algebra.number(1.0)))
+    span = intervals.monotone(x.span, lambda v: math.log1p(v) if v > -1 else -math.inf)
+    if x.depends and x.growth.hi <= ZERO:
+        return algebra.derived(x, growth.smooth(x.growth, odd=True), span)
+    g = algebra.log(algebra.plus(x, algebra.number(1.0))).growth
+    lo = min(g.lo, ZERO) if x.growth.sparse else g.lo
+    return algebra.derived(x, replace(g, lo=lo), span, slope=g.slope)
 
 
 @TABLE.law("aten._softmax", "aten.softmax", "aten._safe_softmax")
@@ -241,22 +300,31 @@ def softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
     """softmax of degree 0 stays; of a growing argument it saturates at a choice."""
     x = lift(x)
     span = Interval(0.0, 1.0, low_open=True, high_open=True)
+    if _shifts_only(x.growth):
+        return _mixed_along(algebra.derived(x, Growth(precision=x.growth.precision), span), dim)
     vanish = growth.fresh_pattern() if x.growth.hi > ZERO else frozenset()
     result = _saturated(x, span, vanish=vanish)
     return _mixed_along(result, dim)
 
 
+def _shifts_only(g: Growth) -> bool:
+    """Whether scaling adds one number to all elements: log h, with a factor known."""
+    return g.depends and g.slope is not None and g.lo == g.hi == Degree(0, 1) and not g.sparse
+
+
 @TABLE.law("aten._log_softmax", "aten.log_softmax")
 def log_softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
-    """log_softmax keeps a positive degree (asymptotically) and degree 0."""
+    """log_softmax keeps a positive degree (asymptotically) and degree 0; the largest dies."""
     x = lift(x)
     g = x.growth
-    if g.depends and g.hi <= ZERO:
+    if _shifts_only(g):
+        g = Growth(precision=g.precision)
+    elif g.depends and g.hi <= ZERO:
         g = growth.smooth(g)
     elif g.depends:
-        g = growth.reduce(g, None if g.mix else frozenset())
-        lo = g.hi if g.attained else g.lo
-        g = replace(g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC), sparse=frozenset())
+        lo = g.hi if g.lo == g.hi or (g.attained and not g.mix) else min(g.lo, ZERO)
+        g = replace(g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC))
+        g = replace(g, sparse=growth.fresh_pattern())
     result = algebra.derived(x, g, Interval(-math.inf, 0.0))
     return _mixed_along(result, dim)
 

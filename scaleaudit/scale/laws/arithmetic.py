@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scaleaudit.domain.scale import CONSTANT, ZERO, Growth, Interval, Poly, Precision, Scale
+from scaleaudit.domain.scale import (
+    CONSTANT,
+    REALS,
+    VANISHING,
+    ZERO,
+    Degree,
+    Growth,
+    Interval,
+    Poly,
+    Precision,
+    Scale,
+)
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.table import LawTable
@@ -198,6 +209,12 @@ def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
     bounds = [lift(bound) for bound in (low, high) if bound is not None]
     if x.growth.depends and len(bounds) == 2 and not any(b.depends for b in bounds):  # noqa: PLR2004
         return _boxed(x, *bounds)
+    if len(bounds) == 2:  # noqa: PLR2004
+        between = growth.add(bounds[0].growth, bounds[1].growth)
+        if x.growth.lo > between.hi and x.growth.is_pure:
+            span = intervals.clamp(x.span, bounds[0].span.low, bounds[1].span.high)
+            total = Scale(growth.limit(between, Precision.ASYMPTOTIC), span)
+            return algebra.joined(x, algebra.joined(*bounds, total), total)
     if low is not None:
         x = maximum(x, lift(low))
     return x if high is None else minimum(x, lift(high))
@@ -375,8 +392,11 @@ def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
         settled = replace(algebra.from_form(form), support=result.support)
     g = settled.growth
     if condition.depends:
+        loose = condition.growth.precision > Precision.EPS
+        gone = loose and (x.is_zero or y.is_zero)
+        sparse = growth.fresh_pattern() if gone else g.sparse
         least = max(condition.growth.precision, g.precision)
-        g = replace(g, precision=least, depends=True)
+        g = replace(g, precision=least, depends=True, sparse=sparse, slope=None)
     settled = replace(settled, growth=g)
     return algebra.joined(condition, algebra.joined(x, y, settled), settled)
 

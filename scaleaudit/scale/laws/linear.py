@@ -8,6 +8,8 @@ from scaleaudit.domain.scale import ZERO, Interval, Scale, Support
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.activations import softmax
+from scaleaudit.scale.laws.norms import normalized
+from scaleaudit.scale.laws.reductions import collapsed, dims_of
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -20,11 +22,10 @@ def contract(x: Scale, y: Scale, dims_x: frozenset[int], dims_y: frozenset[int])
     g = growth.multiply(replace(a, sparse=frozenset()), replace(b, sparse=frozenset()))
     if x.is_zero or y.is_zero:
         return algebra.number(0.0)
-    return algebra.joined(x, y, Scale(g, algebra.REALS))
+    return algebra.joined(x, y, Scale(g))
 
 
-@TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner",
-           "aten._int_mm", "aten.einsum")  # fmt: skip
+@TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner")
 def matmul(x: Arg, y: Arg, *_: Arg) -> Scale:
     """A linear map keeps the degree; a product of two growing values adds them."""
     x, y = lift(x), lift(y)
@@ -45,6 +46,21 @@ def _rows(x: Scale, y: Scale) -> Support | None:
     if x.support is None:
         return replace(merged, axes=(*(None,) * (len(merged.axes) - 1), merged.axes[-1]))
     return replace(merged, axes=(None,) * len(merged.axes))
+
+
+@TABLE.law("aten.einsum")
+def einsum(_: Arg, operands: Arg, *__: Arg) -> Scale:
+    """A sum of products over shared dims: degrees add."""
+    assert isinstance(operands, tuple)
+    first, *others = (lift(x) for x in operands)
+    result = algebra.derived(first, growth.blend(first.growth))
+    for other in others:
+        blended = algebra.derived(other, growth.blend(other.growth))
+        result = contract(result, blended, frozenset(), frozenset())
+    support = result.support
+    if support is not None:
+        support = replace(support, axes=(None,) * len(support.axes), blurred=True)
+    return replace(result, support=support)
 
 
 @TABLE.law("aten.linear")
@@ -89,7 +105,8 @@ def convolution(x: Arg, weight: Arg, bias: Arg = None, *_: Arg) -> Scale:
     """A convolution is linear: it keeps the degree."""
     x, weight = lift(x), lift(weight)
     rank = len(x.shape)
-    product = contract(x, weight, frozenset(range(1 - rank, 0)), frozenset(range(1 - rank, 0)))
+    x = replace(x, growth=growth.blend(x.growth), given=None)
+    product = contract(x, weight, frozenset(), frozenset(range(1 - rank, 0)))
     if product.support is not None:
         axes = (product.support.axes[0], *(None,) * (rank - 1))
         product = replace(product, support=replace(product.support, axes=axes))
@@ -97,7 +114,14 @@ def convolution(x: Arg, weight: Arg, bias: Arg = None, *_: Arg) -> Scale:
     return product if bias is None else plus(product, lift(bias))
 
 
-@TABLE.law("aten.embedding", "aten._embedding_bag")
+@TABLE.law("aten._embedding_bag")
+def embedding_bag(weight: Arg, *_: Arg) -> Scale:
+    """Sums and means of rows of a table keep the degree."""
+    weight = lift(weight)
+    return algebra.derived(weight, growth.blend(weight.growth))
+
+
+@TABLE.law("aten.embedding")
 def embedding(weight: Arg, indices: Arg, *_: Arg) -> Scale:
     """Rows of a table have its degree; the choice of the rows is as invariant as the indices."""
     weight, indices = lift(weight), lift(indices)
@@ -151,11 +175,10 @@ def attention_with_mask(
 
 
 @TABLE.law("aten.cosine_similarity")
-def cosine(x: Arg, y: Arg, *_: Arg) -> Scale:
+def cosine(x: Arg, y: Arg, dim: Arg = 1, eps: Arg = 1e-8) -> Scale:
     """A cosine is invariant, up to eps."""
     x, y = lift(x), lift(y)
-    from scaleaudit.scale.laws.norms import normalized
-
-    a, b = normalized(x, frozenset({-1}), 1e-8), normalized(y, frozenset({-1}), 1e-8)
-    product = contract(a, b, frozenset({-1}), frozenset({-1}))
-    return replace(product, span=Interval(-1.0, 1.0))
+    size = float(eps) if isinstance(eps, (int, float)) else 1e-8
+    a, b = (normalized(v, dims_of(v, dim), size) for v in (x, y))
+    product = replace(times(a, b), shape=max(x.shape, y.shape, key=len))
+    return collapsed(product, dim, False, Interval(-1.0, 1.0))  # noqa: FBT003

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scaleaudit.domain.scale import NONNEGATIVE, REALS, ZERO, Interval, Precision, Scale
+from scaleaudit.domain.scale import NONNEGATIVE, REALS, VANISHING, ZERO, Interval, Precision, Scale
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
-from scaleaudit.scale.laws.activations import softplus
+from scaleaudit.scale.laws.activations import log1p, softplus
 from scaleaudit.scale.laws.reductions import collapsed
 from scaleaudit.scale.laws.table import LawTable
 
@@ -45,9 +45,24 @@ def mse_loss(x: Arg, y: Arg, reduction: Arg = 1) -> Scale:
     return _averaged(algebra.squared(difference), reduction)
 
 
-@TABLE.law("aten.l1_loss", "aten.smooth_l1_loss", "aten.huber_loss")
-def l1_loss(x: Arg, y: Arg, reduction: Arg = 1, *_: Arg) -> Scale:
-    """The absolute error has the degree of the difference (smooth ones asymptotically)."""
+@TABLE.law("aten.smooth_l1_loss", "aten.huber_loss")
+def smooth_l1_loss(x: Arg, y: Arg, reduction: Arg = 1, *_: Arg) -> Scale:
+    """The absolute error, asymptotically; small errors are squared."""
+    difference = plus(lift(x), lift(y), -1.0)
+    difference = replace(difference, shape=max(lift(x).shape, lift(y).shape, key=len))
+    g = difference.growth
+    if g.depends and g.hi < ZERO:
+        g = growth.power(g, 2)
+    elif g.depends and g.hi > ZERO:
+        g = growth.limit(g, Precision.ASYMPTOTIC)
+    if g.depends and g.lo < ZERO:
+        g = replace(g, lo=growth.scale_degree(difference.growth.lo, 2))
+    return _averaged(algebra.derived(difference, g, NONNEGATIVE), reduction)
+
+
+@TABLE.law("aten.l1_loss")
+def l1_loss(x: Arg, y: Arg, reduction: Arg = 1) -> Scale:
+    """The absolute error has the degree of the difference."""
     difference = plus(lift(x), lift(y), -1.0)
     difference = replace(difference, shape=max(lift(x).shape, lift(y).shape, key=len))
     g = difference.growth
@@ -94,7 +109,13 @@ def soft_margin(x: Arg, target: Arg, reduction: Arg = 1) -> Scale:
     return _averaged(replace(term, shape=lift(x).shape), reduction)
 
 
-@TABLE.law("aten.xlogy", "aten.special_xlog1py")
+@TABLE.law("aten.special_xlog1py")
+def x_log1p_y(x: Arg, y: Arg) -> Scale:
+    """x log(1 + y)."""
+    return times(lift(x), log1p(y))
+
+
+@TABLE.law("aten.xlogy")
 def x_log_y(x: Arg, y: Arg) -> Scale:
     """x log y, 0 where x is 0."""
     x, y = lift(x), lift(y)
@@ -112,5 +133,7 @@ def entropy(x: Arg) -> Scale:
 def _entropy(x: Scale) -> Scale:
     if x.span.low >= 0 and x.span.is_finite:
         g = replace(x.growth, sparse=frozenset())
+        if g.depends and g.precision is Precision.SATURATING:
+            g = replace(g, lo=VANISHING, attained=False)
         return algebra.derived(x, g, Interval(-1.0, max(x.span.high, 1.0) ** 2))
     return times(x, algebra.log(x))

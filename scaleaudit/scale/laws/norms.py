@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scaleaudit.domain.scale import ZERO, Growth, Interval, Precision, Scale
+from scaleaudit.domain.scale import NONNEGATIVE, ZERO, Growth, Interval, Precision, Scale
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.laws.reductions import centred
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -18,16 +19,9 @@ def normalized(x: Scale, dims: frozenset[int] | None, eps: float) -> Scale:
     count = math.prod(x.shape[d] for d in dims) if dims else math.prod(x.shape)
     bound = math.sqrt(max(count, 1))
     span = Interval(-bound, bound)
-    g = x.growth
-    if not g.depends:
+    if not x.depends:
         return algebra.independent(span, learned=x.learned)
-    size = growth.reduce(g, dims)
-    quotient = growth.multiply(g, growth.reciprocal(_with_eps(size, eps)))
-    if size.hi > ZERO and size.attained:
-        quotient = replace(quotient, attained=True)
-    elif size.hi <= ZERO:
-        quotient = growth.multiply(g, growth.CONSTANT) if size.hi < ZERO else quotient
-    result = algebra.derived(x, quotient, span)
+    result = algebra.derived(x, _quotient(x.growth, dims, eps), span)
     if x.support is None:
         return result
     rank = len(x.support.axes)
@@ -36,11 +30,40 @@ def normalized(x: Scale, dims: frozenset[int] | None, eps: float) -> Scale:
     return replace(result, support=replace(x.support, axes=axes))
 
 
-def _with_eps(size: Growth, eps: float) -> Growth:
+def _quotient(g: Growth, dims: frozenset[int] | None, eps: float) -> Growth:
+    """Elements over the largest beside them: at most of degree 0."""
+    size = growth.reduce(g, dims)
+    if eps > 0 and size.hi < ZERO:
+        return replace(growth.limit(g, Precision.ASYMPTOTIC), slope=None)
+    precision = max(g.precision, _least(size, eps))
+    loose = g.lo < g.hi or (growth.is_logarithmic(g) and g.depends)
+    if loose:
+        precision = max(precision, Precision.ASYMPTOTIC)
+    lower = growth.add_degrees(g.lo, growth.scale_degree(size.hi, -1), upper=False)
+    return Growth(
+        lo=min(lower, ZERO) if loose else ZERO,
+        attained=size.attained or size.hi == ZERO == size.lo,
+        sparse=g.sparse,
+        precision=precision,
+        mix=g.mix if loose else frozenset(),
+        normed=g.normed or g.hi > ZERO,
+    )
+
+
+def _least(size: Growth, eps: float) -> Precision:
+    """How literally a norm with an eps removes a length."""
     if eps == 0 or size.hi <= ZERO:
-        return size
-    least = Precision.EPS if eps <= algebra.EPS_SIZE else Precision.ASYMPTOTIC
-    return replace(size, precision=max(size.precision, least))
+        return Precision.EXACT
+    return Precision.EPS if eps <= algebra.EPS_SIZE else Precision.ASYMPTOTIC
+
+
+def inverse_size(x: Scale, dims: frozenset[int] | None, eps: float) -> Scale:
+    """1 / (norm of x over dims, plus eps)."""
+    size = growth.reduce(x.growth, dims)
+    if eps > 0 and size.depends and size.hi < ZERO:
+        return algebra.derived(x, growth.smooth(size), NONNEGATIVE)
+    size = growth.limit(size, _least(size, eps))
+    return algebra.derived(x, growth.reciprocal(size), NONNEGATIVE)
 
 
 def _affine(x: Scale, weight: Arg, bias: Arg) -> Scale:
@@ -64,10 +87,10 @@ def layer_norm(
     """LayerNorm sends a positive degree to 0, up to eps."""
     x = lift(x)
     dims = _last(len(shape) if isinstance(shape, tuple) else 1)
-    result = normalized(x, dims, _number(eps, 1e-5))
-    mean = algebra.derived(x, growth.reduce(x.growth, dims))
-    deviation = algebra.reciprocal(algebra.derived(x, growth.reduce(x.growth, dims)))
-    return _affine(result, weight, bias), mean, deviation
+    result = normalized(replace(x, growth=centred(x.growth)), dims, _number(eps, 1e-5))
+    mean = algebra.derived(x, growth.reduce(x.growth, dims), x.span, slope=x.growth.slope)
+    centre = replace(x, growth=centred(x.growth))
+    return _affine(result, weight, bias), mean, inverse_size(centre, dims, _number(eps, 1e-5))
 
 
 @TABLE.law("aten._fused_rms_norm", "aten.rms_norm")
@@ -76,8 +99,7 @@ def rms_norm(x: Arg, shape: Arg, weight: Arg = None, eps: Arg = None) -> tuple[S
     x = lift(x)
     dims = _last(len(shape) if isinstance(shape, tuple) else 1)
     result = normalized(x, dims, _number(eps, 1e-6))
-    size = algebra.derived(x, growth.reduce(x.growth, dims), algebra.NONNEGATIVE)
-    return _affine(result, weight, None), algebra.reciprocal(size)
+    return _affine(result, weight, None), inverse_size(x, dims, _number(eps, 1e-6))
 
 
 @TABLE.law("aten.native_group_norm", "aten.group_norm")
@@ -87,6 +109,7 @@ def group_norm(
     """GroupNorm sends a positive degree to 0, up to eps."""
     x = lift(x)
     eps = _number(rest[-1] if rest else None, 1e-5)
+    x = replace(x, growth=centred(x.growth))
     result = normalized(x, _last(max(len(x.shape) - 1, 1)), eps)
     return _affine(result, weight, bias), algebra.unknown(), algebra.unknown()
 
@@ -110,19 +133,32 @@ def batch_norm(
     if training is True or mean is None:
         rank = len(x.shape)
         dims = frozenset(d for d in range(-rank, 0) if d != 1 - rank)
-        result = normalized(x, dims, _number(eps, 1e-5))
+        centre = replace(x, growth=centred(x.growth))
+        result = normalized(centre, dims, _number(eps, 1e-5))
     else:
-        scale = algebra.independent(algebra.NONNEGATIVE)
+        scale = algebra.independent(NONNEGATIVE)
         result = times(plus(x, lift(mean), -1.0), scale)
     extra = len(out) - 1 if isinstance(out, tuple) else 2
     return (_affine(result, weight, bias), *(algebra.unknown() for _ in range(extra)))
+
+
+@TABLE.law("aten._native_batch_norm_legit.no_stats")
+def batch_norm_of_batch(
+    x: Arg, weight: Arg, bias: Arg, training: Arg, momentum: Arg, eps: Arg, *_: Arg
+) -> tuple[Scale, ...]:
+    """BatchNorm without running statistics divides by the batch's deviation: degree 0."""
+    return batch_norm(x, weight, bias, None, None, True, momentum, eps)  # noqa: FBT003
 
 
 @TABLE.law("aten.renorm")
 def renorm(x: Arg, *_: Arg) -> Scale:
     """Clipping a norm leaves no length beyond the limit: saturating."""
     x = lift(x)
-    return algebra.derived(x, growth.saturate(x.growth, odd=True))
+    g = growth.saturate(x.growth, odd=True)
+    if x.growth.hi > ZERO and x.growth.lo < x.growth.hi:
+        away = growth.scale_degree(x.growth.hi, -1)
+        g = replace(g, lo=min(growth.add_degrees(x.growth.lo, away, upper=False), ZERO))
+    return algebra.derived(x, g)
 
 
 @TABLE.law("aten._weight_norm_interface", "aten._weight_norm")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from scaleaudit.domain.scale import (
     NONNEGATIVE,
     REALS,
     ZERO,
+    Atom,
+    Degree,
+    Growth,
     Interval,
     Precision,
     Rational,
@@ -20,6 +25,7 @@ from scaleaudit.scale.algebra import Arg, lift
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
+Reducer: TypeAlias = Callable[[Growth, "frozenset[int] | None"], Growth]
 
 
 def dims_of(x: Scale, dim: Arg) -> frozenset[int] | None:
@@ -31,16 +37,28 @@ def dims_of(x: Scale, dim: Arg) -> frozenset[int] | None:
     return frozenset(d - rank if d >= 0 else d for d in chosen if isinstance(d, int))
 
 
-def collapsed(x: Scale, dim: Arg, keepdim: Arg, span: Interval, exponent: Rational = 1) -> Scale:
-    """Reduce a value over dims: the largest degree among its elements, to some power."""
+def collapsed(
+    x: Scale,
+    dim: Arg,
+    keepdim: Arg,
+    span: Interval,
+    exponent: Rational = 1,
+    growth_of: Reducer = growth.reduce,
+    slope: Rational | None = None,
+) -> Scale:
+    """Reduce a value over dims: the largest degree among its elements, to some power.
+
+    Args:
+        growth_of: How degrees along dims become one.
+        slope: The factor of log a that is left.
+    """
     dims = dims_of(x, dim)
-    count = _count(x, dims)
-    g = x.growth if count == 1 else growth.reduce(x.growth, dims)
+    g = x.growth if _count(x, dims) == 1 else growth_of(x.growth, dims)
     if exponent != 1:
         g = growth.power(g, exponent)
     if g.mix and not keepdim and dims:
         g = replace(g, mix=frozenset(_moved(d, dims) for d in g.mix))
-    result = algebra.derived(x, g, span)
+    result = algebra.derived(x, g, span, slope=slope if g.hi == x.growth.hi else None)
     return replace(result, support=_reduced(x.support, dims, keepdim=bool(keepdim)))
 
 
@@ -72,82 +90,166 @@ def _sum_span(x: Scale, dims: frozenset[int] | None) -> Interval:
     return intervals.multiply(x.span, intervals.point(float(max(_count(x, dims), 1))))
 
 
+def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
+    dims = dims_of(x, dim)
+    slope = x.growth.slope
+    slope = None if slope is None else slope * max(_count(x, dims), 1)
+    return collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
+
+
 @TABLE.law("aten.sum", "aten.nansum")
-def total(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:
+def total(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: FBT002
     """A sum has the largest degree among its elements."""
-    x = lift(x)
-    return collapsed(x, dim, keepdim, _sum_span(x, dims_of(x, dim)))
+    return _summed(lift(x), dim, keepdim)
 
 
 @TABLE.law("aten.sum.default")
 def total_all(x: Arg, *_: Arg) -> Scale:
     """A sum has the largest degree among its elements."""
+    return _summed(lift(x), None, False)  # noqa: FBT003
+
+
+@TABLE.law("aten.trace")
+def trace(x: Arg) -> Scale:
+    """A sum over the diagonal has the largest degree among its elements."""
     x = lift(x)
-    return collapsed(x, None, False, _sum_span(x, None))  # noqa: FBT003
+    length = min(x.shape)
+    slope = None if x.growth.slope is None else x.growth.slope * length
+    span = intervals.multiply(x.span, intervals.point(float(length)))
+    return collapsed(x, None, False, span, slope=slope, growth_of=_any_of)  # noqa: FBT003
+
+
+def _any_of(g: Growth, _: frozenset[int] | None) -> Growth:
+    return growth.blend(g) if g.mix else growth.reduce(g)
 
 
 @TABLE.law("aten.mean", "aten.nanmean")
-def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:
+def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: FBT002
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
-    return collapsed(x, dim, keepdim, x.span)
+    return collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
 
 
 @TABLE.law("aten.mean.default")
 def mean_all(x: Arg, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
-    return collapsed(x, None, False, x.span)  # noqa: FBT003
+    return collapsed(x, None, False, x.span, slope=x.growth.slope)  # noqa: FBT003
 
 
-@TABLE.law("aten.amax", "aten.amin")
-def extreme(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:
-    """The largest element has the largest degree among its elements."""
+def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
+    def growth_of(g: Growth, dims: frozenset[int] | None) -> Growth:
+        return growth.largest(g, dims, x.span)
+
+    result = collapsed(x, dim, keepdim, x.span, growth_of=growth_of, slope=x.growth.slope)
+    return replace(result, peak_of=x.form) if keepdim and not x.opaque else result
+
+
+def _smallest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
+    return algebra.negate(_largest(algebra.negate(x), dim, keepdim))
+
+
+@TABLE.law("aten.amax")
+def amax(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:  # noqa: FBT002
+    """The largest element has the largest degree where elements are positive."""
+    return _largest(lift(x), dim, keepdim)
+
+
+@TABLE.law("aten.amin")
+def amin(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:  # noqa: FBT002
+    """min(x) = -max(-x)."""
+    return _smallest(lift(x), dim, keepdim)
+
+
+@TABLE.law("aten.max.default")
+def max_all(x: Arg) -> Scale:
+    """The largest element has the largest degree where elements are positive."""
+    return _largest(lift(x), None, False)  # noqa: FBT003
+
+
+@TABLE.law("aten.min.default")
+def min_all(x: Arg) -> Scale:
+    """min(x) = -max(-x)."""
+    return _smallest(lift(x), None, False)  # noqa: FBT003
+
+
+@TABLE.law("aten.max.dim")
+def max_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+    """The largest element and its index."""
+    return _largest(lift(x), dim, keepdim), index_of(lift(x))
+
+
+@TABLE.law("aten.min.dim")
+def min_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+    """The smallest element and its index."""
+    return _smallest(lift(x), dim, keepdim), index_of(lift(x))
+
+
+@TABLE.law("aten.mode", "aten.median.dim")
+def middle_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+    """The middle element has a degree among those of the elements."""
     x = lift(x)
-    result = collapsed(x, dim, keepdim, x.span)
-    form = x.form
-    atoms = list(form.parts)
-    if len(atoms) == 1 and not form.rest.terms and form.parts[atoms[0]].constant == 1:
-        return replace(result, peak_of=atoms[0])
-    return result
+
+    def growth_of(g: Growth, _: frozenset[int] | None) -> Growth:
+        return reordered(g)
+
+    value = collapsed(x, dim, keepdim, x.span, growth_of=growth_of, slope=x.growth.slope)
+    return value, index_of(x)
 
 
-@TABLE.law("aten.max.default", "aten.min.default")
-def extreme_all(x: Arg) -> Scale:
-    """The largest element has the largest degree among its elements."""
+@TABLE.law("aten.cummax", "aten.cummin")
+def running_extreme(x: Arg, *_: Arg) -> tuple[Scale, Scale]:
+    """The largest element so far has a degree among those of the elements."""
     x = lift(x)
-    return collapsed(x, None, False, x.span)  # noqa: FBT003
+    g = reordered(x.growth)
+    return blurred(algebra.derived(x, g, x.span, slope=g.slope)), index_of(x)
 
 
-@TABLE.law(
-    "aten.max.dim", "aten.min.dim", "aten.mode", "aten.median.dim", "aten.cummax", "aten.cummin"
-)
-def extreme_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:
-    """The largest element has the largest degree; its index is invariant."""
-    x = lift(x)
-    value = extreme(x, dim, keepdim)
-    assert isinstance(value, Scale)
-    return value, arg_extreme(x)
+def reordered(g: Growth) -> Growth:
+    """Elements chosen by their order: any of the degrees may be among them."""
+    if not g.depends or g.is_pure:
+        return replace(g, mix=frozenset())
+    sparse = growth.fresh_pattern() if g.sparse else frozenset[tuple[Atom, int]]()
+    loose = growth.limit(g, Precision.EXACT if g.lo == g.hi else Precision.ASYMPTOTIC)
+    return replace(loose, attained=False, sparse=sparse, mix=frozenset())
 
 
-@TABLE.law("aten.argmax", "aten.argmin", "aten.argsort", "aten.searchsorted", "aten.bucketize")
-def arg_extreme(x: Arg, *_: Arg) -> Scale:
-    """The order of values of one degree is invariant."""
-    x = lift(x)
+def index_of(x: Scale) -> Scale:
+    """The order of values of one degree is invariant, else it settles in the limit."""
     g = x.growth
     if not g.depends:
         return algebra.independent(NONNEGATIVE)
-    exact = g.lo == g.hi and g.precision <= Precision.EPS
-    least = Precision.EXACT if exact else Precision.SATURATING
-    settled = replace(growth.CONSTANT, depends=True, precision=max(g.precision, least))
-    return algebra.derived(x, settled, NONNEGATIVE)
+    if growth.is_homogeneous(g) or (g.is_pure and g.slope is not None):
+        g = Growth(precision=g.precision)
+    else:
+        g = Growth(sparse=growth.fresh_pattern(), precision=Precision.SATURATING)
+    return algebra.derived(x, g, NONNEGATIVE)
+
+
+@TABLE.law("aten.argmax", "aten.argmin", "aten.argsort")
+def arg_extreme(x: Arg, *_: Arg) -> Scale:
+    """The order of values of one degree is invariant."""
+    return index_of(lift(x))
+
+
+@TABLE.law("aten.searchsorted")
+def searched(edges: Arg, x: Arg, *_: Arg) -> Scale:
+    """The place among sorted numbers is as invariant as a comparison with them."""
+    return index_of(algebra.plus(lift(x), replace(lift(edges), shape=()), -1.0))
+
+
+@TABLE.law("aten.bucketize")
+def bucketized(x: Arg, edges: Arg, *_: Arg) -> Scale:
+    """The place among sorted numbers is as invariant as a comparison with them."""
+    return index_of(algebra.plus(lift(x), replace(lift(edges), shape=()), -1.0))
 
 
 @TABLE.law("aten.topk", "aten.sort", "aten.kthvalue")
 def topk(x: Arg, *_: Arg) -> tuple[Scale, Scale]:
     """Ordered values keep the degree; their indices are invariant."""
     x = lift(x)
-    return blurred(algebra.derived(x, x.growth, x.span)), blurred(arg_extreme(x))
+    g = reordered(x.growth)
+    return blurred(algebra.derived(x, g, x.span, slope=g.slope)), blurred(index_of(x))
 
 
 def blurred(x: Scale | tuple[Scale, ...]) -> Scale:
@@ -169,15 +271,24 @@ def vector_norm(x: Arg, ord: Arg = 2, dim: Arg = None, keepdim: Arg = False, *_:
 @TABLE.law("aten.var", "aten.var.correction")
 def variance(x: Arg, dim: Arg = None, correction: Arg = None, keepdim: Arg = False) -> Scale:
     """var(a x) = a² var(x)."""
-    x = lift(x)
-    return collapsed(x, dim, keepdim, NONNEGATIVE, exponent=2)
+    return _spread(lift(x), dim, keepdim, 2)
+
+
+def centred(g: Growth) -> Growth:
+    """What is left of a value without its mean: of a logarithm its offsets."""
+    shifts = g.depends and g.slope is not None and g.lo == g.hi == Degree(0, 1) and not g.sparse
+    return Growth(precision=g.precision) if shifts else replace(g, slope=None)
+
+
+def _spread(x: Scale, dim: Arg, keepdim: Arg, exponent: int) -> Scale:
+    x = replace(x, growth=centred(x.growth))
+    return collapsed(x, dim, keepdim, NONNEGATIVE, exponent=exponent)
 
 
 @TABLE.law("aten.std", "aten.std.correction")
 def deviation(x: Arg, dim: Arg = None, correction: Arg = None, keepdim: Arg = False) -> Scale:
     """std(a x) = a std(x)."""
-    x = lift(x)
-    return collapsed(x, dim, keepdim, NONNEGATIVE)
+    return _spread(lift(x), dim, keepdim, 1)
 
 
 @TABLE.law("aten.var_mean")
@@ -186,10 +297,8 @@ def variance_mean(
 ) -> tuple[Scale, Scale]:
     """Variance has twice the degree, the mean the degree itself."""
     x = lift(x)
-    return (
-        collapsed(x, dim, keepdim, NONNEGATIVE, exponent=2),
-        collapsed(x, dim, keepdim, x.span),
-    )
+    average = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    return _spread(x, dim, keepdim, 2), average
 
 
 @TABLE.law("aten.std_mean")
@@ -198,28 +307,46 @@ def deviation_mean(
 ) -> tuple[Scale, Scale]:
     """Deviation and mean keep the degree."""
     x = lift(x)
-    return collapsed(x, dim, keepdim, NONNEGATIVE), collapsed(x, dim, keepdim, x.span)
+    average = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    return _spread(x, dim, keepdim, 1), average
 
 
-@TABLE.law("aten.cumsum", "aten.logcumsumexp")
+@TABLE.law("aten.cumsum")
 def cumulative(x: Arg, dim: Arg, *_: Arg) -> Scale:
     """A running sum keeps the degree."""
     x = lift(x)
     span = x.span if x.span.low >= 0 and x.span.high == math.inf else REALS
-    return algebra.derived(x, x.growth, span)
+    return blurred(algebra.derived(x, growth.blend(x.growth), span))
+
+
+@TABLE.law("aten.logcumsumexp")
+def running_log_sum_exp(x: Arg, *_: Arg) -> Scale:
+    """A running logsumexp is asymptotically the maximum so far."""
+    x = lift(x)
+    g = _soft_largest(reordered(x.growth))
+    g = replace(g, lo=min(g.lo, x.growth.lo))  # the first ones are a sum of one element
+    return blurred(algebra.derived(x, g, slope=g.slope))
 
 
 @TABLE.law("aten.logsumexp")
-def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:
+def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:  # noqa: FBT002
     """logsumexp is asymptotically the maximum."""
     x = lift(x)
-    result = collapsed(x, dim, keepdim, REALS)
-    g = result.growth
-    if g.depends and g.hi > ZERO:
-        g = replace(g, precision=max(g.precision, Precision.ASYMPTOTIC))
-    elif g.depends:
-        g = growth.smooth(g)
-    return replace(result, growth=g)
+
+    def growth_of(g: Growth, dims: frozenset[int] | None) -> Growth:
+        return _soft_largest(growth.largest(g, dims, x.span))
+
+    return collapsed(x, dim, keepdim, REALS, growth_of=growth_of, slope=x.growth.slope)
+
+
+def _soft_largest(g: Growth) -> Growth:
+    """Of one element among several, smoothly: where all vanish the logarithm of their number."""
+    if not g.depends or g.is_pure and g.slope is not None:
+        return g
+    if g.hi <= ZERO:
+        return growth.smooth(g)
+    lo = g.lo if g.is_pure else min(g.lo, ZERO)
+    return replace(growth.limit(g, Precision.ASYMPTOTIC), lo=lo, sparse=frozenset())
 
 
 @TABLE.law("aten.prod", "aten.cumprod")
@@ -247,5 +374,11 @@ def distance(x: Arg, y: Arg, *_: Arg) -> Scale:
 def count(x: Arg, *_: Arg) -> Scale:
     """Counting is as invariant as what is counted."""
     x = lift(x)
-    result = arg_extreme(x)
-    return blurred(result)
+    g = Growth(precision=x.growth.precision)
+    if not x.depends:
+        return algebra.independent(NONNEGATIVE)
+    if not growth.is_homogeneous(x.growth):
+        exact = x.growth.precision <= Precision.EPS and not growth.is_logarithmic(x.growth)
+        least = x.growth.precision if exact else Precision.SATURATING
+        g = Growth(sparse=growth.fresh_pattern(), precision=least)
+    return blurred(algebra.derived(x, g, NONNEGATIVE))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
     CONSTANT,
+    REALS,
+    VANISHING,
+    ZERO,
     Atom,
     Form,
     Growth,
@@ -14,13 +18,14 @@ from scaleaudit.domain.scale import (
     Layout,
     LayoutStep,
     Poly,
+    Precision,
     Scale,
     Support,
 )
-from scaleaudit.scale import algebra, forms, growth
+from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, derived, lift
 from scaleaudit.scale.laws.arithmetic import choice
-from scaleaudit.scale.laws.reductions import blurred
+from scaleaudit.scale.laws.reductions import blurred, index_of, reordered
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -28,37 +33,76 @@ Out = tuple[TensorMeta, ...]
 
 
 @TABLE.law("aten.clone", "aten.alias", "aten.contiguous", "aten._to_copy", "aten.to", "aten.detach",
-           "aten.lift_fresh", "aten.lift_fresh_copy", "aten.lift", "aten.copy", "aten.detach_",
-           "aten.view_as_real", "aten.view_as_complex", "aten._conj", "aten.conj_physical",
-           "aten._neg_view", "aten.resolve_conj", "aten.resolve_neg", "aten._autocast_to_reduced_precision",
+           "aten.lift_fresh", "aten.lift_fresh_copy", "aten.lift", "aten.detach_",
+           "aten.resolve_conj", "aten.resolve_neg", "aten._autocast_to_reduced_precision",
            "aten.alias_copy", "aten.positive", "aten._local_scalar_dense", "aten.item",
-           "scaleaudit.identity", "aten.view.dtype")  # fmt: skip
+           "aten.view.dtype")  # fmt: skip
 def same(x: Arg, *rest: Arg) -> Scale:
     """A copy, a cast or an alias is the same value."""
     return lift(x)
 
 
-@TABLE.law("aten.copy.default")
+@TABLE.law("aten.copy")
 def copied(x: Arg, source: Arg, *_: Arg) -> Scale:
     """A copy has the values of its source."""
     return lift(source)
 
 
-@TABLE.law("aten.real", "aten.imag", "aten.angle")
-def component(x: Arg) -> Scale:
+@TABLE.law("aten._conj", "aten.conj_physical", "aten._neg_view")
+def mirrored(x: Arg) -> Scale:
+    """Turning signs keeps the degree."""
+    x = lift(x)
+    return derived(x, x.growth, x.span.hull(intervals.negate(x.span)))
+
+
+@TABLE.law("aten.real", "aten.imag", "aten.view_as_real", "aten.view_as_complex")
+def component(x: Arg, *, out: Out) -> Scale:
     """Real and imaginary parts have the degree of the whole."""
     x = lift(x)
-    return derived(x, x.growth)
+    return blurred_to(derived(x, spread(growth.blend(x.growth), len(out[0].shape))), out)
 
 
-@TABLE.law("aten.polar", "aten.complex")
-def polar(x: Arg, angle: Arg) -> Scale:
+@TABLE.law("aten.angle")
+def angle(x: Arg) -> Scale:
+    """The angle of a homogeneous value is invariant."""
+    x = lift(x)
+    g = x.growth
+    if g.depends and not growth.is_homogeneous(g):
+        g = Growth(VANISHING, ZERO, attained=False, precision=Precision.SATURATING)
+    elif g.depends:
+        g = Growth(precision=g.precision)
+    return derived(x, g, Interval(-math.pi, math.pi))
+
+
+@TABLE.law("aten.polar")
+def polar(x: Arg, turn: Arg) -> Scale:
     """r exp(i θ) has the degree of r."""
-    x, angle = lift(x), lift(angle)
-    if not angle.depends:
+    x, turn = lift(x), lift(turn)
+    if not turn.depends:
         return derived(x, x.growth)
-    turned = growth.saturate(angle.growth)
-    return algebra.joined(x, angle, Scale(growth.multiply(x.growth, turned)))
+    turned = growth.saturate(turn.growth)
+    return algebra.joined(x, turn, Scale(growth.multiply(x.growth, turned)))
+
+
+@TABLE.law("aten.complex")
+def complex_of(x: Arg, y: Arg) -> Scale:
+    """Real and imaginary parts side by side."""
+    return replace(algebra.mixture(lift(x), lift(y)), span=REALS)
+
+
+def spread(g: Growth, rank: int) -> Growth:
+    """Degrees that differ along some dims, after an operator that moves elements anywhere."""
+    return replace(g, mix=frozenset(range(-rank, 0))) if g.mix else g
+
+
+def blurred_to(x: Scale, out: Out) -> Scale:
+    """Forget along which axes of the state a value of a new shape runs."""
+    rank = len(out[0].shape)
+    x = replace(x, shape=out[0].shape)
+    if x.support is None:
+        return x
+    axes: tuple[int | None, ...] = (None,) * rank
+    return replace(x, support=replace(x.support, axes=axes, blurred=True))
 
 
 def rearranged(x: Scale, step: LayoutStep | None) -> Scale:
@@ -94,9 +138,9 @@ def composed(layout: Layout, step: LayoutStep) -> Layout:
     return (*layout, step)
 
 
-@TABLE.law("aten.view.default", "aten.view", "aten._unsafe_view", "aten.reshape", "aten.unsqueeze",
+@TABLE.law("aten.view.default", "aten._unsafe_view", "aten.reshape", "aten.unsqueeze",
            "aten.squeeze", "aten.flatten", "aten.unflatten", "aten._reshape_alias",
-           "aten.view_copy", "aten.unsqueeze_", "aten.squeeze_", "aten.atleast_1d", "aten.reshape_copy")  # fmt: skip
+           "aten.view_copy", "aten.atleast_1d")  # fmt: skip
 def view(x: Arg, *_: Arg, out: Out) -> Scale:
     """A reshape keeps every element."""
     x = lift(x)
@@ -201,44 +245,74 @@ def expand(x: Arg, *_: Arg, out: Out) -> Scale:
 
 
 @TABLE.law("aten.repeat", "aten.repeat_interleave", "aten.tile", "aten.roll", "aten.flip",
-           "aten.unfold", "aten.as_strided", "aten.tril", "aten.triu", "aten.diagonal", "aten.diag",
-           "aten.trace", "aten.pixel_shuffle", "aten.pixel_unshuffle", "aten.channel_shuffle",
-           "aten.diag_embed", "aten.im2col", "aten.col2im", "aten.rot90",
-           "aten.native_channel_shuffle", "aten.resize", "aten._resize_output")  # fmt: skip
-def moved(x: Arg, *_: Arg) -> Scale:
-    """Repeating, rolling or masking elements keeps the degree."""
+           "aten.unfold", "aten.as_strided", "aten.diagonal", "aten.pixel_shuffle",
+           "aten.pixel_unshuffle", "aten.channel_shuffle", "aten.rot90",
+           "aten.native_channel_shuffle")  # fmt: skip
+def moved(x: Arg, *_: Arg, out: Out) -> Scale:
+    """Repeating, rolling or picking elements keeps the degree."""
     x = lift(x)
-    return blurred(derived(x, x.growth, x.span.hull(Interval(0.0, 0.0))))
+    g = spread(x.growth, len(out[0].shape))
+    if g.mix and _size(out[0].shape) < _size(x.shape):
+        g = replace(g, attained=False)
+    return blurred_to(derived(x, g, x.span, slope=g.slope), out)
+
+
+@TABLE.law("aten.tril", "aten.triu", "aten.diag", "aten.diag_embed", "aten.im2col")
+def masked(x: Arg, *_: Arg, out: Out) -> Scale:
+    """Elements beside zeros keep the degree."""
+    x = lift(x)
+    g = spread(x.growth, len(out[0].shape))
+    if g.mix:
+        g = replace(g, attained=False)
+    return blurred_to(derived(x, g, x.span.hull(intervals.point(0.0))), out)
+
+
+@TABLE.law("aten.col2im", "aten.embedding_dense_backward", "aten.segment_reduce",
+           "aten.upsample_bicubic2d", "aten.grid_sampler_2d")  # fmt: skip
+def collected(x: Arg, *_: Arg, out: Out) -> Scale:
+    """Weighted sums of elements keep the degree."""
+    x = lift(x)
+    g = spread(growth.blend(x.growth), len(out[0].shape))
+    return blurred_to(derived(x, replace(g, attained=g.attained and not g.mix)), out)
 
 
 @TABLE.law("aten.upsample_nearest2d", "aten.upsample_bilinear2d", "aten.upsample_nearest1d",
-           "aten.upsample_linear1d", "aten.upsample_bicubic2d", "aten.avg_pool2d", "aten.avg_pool1d",
+           "aten.upsample_linear1d", "aten.avg_pool2d", "aten.avg_pool1d",
            "aten.adaptive_avg_pool2d", "aten._adaptive_avg_pool2d", "aten.adaptive_avg_pool1d",
            "aten.avg_pool3d", "aten.reflection_pad1d", "aten.reflection_pad2d",
-           "aten.replication_pad2d", "aten.replication_pad1d", "aten.grid_sampler_2d",
-           "aten.upsample_nearest3d", "aten.upsample_trilinear3d")  # fmt: skip
-def resampled(x: Arg, *_: Arg) -> Scale:
-    """Pooling by averages and interpolation are linear: they keep the degree."""
+           "aten.replication_pad2d", "aten.replication_pad1d", "aten.upsample_nearest3d",
+           "aten.upsample_trilinear3d")  # fmt: skip
+def resampled(x: Arg, *_: Arg, out: Out) -> Scale:
+    """Pooling by averages and interpolation keep the degree, and stay within the range."""
     x = lift(x)
-    return blurred(derived(x, growth.reduce(x.growth), x.span))
+    g = spread(growth.blend(x.growth), len(out[0].shape))
+    if g.mix and _size(out[0].shape) < _size(x.shape):
+        g = replace(g, attained=False)
+    return blurred_to(derived(x, g, x.span.hull(intervals.point(0.0))), out)
 
 
 @TABLE.law("aten.max_pool2d_with_indices", "aten.max_pool2d", "aten.max_pool1d", "aten.max_pool3d",
            "aten.adaptive_max_pool2d", "aten.max_pool3d_with_indices", "aten.max_pool1d_with_indices")  # fmt: skip
-def max_pooled(x: Arg, *_: Arg, out: Out) -> tuple[Scale, ...]:
-    """Pooling by maxima keeps the degree."""
+def max_pooled(x: Arg, *_: Arg) -> tuple[Scale, Scale]:
+    """Pooling by maxima keeps the degree; the places of the maxima are invariant."""
     x = lift(x)
-    pooled = blurred(derived(x, x.growth, x.span))
-    return (pooled, *(algebra.independent() for _ in out[1:]))
+    g = reordered(x.growth)
+    return blurred(derived(x, g, x.span, slope=g.slope)), blurred(index_of(x))
 
 
-@TABLE.law("aten.constant_pad_nd", "aten.pad")
-def pad(x: Arg, widths: Arg, value: Arg = 0.0, *_: Arg) -> Scale:
+@TABLE.law("aten.constant_pad_nd")
+def pad(x: Arg, widths: Arg, value: Arg = 0.0) -> Scale:
     """Padding puts constants beside the elements."""
-    x = lift(x)
-    filler = lift(value)
+    x, filler = lift(x), lift(value)
     result = x if filler.is_zero else algebra.mixture(x, filler)
     return blurred(derived(result, result.growth, x.span.hull(filler.span)))
+
+
+@TABLE.law("aten.pad")
+def pad_in_mode(x: Arg, widths: Arg, mode: Arg = "constant", value: Arg = None) -> Scale:
+    """Padding puts constants, or copies of elements, beside the elements."""
+    filler: Arg = 0.0 if value is None or mode != "constant" else value
+    return pad(x, widths, filler)
 
 
 # Selections.
@@ -338,12 +412,14 @@ def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
     """Picking elements by an index keeps their degree; which ones is not known."""
     x = lift(x)
     scales = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
-    result = derived(x, x.growth, x.span)
-    if x.growth.mix:
-        result = replace(result, growth=replace(x.growth, attained=False))
+    rank = len(out[0].shape)
+    g = x.growth
+    if g.mix:
+        g = replace(spread(g, rank), attained=False)
+    result = derived(x, g, x.span, slope=g.slope)
     for index in scales:
         if index.depends:
-            g = growth.multiply(result.growth, index.growth)
+            g = growth.multiply(result.growth, replace(index.growth, sparse=frozenset()))
             result = algebra.joined(result, index, replace(result, growth=g))
     support = result.support
     if support is not None:
@@ -551,25 +627,51 @@ def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
 
 
 @TABLE.law("aten.slice_scatter", "aten.select_scatter", "aten.index_put", "aten.scatter",
-           "aten.index_copy", "aten.index_fill", "aten.scatter_reduce", "aten._index_put_impl",
-           "aten.diagonal_scatter", "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
+           "aten.index_copy", "aten.index_fill", "aten._index_put_impl", "aten.diagonal_scatter",
+           "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
 def scattered(x: Arg, *arguments: Arg) -> Scale:
     """Scattering puts new elements beside the old ones."""
-    x = lift(x)
-    values = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
-    if not values:
-        return blurred(derived(x, x.growth))
-    return blurred(choice(algebra.independent(Interval(0.0, 1.0)), values[-1], x))
+    return blurred(choice(algebra.independent(Interval(0.0, 1.0)), _written(arguments), lift(x)))
 
 
-@TABLE.law("aten.scatter_add", "aten.index_add", "aten.embedding_dense_backward",
-           "aten.segment_reduce")  # fmt: skip
-def scatter_added(x: Arg, *arguments: Arg) -> Scale:
-    """Adding at indices: the larger of both degrees."""
-    x = lift(x)
-    values = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
-    added = derived(values[-1], values[-1].growth) if values else algebra.number(0.0)
-    return blurred(algebra.plus(x, replace(added, shape=x.shape)))
+def _written(arguments: tuple[Arg, ...]) -> Scale:
+    """The value that a scatter writes: its last operand, or the number that follows the indices."""
+    values = [a for a in arguments if isinstance(a, (Scale, float))]
+    return lift(values[-1]) if values else algebra.independent()
+
+
+@TABLE.law("aten.scatter_add", "aten.index_add")
+def scatter_added(x: Arg, dim: Arg, index: Arg, source: Arg, *_: Arg) -> Scale:
+    """Adding at some indices: there the degree of the sum, elsewhere the old one."""
+    return _added_in_places(lift(x), lift(source), Precision.EXACT)
+
+
+def _added_in_places(x: Scale, source: Scale, least: Precision) -> Scale:
+    total = growth.add(x.growth, source.growth)
+    total = replace(growth.limit(total, least), slope=None)
+    if total.depends:
+        total = replace(total, lo=min(x.growth.lo, total.lo), sparse=x.growth.sparse)
+    if total.depends and total.lo < total.hi:
+        total = growth.limit(total, Precision.ASYMPTOTIC)
+    return blurred(algebra.joined(x, source, Scale(total, shape=x.shape)))
+
+
+@TABLE.law("aten.scatter_reduce")
+def scatter_reduced(x: Arg, dim: Arg, index: Arg, source: Arg, reduce: Arg, *_: Arg) -> Scale:
+    """Sums, means and extremes at some indices have a degree of their parts, products the sum."""
+    x, source = lift(x), lift(source)
+    if reduce != "prod":
+        loose = x.growth.hi != source.growth.hi
+        least = Precision.ASYMPTOTIC if loose else Precision.EXACT
+        total = _added_in_places(x, source, least)
+        lo = min(x.growth.lo, source.growth.lo)
+        return replace(total, growth=replace(total.growth, lo=lo)) if total.depends else total
+    product = growth.multiply(x.growth, source.growth)
+    ends = (x.growth.lo, x.growth.hi, product.lo, product.hi)
+    g = replace(product, lo=min(ends), hi=max(ends), attained=False)
+    if g.depends and g.lo < g.hi:
+        g = growth.limit(g, Precision.ASYMPTOTIC)
+    return blurred(algebra.joined(x, source, Scale(g, shape=x.shape)))
 
 
 @TABLE.law("aten.meshgrid", "aten.broadcast_tensors")

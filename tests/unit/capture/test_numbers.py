@@ -236,6 +236,16 @@ def test_a_size_that_depends_on_values_is_picked():
     assert all(note.kind is not NoteKind.FALLBACK for note in graph.notes)
 
 
+def test_truth_values_read_may_be_counted_and_tested():
+    def step(m, x):
+        done = torch.ones(1, dtype=torch.bool).item()
+        if done and int(done) == 1 and (x > 0).any().item() != 2:
+            x = x + m.w(x).tanh()
+        return x.sum()
+
+    assert len(calls(graph_of(step), "aten.tanh.default")) == 1
+
+
 def test_what_fakes_cannot_do_is_done_on_real_tensors():
     def step(m, x):
         h = m.w(x)

@@ -205,7 +205,7 @@ def test_progress_is_shown_on_a_terminal_alone():
         progress = Progress(stream)
         progress.show(1, 3, "m.py::\x1b[2JM")
         progress.clear()
-    assert "audited 1 of 3: m.py::?[2JM" in terminal.getvalue()
+    assert "1 of 3 done: m.py::?[2JM" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
     assert pipe.getvalue() == ""
 
@@ -239,6 +239,16 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(ConfigError, match="cannot write"):
         write_atomically(tmp_path / "taken", "text")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_narrow_encoding_shows_escapes_and_does_not_fail():
+    done = subprocess.run(
+        [sys.executable, "-m", "scaleaudit", "rule", "SCL101"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=True,
+    )
+    assert "\\u2265" in done.stdout.decode("latin-1")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["rules"]])
