@@ -129,7 +129,7 @@ def _state(
     final = _final(graph, sites, turns, group)
     if final is not None:
         by_turn[last] = final
-    boundary = tuple(by_turn[turn] for turn in sorted(by_turn))
+    boundary = tuple(_made(graph, turns, by_turn[turn]) for turn in sorted(by_turn))
     slots = set().union(*(crossings[ref] for ref in group))
     entering = Counter(initial[slot] for slot in slots if slot in initial)
     return CarriedState(
@@ -138,6 +138,20 @@ def _state(
         initial=entering.most_common(1)[0][0] if entering else None,
         location=graph[boundary[-1].node].location,
     )
+
+
+# Copies of a value: what the loop hands on is the value itself, which readouts may share.
+_COPIES = frozenset({"aten.detach", "aten.clone", "aten.alias"})
+
+
+def _made(graph: OpGraph, turns: Turns, ref: Ref) -> Ref:
+    """The value that a boundary holds, before it was detached or cloned in the same turn."""
+    while graph[ref.node].base_op in _COPIES:
+        source = next(graph[ref.node].refs())
+        if turns.of(source.node) != turns.of(ref.node):
+            break
+        ref = source
+    return ref
 
 
 def _final(graph: OpGraph, sites: Sites, turns: Turns, group: list[Ref]) -> Ref | None:

@@ -30,7 +30,7 @@ class Turns:
 
 def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     """Split a body into turns at the place where its code starts over, or None for one turn."""
-    anchors = _anchors(sites, body)
+    anchors = _anchors(graph, sites, body)
     if len(anchors) <= 1:
         return None
     later = [_start(graph, first, second) for first, second in pairwise(anchors)]
@@ -87,17 +87,41 @@ def _within(node: Node, depth: int, frame: int, last: int) -> bool:
     return len(own) > depth and own[depth][0] == frame and own[depth][1] <= last
 
 
-def _anchors(sites: Sites, body: Body) -> list[int]:
-    """The occurrences of the first operator that uses a tied weight once a turn."""
-    inside: dict[int, list[int]] = {}
+def _anchors(graph: OpGraph, sites: Sites, body: Body) -> list[int]:
+    """The occurrences of the first operator that uses a tied weight once a turn.
+
+    An operator that a readout or a gate shares with the loop occurs between its turns without
+    feeding the next one: only operators each of whose occurrences feeds the next count turns.
+    """
+    classes: dict[int, list[int]] = {}
     for n in body.nodes:
         key = sites.key[n]
         if key is not None and sites.weights[n]:
-            inside.setdefault(key, []).append(n)
-    uses = ((len(members), sites.weights[members[0]]) for members in inside.values())
+            classes.setdefault(key, []).append(n)
+    recurring = [members for members in classes.values() if len(members) > 1]
+    feeds = _feeds(graph, body, recurring)
+    chains = [
+        members
+        for members in recurring
+        if all(feeds[first] >> second & 1 for first, second in pairwise(members))
+    ]
+    candidates = chains or recurring
+    uses = ((len(members), sites.weights[members[0]]) for members in candidates)
     count = turn_count(uses, sites)
-    chosen = [members for members in inside.values() if len(members) == count]
+    chosen = [members for members in candidates if len(members) == count]
     return min(chosen, key=lambda members: members[0], default=[])
+
+
+def _feeds(graph: OpGraph, body: Body, classes: list[list[int]]) -> dict[int, int]:
+    """For every node of a body, as a bit mask, the marked nodes that are computed from it."""
+    marked = {n for members in classes for n in members}
+    feeds = dict.fromkeys(body.nodes, 0)
+    for n in reversed(body.nodes):
+        mine = feeds[n] | (1 << n if n in marked else 0)
+        for ref in graph[n].refs():
+            if ref.node in feeds:
+                feeds[ref.node] |= mine
+    return feeds
 
 
 def _depth(first: Node, second: Node) -> int:

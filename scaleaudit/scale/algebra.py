@@ -337,7 +337,7 @@ def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
     if not a.depends and not b.depends:
         return CONSTANT
     if x.is_zero or y.is_zero:
-        return b if x.is_zero else a
+        return replace(b if x.is_zero else a, sparse=growth.fresh_pattern(), slope=None)
     rank = max(len(x.shape), len(y.shape), 1)
     lo, hi = min(a.lo, b.lo), max(a.hi, b.hi)
     where = dims if dims is not None else frozenset(range(-rank, 0))
@@ -348,7 +348,7 @@ def _mixed(x: Scale, y: Scale, dims: frozenset[int] | None) -> Growth:
         lo=lo,
         hi=hi,
         attained=(a.hi == hi and a.attained) or (b.hi == hi and b.attained),
-        sparse=a.sparse | b.sparse if a.sparse and b.sparse else frozenset(),
+        sparse=growth.fresh_pattern() if a.sparse or b.sparse else frozenset(),
         precision=precision,
         mix=(where if lo < hi else frozenset()) | a.mix | b.mix,
         slope=a.slope if a.slope == b.slope and a.hi == b.hi else None,

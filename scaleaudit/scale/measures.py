@@ -79,13 +79,19 @@ def projects(graph: OpGraph, table: ScaleTable, node: Node, ref: Ref) -> bool:
 
 def _is_matrix(graph: OpGraph, ref: Ref) -> bool:
     """Whether a value is a weight of two or more real dims, casts and views included."""
+    leaf = weight_of(graph, ref)
+    return leaf is not None and sum(1 for size in leaf.outputs[0].shape if size > 1) > 1
+
+
+def weight_of(graph: OpGraph, ref: Ref) -> Node | None:
+    """The parameter that a value is a view or a cast of, if it is one."""
     while True:
         node = graph[ref.node]
         if node.kind is NodeKind.PARAMETER:
-            return sum(1 for size in node.outputs[0].shape if size > 1) > 1
+            return node
         refs = list(node.refs())
         if node.kind is not NodeKind.CALL or len(refs) != 1:
-            return False
+            return None
         ref = refs[0]
 
 

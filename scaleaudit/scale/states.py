@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
 from scaleaudit.scale.laws import all_laws
-from scaleaudit.scale.measures import Reading, read_back
+from scaleaudit.scale.measures import Reading, read_back, weight_of
 from scaleaudit.scale.paths import path_to, steps
 from scaleaudit.scale.terms import Term, terms_of
 
@@ -336,7 +337,12 @@ def _short(op: str) -> str:
 
 
 def _readout_name(graph: OpGraph, n: int) -> str:
+    """The weight that decodes, as the model names it, else the module or the operator."""
     node = graph[n]
+    leaves = [leaf for ref in node.refs() if (leaf := weight_of(graph, ref)) is not None]
+    if leaves:
+        largest = max(leaves, key=lambda leaf: math.prod(leaf.outputs[0].shape))
+        return largest.op.removesuffix(".weight")
     if node.modules and node.modules[-1].path:
         return node.modules[-1].path
     return node.names[0][1] if node.names else _short(node.op)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from user_files import BAD, BLIND
 from running import scaleaudit
+from user_files import BAD, BLIND
 
 
 @pytest.mark.parametrize("fault", BAD)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from user_files import BLIND, MODEL, SAFE
 from running import ROOT, environment, scaleaudit
+from user_files import BLIND, MODEL, SAFE
 
 SCHEMA = json.loads(files("scaleaudit.report").joinpath("schema.json").read_text())
 EXAMPLES = sorted(path.relative_to(ROOT) for path in ROOT.glob("examples/*.py"))

@@ -333,6 +333,7 @@ def where_constant(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 @TABLE.add("aten.where.self", arity=2)
 def where_compared(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     third = p.parameter(*p.shape(x))
+    y = third if x == y else y
     condition = p("aten.gt.Tensor", x, y)
     pair = p.random.choice([(x, y), (x, third), (third, y)])
     return p(op, condition, *pair)

@@ -66,7 +66,8 @@ def reshaped(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, p.random.choice([[a * b, c], [a, b * c], [-1], [a, 1, b, c], [c, b, a]]))
 
 
-@TABLE.add("aten.unsqueeze.default", "aten.atleast_1d.default")
+@TABLE.add("aten.unsqueeze.default")
+@TABLE.add("aten.atleast_1d.default", common=False)
 def unsqueezed(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, 0) if "unsqueeze" in op else p(op, x)
 

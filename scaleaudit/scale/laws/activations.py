@@ -37,13 +37,23 @@ def sign_pattern(x: Scale, sign: int = 1) -> frozenset[tuple[Atom, int]]:
     return frozenset({(Atom(x.growth, REALS), sign)})
 
 
+def one_sided(x: Scale) -> Growth:
+    """What is known of a value of which one side is dropped.
+
+    Where elements of several degrees differ by their sign, the large ones may all be dropped.
+    """
+    g = x.growth
+    mixed_by_sign = g.lo < g.hi and not g.mix and x.span.low < 0 < x.span.high
+    return replace(g, attained=False) if mixed_by_sign else g
+
+
 def half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
     """A function that is x above and dies below: relu, and silu, gelu asymptotically."""
     if x.span.low >= 0 and exact:
         return x
     if x.span.high <= 0 and exact:
         return algebra.number(0.0)
-    g = x.growth
+    g = one_sided(x)
     if not g.depends:
         return algebra.independent(span, learned=x.learned)
     if g.hi > ZERO and growth.is_logarithmic(g):
@@ -112,7 +122,7 @@ def elu(x: Arg, *_: Arg) -> Scale:
 def softplus(x: Arg, *_: Arg) -> Scale:
     """softplus is asymptotically relu; it dies exponentially below."""
     x = lift(x)
-    g = x.growth
+    g = one_sided(x)
     span = intervals.monotone(x.span, _softplus)
     if not g.depends:
         return algebra.independent(span, learned=x.learned)
@@ -144,7 +154,7 @@ def log_sigmoid(x: Arg) -> tuple[Scale, Scale]:
 
 
 def _bent(x: Scale, *, odd: bool) -> Growth:
-    g = x.growth
+    g = one_sided(x)
     if not g.depends or g.hi <= ZERO:
         return growth.smooth(g, odd=odd)
     if growth.is_logarithmic(g):
@@ -292,7 +302,8 @@ def log1p(x: Arg) -> Scale:
         return algebra.derived(x, growth.smooth(x.growth, odd=True), span)
     g = algebra.log(algebra.plus(x, algebra.number(1.0))).growth
     lo = min(g.lo, ZERO) if x.growth.sparse else g.lo
-    return algebra.derived(x, replace(g, lo=lo), span, slope=g.slope)
+    slope = None if x.growth.sparse else g.slope
+    return algebra.derived(x, replace(g, lo=lo), span, slope=slope)
 
 
 @TABLE.law("aten._softmax", "aten.softmax", "aten._safe_softmax")

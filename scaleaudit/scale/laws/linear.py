@@ -140,7 +140,9 @@ def attend(query: Scale, key: Scale, value: Scale, mask: Arg) -> Scale:
     weights = softmax(scores, -1)
     assert isinstance(weights, Scale)
     weights = replace(weights, shape=scores.shape)
-    result = contract(weights, value, frozenset({-1}), frozenset({-2}))
+    # A row may attend to few elements: to one where scores saturate.
+    blended = replace(value, growth=growth.blend(value.growth), given=None)
+    result = contract(weights, blended, frozenset({-1}), frozenset())
     g = result.growth
     if value.depends and value.growth.hi > ZERO:
         g = replace(g, attained=value.growth.attained)

@@ -27,7 +27,7 @@ def nll_loss(
     """The negative log likelihood picks elements: it keeps the degree."""
     x = lift(x)
     picked = algebra.negate(x)
-    picked = replace(picked, growth=replace(picked.growth, sparse=frozenset()), given=None)
+    picked = replace(picked, given=None)
     if reduction == 0:
         support = x.support
         if support is not None and len(x.shape) > 1:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from scaleaudit.domain.scale import (
     NONNEGATIVE,
     REALS,
+    VANISHING,
     ZERO,
     Atom,
     Degree,
@@ -281,8 +282,10 @@ def centred(g: Growth) -> Growth:
 
 
 def _spread(x: Scale, dim: Arg, keepdim: Arg, exponent: int) -> Scale:
-    x = replace(x, growth=centred(x.growth))
-    return collapsed(x, dim, keepdim, NONNEGATIVE, exponent=exponent)
+    g = centred(x.growth)
+    if g.hi == ZERO and g.precision is Precision.SATURATING:
+        g = replace(g, lo=VANISHING, attained=False)  # all may saturate at one value
+    return collapsed(replace(x, growth=g), dim, keepdim, NONNEGATIVE, exponent=exponent)
 
 
 @TABLE.law("aten.std", "aten.std.correction")

@@ -262,8 +262,8 @@ def masked(x: Arg, *_: Arg, out: Out) -> Scale:
     """Elements beside zeros keep the degree."""
     x = lift(x)
     g = spread(x.growth, len(out[0].shape))
-    if g.mix:
-        g = replace(g, attained=False)
+    if g.depends:
+        g = replace(g, attained=g.attained and not g.mix, sparse=growth.fresh_pattern())
     return blurred_to(derived(x, g, x.span.hull(intervals.point(0.0))), out)
 
 
@@ -304,7 +304,7 @@ def max_pooled(x: Arg, *_: Arg) -> tuple[Scale, Scale]:
 def pad(x: Arg, widths: Arg, value: Arg = 0.0) -> Scale:
     """Padding puts constants beside the elements."""
     x, filler = lift(x), lift(value)
-    result = x if filler.is_zero else algebra.mixture(x, filler)
+    result = algebra.mixture(x, filler)
     return blurred(derived(result, result.growth, x.span.hull(filler.span)))
 
 
@@ -574,7 +574,8 @@ def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
     if _size(value.shape) == _size(base.shape):
         return blurred(derived(value, value.growth, value.span))
     if base.is_zero and not value.opaque:
-        return blurred(derived(value, value.growth, value.span.hull(base.span)))
+        g = algebra.mixture(value, base).growth
+        return blurred(derived(value, g, value.span.hull(base.span)))
     mask = algebra.independent(Interval(0.0, 1.0))
     result = blurred(choice(mask, value, base))
     part = _viewed(base, steps)
