@@ -30,7 +30,6 @@ from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError, ScaleAuditError
-from scaleaudit.isolation.findings import finding_of
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Limits,
@@ -197,15 +196,18 @@ def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
         output=target.output,
     )
     if report.facts is None:
-        finding = portable(_not_audited(target), here)
-        return replace(report, findings=(finding,), undecided=(finding.message,))
+        findings = portable(_not_audited(target, rules), here)
+        undecided = tuple(finding.message for finding in findings)
+        return replace(report, findings=findings, undecided=undecided)
     judged = evaluate(rules, target.path, found.name, report.facts)
     return replace(
         report, verdict=judged.verdict, findings=judged.findings, undecided=judged.undecided
     )
 
 
-def _not_audited(target: Audited) -> Finding:
+def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:
+    from scaleaudit.rules.engine import not_audited
+
     trouble = target.found.trouble
     assert trouble is not None
     if trouble.kind is TroubleKind.BUG:
@@ -214,8 +216,9 @@ def _not_audited(target: Audited) -> Finding:
         ) as log:
             log.write(trouble.details)
         hint = f"This is a bug of scaleaudit; please report it with {log.name}."
-        trouble = replace(trouble, hint=hint)
-    return finding_of(trouble, target.path, target.found.name)
+        trouble = replace(trouble, hint=hint, message=f"scaleaudit failed on it: {trouble.message}")
+    error = ScaleAuditError(trouble.message, where=trouble.where, hint=trouble.hint)
+    return not_audited(rules, target.path, target.found.name, error)
 
 
 def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -> Report:

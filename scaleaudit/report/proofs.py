@@ -41,23 +41,15 @@ def _longest_repeat(steps: tuple[ProofStep, ...], start: int) -> tuple[int, int]
     return best
 
 
-def degree_text(degree: float | None) -> str:
-    """Write a degree; None is one that is not known."""
-    return "?" if degree is None else f"{degree:g}"
-
-
 def proof_lines(steps: tuple[ProofStep, ...], sources: Sources, ink: Ink) -> Iterator[str]:
     """Yield the notes of a proof: place, what happened to the degree, the source line."""
-    number, before = 0, None
+    number = 0
     pad = len(str(len(steps)))
     for run in fold(steps):
         first = number + 1
         for step in run.steps:
             number += 1
-            yield from _note(
-                number, pad, step, _change(before, step, first=number == 1), sources, ink
-            )
-            before = step
+            yield from _note(number, pad, step, sources, ink)
         if run.times > 1:
             times = counted(run.times - 1, "more time")
             what = (
@@ -67,22 +59,12 @@ def proof_lines(steps: tuple[ProofStep, ...], sources: Sources, ink: Ink) -> Ite
             number += len(run.steps) * (run.times - 1)
 
 
-def _change(before: ProofStep | None, step: ProofStep, *, first: bool) -> str:
-    """Say what became of the degree; nothing where it stayed."""
-    after = degree_text(step.degree)
-    if first or before is None:
-        return f" [degree {after}]"
-    if before.degree == step.degree:
-        return ""
-    return f" [degree {degree_text(before.degree)} -> {after}]"
-
-
 def _note(
-    number: int, pad: int, step: ProofStep, change: str, sources: Sources, ink: Ink
+    number: int, pad: int, step: ProofStep, sources: Sources, ink: Ink
 ) -> Iterator[str]:
     where = f"{place(step.location)}: " if step.location else ""
     text = f"{where}{printable(step.text)}"
-    yield f"{number:>{pad}}. {text}{ink(Style.FAINT, change)}"
+    yield f"{number:>{pad}}. {text}"
     source = sources.line(step.location.path, step.location.line) if step.location else None
     if source is not None:
         yield f"{' ' * pad}  {ink(Style.MARGIN, '|')} {printable(source.strip())}"

@@ -66,14 +66,14 @@ def of_target(path: str, name: str, facts: ScaleFacts) -> Binding:
     return Binding(f"target `{name}`", values, {"target.location": (Location(path, 1),)})
 
 
-def of_failure(name: str, error: ScaleAuditError, where: Location) -> Binding:
+def of_failure(name: str, error: ScaleAuditError, where: Location | None) -> Binding:
     """Bind the facts of a target that could not be audited: that, and why."""
     values: dict[str, Value] = {
         "target.name": name,
         "target.audited": False,
         "target.error": error.message,
     }
-    return Binding(f"target `{name}`", values, {"target.location": (where,)})
+    return Binding(f"target `{name}`", values, {"target.location": _places(where)})
 
 
 def of_loop(loop: LoopFacts) -> Binding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from textwrap import dedent
 
 from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
 from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
@@ -76,13 +77,25 @@ def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts)
 def not_audited(
     rules: tuple[Rule, ...], path: str, target: str, error: ScaleAuditError
 ) -> tuple[Finding, ...]:
-    """Ask the rules of a target that could not be audited; its hint is the first fix."""
-    place, _, line = error.where.rpartition(":")
-    where = Location(place, int(line)) if place and line.isdecimal() else Location(path, 1)
-    bound = binding.of_failure(target, error, where)
+    """Ask the rules of a target that could not be audited; its hint stands for their fixes."""
+    subject = f"{path}::{target}" if target else path
+    bound = binding.of_failure(subject, error, _place(error.where))
     findings, _ = _ask(rules, (_Case(Scope.TARGET, bound, Confidence.PROVEN),), target)
-    hint = (Fix(error.hint),) if error.hint else ()
-    return in_order(tuple(replace(found, fixes=hint + found.fixes) for found in findings))
+    if error.hint:
+        hint = (_fix(error.hint),)
+        findings = [replace(found, fixes=hint) for found in findings]
+    return in_order(tuple(findings))
+
+
+def _place(where: str) -> Location | None:
+    path, _, line = where.rpartition(":")
+    return Location(path, int(line)) if path and line.isdecimal() else None
+
+
+def _fix(hint: str) -> Fix:
+    """Split a hint into its sentence and, below an empty line, code."""
+    text, _, code = hint.partition("\n\n")
+    return Fix(text[:1].upper() + text[1:], dedent(code))
 
 
 def _ask(

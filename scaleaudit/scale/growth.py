@@ -44,6 +44,10 @@ def rational(value: float) -> Rational:
     return near if float(near) == value else value
 
 
+# Of so many elements in general position, one is positive (the chance of none is 2 ** -MANY).
+MANY = 24
+
+
 def is_homogeneous(g: Growth) -> bool:
     """Whether every element is a power of a, of one degree (so that order and sign stay)."""
     return g.lo == g.hi and g.hi.log == 0 and g.precision <= Precision.EPS and not g.sparse
@@ -168,11 +172,15 @@ def power(x: Growth, exponent: Rational) -> Growth:
     )
 
 
-def reduce(x: Growth, dims: frozenset[int] | None = None) -> Growth:
+def reduce(x: Growth, dims: frozenset[int] | None = None, *, count: int = MANY) -> Growth:
     """A sum, mean or largest element over dims has the largest degree among its elements.
+
+    Where elements of several degrees differ by their sign, not along a dim, a few elements may
+    all be small, and a few that may vanish may all vanish.
 
     Args:
         dims: The dims reduced, from the end (negative); None reduces all.
+        count: How many elements are taken together.
     """
     if not x.depends:
         return x
@@ -180,6 +188,11 @@ def reduce(x: Growth, dims: frozenset[int] | None = None) -> Growth:
         return x
     if x.lo != x.hi:
         x = replace(x, precision=max(x.precision, Precision.ASYMPTOTIC))
+    if count < MANY and (x.sparse or (x.lo != x.hi and not x.mix)):
+        sparse = fresh_pattern() if x.sparse else frozenset[tuple[Atom, int]]()
+        mix = x.mix - dims if dims is not None else frozenset[int]()
+        lo = x.hi if x.mix and not mix else x.lo
+        return replace(x, sparse=sparse, mix=mix, lo=lo)
     if x.mix and dims is not None and not x.mix <= dims:
         return replace(x, mix=x.mix - dims, sparse=frozenset())
     if not x.attained:
@@ -187,19 +200,22 @@ def reduce(x: Growth, dims: frozenset[int] | None = None) -> Growth:
     return replace(x, lo=x.hi, sparse=frozenset(), mix=frozenset())
 
 
-def largest(x: Growth, dims: frozenset[int] | None, span: Interval) -> Growth:
+def largest(
+    x: Growth, dims: frozenset[int] | None, span: Interval, *, count: int = MANY
+) -> Growth:
     """The largest element over dims: of the largest degree where all are positive.
 
     Elements of either sign and of several degrees may leave a smaller one on top.
     """
     if span.low >= 0 or not x.depends:
-        return reduce(x, dims)
+        return reduce(x, dims, count=count)
     if span.high <= 0:
         return _smallest(x)
     if x.lo == x.hi and not x.sparse:
         return replace(x, mix=frozenset())
     least = Precision.EXACT if x.lo == x.hi else Precision.ASYMPTOTIC
-    return replace(limit(x, least), mix=frozenset())
+    attained = x.attained and x.lo < x.hi and bool(x.mix) and not x.sparse
+    return replace(limit(x, least), mix=frozenset(), attained=attained)
 
 
 def _smallest(x: Growth) -> Growth:

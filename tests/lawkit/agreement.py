@@ -19,6 +19,8 @@ TOLERANCE = 0.06
 LOG_TOLERANCE = 0.2
 ROUNDING = 1e-9
 LOST = 1e-3
+# Among fewer elements all may have the sign that vanishes.
+FEW = 8
 _LOGS = np.log(np.array(SCALES))
 
 
@@ -166,7 +168,7 @@ def _slopes(g: Growth, samples: Samples, large: list[int]) -> list[str]:
     slack = max(_slack(g.hi), 0.1 if saturating else 0.0)
     if whole > float(g.hi.power) + slack:
         found.append(f"grows with slope {whole:.3f}, though of {_named(g)}")
-    few = g.sparse and samples.values.shape[1] < 8
+    few = (g.sparse or g.lo < g.hi) and samples.values.shape[1] < FEW
     if g.attained and whole < float(g.hi.power) - slack and not few:
         found.append(f"grows with slope {whole:.3f}, though of {_named(g)}, attained")
     found.extend(_elements(g, samples, i, j))
@@ -175,7 +177,7 @@ def _slopes(g: Growth, samples: Samples, large: list[int]) -> list[str]:
 
 def _elements(g: Growth, samples: Samples, i: int, j: int) -> list[str]:
     """Every element that does not vanish has a degree of at least lo."""
-    if g.lo == VANISHING:
+    if g.lo == VANISHING or (g.sparse and g.precision is Precision.SATURATING):
         return []
     first, second = np.abs(samples.values[i]), np.abs(samples.values[j])
     sure = (first > 100 * samples.noise[i]) & (second >= 100 * samples.noise[j])
@@ -186,8 +188,16 @@ def _elements(g: Growth, samples: Samples, i: int, j: int) -> list[str]:
         degrees = (np.log(second[sure]) - np.log(first[sure])) / (_LOGS[j] - _LOGS[i])
     slack = max(_slack(g.lo), _slack(g.hi))
     if g.precision is Precision.SATURATING or g.hi.log:
-        slack = 1.6  # oscillating or crossing 0
+        slack = 2.5  # oscillating or crossing 0
     low = degrees < float(g.lo.power) - slack
+    if g.precision is Precision.ASYMPTOTIC:  # an element that crosses 0 is still on its way
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle = np.abs(samples.values[j - 1])[sure]
+            late = (np.log(second[sure]) - np.log(middle)) / (_LOGS[j] - _LOGS[j - 1])
+            early = (np.log(middle) - np.log(np.abs(samples.values[j - 2])[sure])) / (
+                _LOGS[j - 1] - _LOGS[j - 2]
+            )
+            low &= ~(np.abs(late - early) > TOLERANCE)
     if g.sparse:
         low &= degrees > -2.0 - slack
     if low.any():
@@ -242,7 +252,7 @@ def _converges(samples: Samples, good: list[int]) -> list[str]:
     early = np.abs(v[large[-2]] - v[large[0]]).max() if len(large) > 2 else math.inf
     late = np.abs(v[large[-1]] - v[large[-2]]).max()
     size = np.abs(v[large[-1]]).max()
-    if late <= 0.05 * size or late <= 0.5 * early:
+    if late <= 0.05 * size or late <= 0.9 * early:
         return []
     return [f"does not converge: moves by {late:.3g} of {size:.3g}"]
 

@@ -163,6 +163,7 @@ def squared(p: Program, op: str, x: Ref) -> Ref:
 def divided(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     if op.endswith("mode"):
         return p(op, x, y, rounding_mode=p.random.choice([None, "floor", "trunc"]))
+    y = p("aten.mul.Tensor", y, p.parameter(*p.shape(y)))
     return p(op, x, p("aten.add.Tensor", magnitude(p, y), 0.5))
 
 

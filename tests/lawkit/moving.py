@@ -120,7 +120,13 @@ def matrix_transposed(p: Program, op: str, x: Ref) -> Ref:
     return p(op, matrix(p, x))
 
 
-@TABLE.add("aten.expand.default", "aten.expand_copy.default", "aten.broadcast_to.default")
+@TABLE.add("aten.expand.default")
+def expanded_and_weighted(p: Program, op: str, x: Ref) -> Ref:
+    return p("aten.mul.Tensor", p(op, x, [2, *p.shape(x)]), p.parameter(2, *p.shape(x)))
+
+
+@TABLE.add("aten.expand.default", "aten.expand_copy.default", "aten.broadcast_to.default",
+           common=False)  # fmt: skip
 def expanded(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, [2, *p.shape(x)])
 
@@ -130,7 +136,7 @@ def expanded_as(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, p.parameter(2, *p.shape(x)))
 
 
-@TABLE.add("aten.repeat.default", "aten.tile.default")
+@TABLE.add("aten.repeat.default", "aten.tile.default", common=False)
 def repeated(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, [2] + [1] * len(p.shape(x)))
 

@@ -176,13 +176,15 @@ class Program:
                 rows.append(row)
         return rows
 
-    def samples(self) -> dict[Ref, Samples]:
-        """Measure every value at every scale."""
+    def samples(self, wanted: tuple[Ref, ...] = ()) -> dict[Ref, Samples]:
+        """Measure values at every scale, all of them where none are named."""
         plain = [self.run(factor) for factor in SCALES]
         moved = [self.run(factor, jitter=True) for factor in SCALES]
         found: dict[Ref, Samples] = {}
         for node in self.nodes:
             for output in range(len(node.outputs)):
+                if wanted and Ref(node.id, output) not in wanted:
+                    continue
                 a = np.stack([_numbers(rows[node.id][output]) for rows in plain])
                 b = np.stack([_numbers(rows[node.id][output]) for rows in moved])
                 with np.errstate(invalid="ignore"):

@@ -75,6 +75,7 @@ def fit(p: Program, x: Ref, *shape: int) -> Ref:
     flat = p("aten.reshape.default", x, [-1])
     if have < wanted:
         flat = p("aten.repeat.default", flat, [-(-wanted // have)])
+        flat = p("aten.mul.Tensor", flat, p.parameter(*p.shape(flat)))  # no two are equal
     if math.prod(p.shape(flat)) > wanted:
         flat = p("aten.slice.Tensor", flat, 0, 0, wanted)
     return view(p, flat, *shape)

@@ -333,9 +333,10 @@ def log_softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
     elif g.depends and g.hi <= ZERO:
         g = growth.smooth(g)
     elif g.depends:
-        lo = g.hi if g.lo == g.hi or (g.attained and not g.mix) else min(g.lo, ZERO)
+        lo = g.hi if g.lo == g.hi and not g.sparse else min(g.lo, ZERO)
         g = replace(g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC))
-        g = replace(g, sparse=growth.fresh_pattern())
+        attained = g.attained and lo == g.hi
+        g = replace(g, sparse=growth.fresh_pattern(), attained=attained)
     result = algebra.derived(x, g, Interval(-math.inf, 0.0))
     return _mixed_along(result, dim)
 

@@ -10,6 +10,7 @@ from scaleaudit.domain.scale import (
     VANISHING,
     ZERO,
     Degree,
+    Form,
     Growth,
     Interval,
     Poly,
@@ -164,8 +165,7 @@ def _larger(x: Scale, y: Scale) -> Growth:
         return CONSTANT
     least = max(a.precision, b.precision)
     if a.lo == a.hi == b.lo == b.hi:
-        both = a.sparse and b.sparse
-        sparse = growth.fresh_pattern() if both else frozenset()
+        sparse = growth.fresh_pattern() if a.sparse or b.sparse else frozenset()
         loose = growth.is_logarithmic(a) or a.sparse or b.sparse
         precision = max(least, Precision.ASYMPTOTIC) if loose else least
         return Growth(a.lo, a.hi, a.attained or b.attained, sparse, precision)
@@ -175,13 +175,18 @@ def _larger(x: Scale, y: Scale) -> Growth:
     if f.lo > s.hi and not f.sparse and not growth.is_logarithmic(f):
         if fast.span.low >= 0:
             tiny = not s.depends and abs(slow.span.high) <= algebra.EPS_SIZE
-            return growth.limit(f, Precision.EPS if tiny else Precision.ASYMPTOTIC)
+            least = Precision.EPS if tiny else Precision.ASYMPTOTIC
+            fixed = Growth(precision=Precision.SATURATING)
+            return growth.limit(f, least) if f.depends else fixed
         if fast.span.high <= 0:
             return growth.limit(replace(s, depends=True), Precision.ASYMPTOTIC)
     return Growth(
         lo=min(a.floor, b.floor),
         hi=f.hi,
-        attained=f.attained and fast.span.high > 0 and not growth.is_logarithmic(f),
+        attained=f.attained
+        and fast.span.high > 0
+        and (f.lo == f.hi or bool(f.mix))
+        and not growth.is_logarithmic(f),
         precision=max(least, Precision.ASYMPTOTIC),
     )
 
@@ -212,7 +217,7 @@ def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
     if len(bounds) == 2:  # noqa: PLR2004
         between = growth.add(bounds[0].growth, bounds[1].growth)
         if x.growth.lo > between.hi and x.growth.is_pure:
-            span = intervals.clamp(x.span, bounds[0].span.low, bounds[1].span.high)
+            span = _between(x.span, *bounds)
             total = Scale(growth.limit(between, Precision.ASYMPTOTIC), span)
             return algebra.joined(x, algebra.joined(*bounds, total), total)
     if low is not None:
@@ -220,9 +225,17 @@ def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
     return x if high is None else minimum(x, lift(high))
 
 
+def _between(x: Interval, low: Scale, high: Scale) -> Interval:
+    """Range of min(max(x, low), high)."""
+    return Interval(
+        min(max(x.low, low.span.low), high.span.low),
+        min(max(x.high, low.span.high), high.span.high),
+    )
+
+
 def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
     """A value kept between two constants: it goes to one of them, or stays small."""
-    span = intervals.clamp(x.span, low.span.low, high.span.high)
+    span = _between(x.span, low, high)
     g = x.growth
     if x.span.low >= low.span.high and x.span.high <= high.span.low:
         return x
@@ -252,14 +265,44 @@ def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
     return algebra.derived(x, g, span)
 
 
-@TABLE.law(
-    "aten.gt", "aten.lt", "aten.ge", "aten.le", "aten.eq", "aten.ne",
-)  # fmt: skip
-def compare(x: Arg, y: Arg) -> Scale:
-    """Comparing values of one degree is invariant; against a constant it settles in the limit."""
+@TABLE.law("aten.gt", "aten.ge")
+def greater(x: Arg, y: Arg) -> Scale:
+    """Comparing values of one degree is invariant; else the larger degree decides in the limit."""
+    return _greater(lift(x), lift(y))
+
+
+@TABLE.law("aten.lt", "aten.le")
+def less(x: Arg, y: Arg) -> Scale:
+    """x < y is y > x."""
+    return _greater(lift(y), lift(x))
+
+
+@TABLE.law("aten.eq", "aten.ne")
+def equal(x: Arg, y: Arg) -> Scale:
+    """Equality of values of one degree is invariant; with a constant it settles in the limit."""
     x, y = lift(x), lift(y)
     difference = plus(x, y, -1.0)
     return algebra.joined(x, y, Scale(_settled(difference.growth), Interval(0.0, 1.0)))
+
+
+def _greater(x: Scale, y: Scale) -> Scale:
+    difference = plus(x, y, -1.0)
+    g, span = _settled(difference.growth), Interval(0.0, 1.0)
+    if g.precision is Precision.SATURATING:
+        if _outgrows(x, y):
+            g, span = Growth(precision=g.precision), Interval(0.0, 1.0, low_open=True)
+        elif _outgrows(y, x):
+            g = Growth(VANISHING, VANISHING, precision=g.precision)
+    return algebra.joined(x, y, Scale(g, span))
+
+
+def _outgrows(x: Scale, y: Scale) -> bool:
+    """Whether x > y holds everywhere in the limit: x is positive and larger, or y negative."""
+    a, b = x.growth, y.growth
+    if growth.is_logarithmic(a) or growth.is_logarithmic(b):
+        return False
+    up = x.span.low >= 0 and a.depends and a.is_pure and a.lo > b.hi and a.hi > ZERO
+    return up or (y.span.high <= 0 and b.depends and b.is_pure and b.lo > a.hi and b.hi > ZERO)
 
 
 def _settled(g: Growth) -> Growth:
@@ -375,6 +418,8 @@ def where(condition: Arg, x: Arg, y: Arg) -> Scale:
 
 def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
     """Return the elements of x where the condition holds, else those of y."""
+    if condition.depends and (settled := _settled_choice(condition, x, y)) is not None:
+        return settled
     for kept, filled in ((x, y), (y, x)):
         if _is_mask_value(filled):
             return algebra.same_value(kept, kept.shape, kept.support)
@@ -396,9 +441,33 @@ def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
         gone = loose and (x.is_zero or y.is_zero)
         sparse = growth.fresh_pattern() if gone else g.sparse
         least = max(condition.growth.precision, g.precision)
+        # In the limit the choice may be the same everywhere, as in clipping by hand.
+        sure = not loose or x.growth.hi == y.growth.hi
         g = replace(g, precision=least, depends=True, sparse=sparse, slope=None)
+        g = replace(g, attained=g.attained and sure)
     settled = replace(settled, growth=g)
     return algebra.joined(condition, algebra.joined(x, y, settled), settled)
+
+
+def _settled_choice(condition: Scale, x: Scale, y: Scale) -> Scale | None:
+    """A choice that is the same everywhere in the limit: clipping by hand."""
+    dead = condition.growth.hi == VANISHING
+    if condition.opaque or not (dead or condition.span.low_open):
+        return None
+    chosen = y if dead else x
+    least = Precision.ASYMPTOTIC if chosen.growth.hi != ZERO else Precision.SATURATING
+    g = replace(growth.limit(chosen.growth, least), depends=True, slope=None)
+    form = algebra.mixture(x, y).form if not (x.depends or y.depends) else _gated_form(x, y)
+    scale = Scale(g, x.span.hull(y.span), given=form)
+    return algebra.joined(condition, algebra.joined(x, y, scale), scale)
+
+
+def _gated_form(x: Scale, y: Scale) -> Form | None:
+    """m x + (1 - m) y for an m that is 0 or 1."""
+    mask = Scale(Growth(precision=Precision.SATURATING), Interval(0.0, 1.0)).form
+    one = forms.gate(x.form, mask.rest)
+    other = forms.gate(y.form, forms.poly_add(Poly({(): 1.0}), mask.rest, -1.0))
+    return None if one is None or other is None else forms.add(one, other)[0]
 
 
 def _is_mask_value(x: Scale) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from scaleaudit.domain.scale import ZERO, Interval, Scale, Support
@@ -17,12 +18,18 @@ TABLE = LawTable()
 
 def contract(x: Scale, y: Scale, dims_x: frozenset[int], dims_y: frozenset[int]) -> Scale:
     """A sum of products over shared dims: degrees add."""
-    a = growth.reduce(x.growth, dims_x)
-    b = growth.reduce(y.growth, dims_y)
-    g = growth.multiply(replace(a, sparse=frozenset()), replace(b, sparse=frozenset()))
+    a = growth.reduce(x.growth, dims_x, count=_size(x, dims_x))
+    b = growth.reduce(y.growth, dims_y, count=_size(y, dims_y))
+    g = growth.multiply(a, b)
+    if g.sparse:
+        g = replace(g, sparse=growth.fresh_pattern())
     if x.is_zero or y.is_zero:
         return algebra.number(0.0)
     return algebra.joined(x, y, Scale(g))
+
+
+def _size(x: Scale, dims: frozenset[int]) -> int:
+    return math.prod(x.shape[d] for d in dims if -d <= len(x.shape))
 
 
 @TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner")

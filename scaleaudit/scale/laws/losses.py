@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from scaleaudit.domain.scale import NONNEGATIVE, REALS, VANISHING, ZERO, Interval, Precision, Scale
@@ -13,11 +14,18 @@ from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
 
+# torch clamps the logarithms of a binary cross entropy at -100.
+LEAST_LOG = 100.0
+
 
 def _averaged(x: Scale, reduction: Arg) -> Scale:
     if reduction == 0:
         return x
-    return collapsed(x, None, False, x.span)  # noqa: FBT003
+    span = x.span
+    if reduction == 2:  # noqa: PLR2004
+        low, high = (0.0 if x.span.low >= 0 else -math.inf), (0.0 if x.span.high <= 0 else math.inf)
+        span = Interval(low, high)
+    return collapsed(x, None, False, span)  # noqa: FBT003
 
 
 @TABLE.law("aten.nll_loss_forward", "aten.nll_loss2d_forward", "aten.nll_loss", "aten.nll_loss_nd")
@@ -92,13 +100,11 @@ def bce_with_logits(
 def bce(x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1) -> Scale:
     """-y log x - (1 - y) log(1 - x), logarithms clamped at -100."""
     x = lift(x)
-    one = algebra.number(1.0)
-    first = algebra.log(x)
-    second = algebra.log(plus(one, x, -1.0))
-    g = growth.add(first.growth, second.growth)
-    total = algebra.joined(first, second, Scale(g, NONNEGATIVE))
-    total = algebra.joined(total, lift(target), replace(total, shape=x.shape))
-    return _averaged(replace(total, shape=x.shape, span=NONNEGATIVE), reduction)
+    g = growth.smooth(x.growth)
+    if g.depends and g.precision is Precision.SATURATING:
+        g = replace(g, lo=VANISHING, attained=False)
+    total = algebra.joined(x, lift(target), Scale(g, Interval(0.0, LEAST_LOG)))
+    return _averaged(replace(total, shape=x.shape), reduction)
 
 
 @TABLE.law("aten.soft_margin_loss")

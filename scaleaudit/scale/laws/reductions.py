@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol
 
 from scaleaudit.domain.scale import (
     NONNEGATIVE,
@@ -26,7 +25,13 @@ from scaleaudit.scale.algebra import Arg, lift
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
-Reducer: TypeAlias = Callable[[Growth, "frozenset[int] | None"], Growth]
+
+
+class Reducer(Protocol):
+    """How degrees along dims become one."""
+
+    def __call__(self, g: Growth, dims: frozenset[int] | None, /, *, count: int) -> Growth:
+        """Return the growth of what is left of count elements."""
 
 
 def dims_of(x: Scale, dim: Arg) -> frozenset[int] | None:
@@ -54,7 +59,8 @@ def collapsed(
         slope: The factor of log a that is left.
     """
     dims = dims_of(x, dim)
-    g = x.growth if _count(x, dims) == 1 else growth_of(x.growth, dims)
+    count = _count(x, dims)
+    g = x.growth if count == 1 else growth_of(x.growth, dims, count=count)
     if exponent != 1:
         g = growth.power(g, exponent)
     if g.mix and not keepdim and dims:
@@ -95,7 +101,15 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     dims = dims_of(x, dim)
     slope = x.growth.slope
     slope = None if slope is None else slope * max(_count(x, dims), 1)
-    return collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
+    return _cancelling(x, collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope))
+
+
+def _cancelling(x: Scale, result: Scale) -> Scale:
+    """Limits of both signs, as those of tanh, may add up to 0."""
+    g = result.growth
+    if g.hi == ZERO and g.precision is Precision.SATURATING and x.span.low < 0 < x.span.high:
+        return replace(result, growth=replace(g, lo=VANISHING, attained=False))
+    return result
 
 
 @TABLE.law("aten.sum", "aten.nansum")
@@ -120,27 +134,27 @@ def trace(x: Arg) -> Scale:
     return collapsed(x, None, False, span, slope=slope, growth_of=_any_of)  # noqa: FBT003
 
 
-def _any_of(g: Growth, _: frozenset[int] | None) -> Growth:
-    return growth.blend(g) if g.mix else growth.reduce(g)
+def _any_of(g: Growth, _: frozenset[int] | None, /, *, count: int) -> Growth:
+    return growth.blend(g) if g.mix else growth.reduce(g, count=count)
 
 
 @TABLE.law("aten.mean", "aten.nanmean")
 def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: FBT002
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
-    return collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    return _cancelling(x, collapsed(x, dim, keepdim, x.span, slope=x.growth.slope))
 
 
 @TABLE.law("aten.mean.default")
 def mean_all(x: Arg, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
-    return collapsed(x, None, False, x.span, slope=x.growth.slope)  # noqa: FBT003
+    return _cancelling(x, collapsed(x, None, False, x.span, slope=x.growth.slope))  # noqa: FBT003
 
 
 def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
-    def growth_of(g: Growth, dims: frozenset[int] | None) -> Growth:
-        return growth.largest(g, dims, x.span)
+    def growth_of(g: Growth, dims: frozenset[int] | None, /, *, count: int) -> Growth:
+        return growth.largest(g, dims, x.span, count=count)
 
     result = collapsed(x, dim, keepdim, x.span, growth_of=growth_of, slope=x.growth.slope)
     return replace(result, peak_of=x.form) if keepdim and not x.opaque else result
@@ -191,7 +205,7 @@ def middle_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Sc
     """The middle element has a degree among those of the elements."""
     x = lift(x)
 
-    def growth_of(g: Growth, _: frozenset[int] | None) -> Growth:
+    def growth_of(g: Growth, _: frozenset[int] | None, /, *, count: int) -> Growth:
         return reordered(g)
 
     value = collapsed(x, dim, keepdim, x.span, growth_of=growth_of, slope=x.growth.slope)
@@ -336,8 +350,8 @@ def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:  # noqa: FBT00
     """logsumexp is asymptotically the maximum."""
     x = lift(x)
 
-    def growth_of(g: Growth, dims: frozenset[int] | None) -> Growth:
-        return _soft_largest(growth.largest(g, dims, x.span))
+    def growth_of(g: Growth, dims: frozenset[int] | None, /, *, count: int) -> Growth:
+        return _soft_largest(growth.largest(g, dims, x.span, count=count))
 
     return collapsed(x, dim, keepdim, REALS, growth_of=growth_of, slope=x.growth.slope)
 

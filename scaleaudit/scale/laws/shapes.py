@@ -577,7 +577,7 @@ def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
         g = algebra.mixture(value, base).growth
         return blurred(derived(value, g, value.span.hull(base.span)))
     mask = algebra.independent(Interval(0.0, 1.0))
-    result = blurred(choice(mask, value, base))
+    result = blurred(_over(value, base, mask))
     part = _viewed(base, steps)
     kept = None if part is None else _kept(base, part, value)
     return result if kept is None else replace(result, given=kept)
@@ -632,7 +632,17 @@ def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
            "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
 def scattered(x: Arg, *arguments: Arg) -> Scale:
     """Scattering puts new elements beside the old ones."""
-    return blurred(choice(algebra.independent(Interval(0.0, 1.0)), _written(arguments), lift(x)))
+    mask = algebra.independent(Interval(0.0, 1.0))
+    return blurred(_over(_written(arguments), lift(x), mask))
+
+
+def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
+    """Return the base with a part of it replaced, which may be all that was not 0 in it."""
+    result = choice(mask, value, base)
+    g = result.growth
+    if base.growth.sparse and base.growth.hi > value.growth.hi:
+        return replace(result, growth=replace(g, attained=False))
+    return result
 
 
 def _written(arguments: tuple[Arg, ...]) -> Scale:

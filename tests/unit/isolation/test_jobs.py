@@ -20,7 +20,6 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.isolation.buffers import Kept
-from scaleaudit.isolation.findings import finding_of
 from scaleaudit.isolation.jobs import (
     Job,
     Limits,
@@ -143,16 +142,3 @@ def test_a_bounded_stream_keeps_its_end():
         kept.add(chunk)
     assert (bytes(kept), kept.left_out) == (b"cdef", 2)
     assert kept.text() == "[the first 2 bytes are left out]\ncdef"
-
-
-def test_a_finding_says_what_where_why_and_what_to_do():
-    trouble = Trouble(TroubleKind.TARGET, "it has no model", "model.py:7", "add one:\n\n    x = 1")
-    finding = finding_of(trouble, "model.py", "Model")
-    assert finding.code == "SCL901"
-    assert finding.message == "model.py::Model was not audited: it has no model"
-    assert finding.location == Location("model.py", 7)
-    assert [(fix.text, fix.code) for fix in finding.fixes] == [("Add one:", "x = 1")]
-
-
-def test_a_place_without_a_line_gives_no_location():
-    assert finding_of(Trouble(TroubleKind.TARGET, "m", "model.py"), "model.py", "").location is None

@@ -42,17 +42,3 @@ def test_notes_keep_the_numbers_of_the_unfolded_proof():
     lines = list(proof_lines(_steps("s" + "ab" * 3 + "n"), Sources({}), Ink(colour=False)))
     assert [line.strip().split(" ")[0] for line in lines] == ["1.", "2.", "3.", "...", "8."]
     assert "steps 2 to 3 repeat 2 more times" in lines[3]
-
-
-def test_a_change_of_degree_is_shown_as_one():
-    steps = (
-        ProofStep(None, "a", 1.0, "a"),
-        ProofStep(None, "b", 0.5, "b"),
-        ProofStep(None, "c", None, "c"),
-    )
-    lines = list(proof_lines(steps, Sources({}), Ink(colour=False)))
-    assert [line[line.index("[") :] for line in lines] == [
-        "[degree 1]",
-        "[degree 1 -> 0.5]",
-        "[degree 0.5 -> ?]",
-    ]

@@ -370,15 +370,22 @@ def test_a_page_without_a_location_at_hand_falls_back() -> None:
     assert judged.findings[0].location == at(20)
 
 
-def test_a_failed_target_is_an_error_with_the_hint_as_first_fix() -> None:
-    error = TargetError("Looped() needs arguments", where="other.py:7", hint="Give them.")
+def test_a_failed_target_is_an_error_with_its_hint_as_the_fix() -> None:
+    hint = "give them:\n\n    Looped(Config())"
+    error = TargetError("Looped() needs arguments", where="other.py:7", hint=hint)
     (found,) = not_audited(RULES, FILE, "scaleaudit_target", error)
     assert (found.code, found.severity) == ("SCL901", Severity.ERROR)
     assert str(found.location) == "other.py:7"
+    assert f"{FILE}::scaleaudit_target" in found.message
     assert "Looped() needs arguments" in found.message
-    assert found.fixes[0].text == "Give them."
-    (found,) = not_audited(RULES, FILE, "scaleaudit_target", TargetError("no such file"))
-    assert found.location == at(1)
+    assert [(fix.text, fix.code) for fix in found.fixes] == [("Give them:", "Looped(Config())")]
+
+
+def test_a_failed_target_without_a_line_or_a_hint_has_the_fixes_of_the_page() -> None:
+    (found,) = not_audited(RULES, FILE, "", TargetError("no such file", where=FILE))
+    assert found.location is None
+    assert found.message.startswith(f"{FILE} was not audited")
+    assert found.fixes
 
 
 # Fingerprints

@@ -1,0 +1,43 @@
+"""Where a law says less than the numbers of a simple call show."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from lawkit.agreement import LARGE, TOLERANCE, slope, usable
+from lawkit.programs import SCALES, Samples
+
+from scaleaudit.domain.scale import Precision, Scale
+
+# Operands that are homogeneous of one degree: here a law has no excuse.
+PLAIN = frozenset({"raw", "positive", "squared", "parameter", "constant"})
+
+
+def dullness(scale: Scale, samples: Samples, kinds: tuple[str, ...]) -> tuple[str, ...]:
+    """Say where an inferred scale is looser than what a call on plain operands measures."""
+    if not set(kinds) <= PLAIN or not scale.depends or scale.opaque:
+        return ()
+    good = usable(samples)
+    large = [i for i in good if SCALES[i] >= LARGE]
+    if len(large) < 2 or 0 not in good:
+        return ()
+    g = scale.growth
+    whole = slope(samples, large[-2], large[-1])
+    if whole is None or not math.isfinite(g.hi.power) or g.hi.log:
+        return ()
+    found = []
+    if g.attained and g.precision > Precision.EPS and _is_power_law(samples, good, whole):
+        found.append(f"is a power of the scale, though called {g.precision.name}")
+    if whole < float(g.hi.power) - TOLERANCE:
+        found.append(f"grows with slope {whole:.3f} only, of degree {g.hi.power} at most")
+    elif not g.attained and not g.sparse:
+        found.append(f"has degree {g.hi.power}, which is not called attained")
+    return tuple(found)
+
+
+def _is_power_law(samples: Samples, good: list[int], degree: float) -> bool:
+    v = samples.values
+    first = v[good[0]]
+    expected = np.outer([SCALES[i] ** (round(degree * 2) / 2) for i in good], np.ones_like(first))
+    return bool(np.allclose(v[good], first * expected, rtol=1e-9, atol=0))
