@@ -102,7 +102,8 @@ class Interpreter:
         else:
             scales = self._by_law(node, law, arguments, operands)
         return tuple(
-            _finished(node, index, scale, stopped=stopped) for index, scale in enumerate(scales)
+            _finished(node, index, scale, stopped=stopped or _is_flat(node, index, view))
+            for index, scale in enumerate(scales)
         )
 
     def _by_law(
@@ -180,6 +181,7 @@ def resolve(argument: Argument, table: ScaleTable | _Independents) -> Arg:
 # Gradients of these are zero everywhere.
 FLAT = frozenset({
     "aten.sign", "aten.sgn", "aten.round", "aten.floor", "aten.ceil", "aten.trunc", "aten.heaviside",
+    "aten.floor_divide", "aten.histc",
 })  # fmt: skip
 STOPS = frozenset({"aten.detach", "aten.detach_", "aten._local_scalar_dense", "aten.item"})
 
@@ -188,7 +190,14 @@ def stops_gradient(node: Node) -> bool:
     """Whether no gradient flows back through a node."""
     if not node.grad or node.base_op in STOPS or node.base_op in FLAT:
         return True
+    if node.base_op == "aten.div" and dict(node.arguments).get("rounding_mode") is not None:
+        return True
     return not any(is_differentiable(meta.dtype) for meta in node.outputs)
+
+
+def _is_flat(node: Node, index: int, view: View) -> bool:
+    """Whether one output of several, as the indices of a maximum, has no gradient."""
+    return view is View.GRADIENT and not is_differentiable(node.outputs[index].dtype)
 
 
 def is_differentiable(dtype: str) -> bool:

@@ -222,7 +222,7 @@ def _power_law(
     g: Growth, samples: Samples, good: list[int], start: int, tolerance: float
 ) -> list[str]:
     scales = [i for i in good if i >= start]
-    if len(scales) < 3 or not math.isfinite(g.hi.power) or not math.isfinite(g.lo.power):
+    if len(scales) < 3 or not math.isfinite(g.hi.power):
         return []
     base, middle, end = scales[0], scales[1], scales[-1]
     v = samples.values

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from lawkit.agreement import Judgement, judge_value
-from lawkit.expressions import judge_gradient
+from lawkit.expressions import compare_gradients, gradients
 from lawkit.inferring import infer
 from lawkit.operands import KINDS, SECOND
 from lawkit.operations import law_key, operations
@@ -17,6 +18,8 @@ from lawkit.sharpness import dullness
 from lawkit.table import Operation
 
 from scaleaudit.domain.graph import Ref
+from scaleaudit.domain.scale import Scale
+from scaleaudit.scale.interpreter import View
 from scaleaudit.scale.laws.table import Law
 
 
@@ -37,17 +40,32 @@ class Case:
         """The measured elements of the result."""
         return self.program.samples((self.result,))[self.result]
 
+    def scale(self) -> Scale:
+        """What the laws infer, as they stand."""
+        return self._scale
+
+    @cached_property
+    def _scale(self) -> Scale:
+        return infer(self.program)[self.result]
+
     def judge(self, laws: Mapping[str, Law] | None = None) -> Judgement:
         """Hold what the laws infer against the numbers."""
         scale = infer(self.program, laws=laws)[self.result]
         judgement = judge_value(scale, self.samples)
         if judgement.complaints or self.operation.loose or judgement.discarded:
             return judgement
-        return Judgement(dullness(scale, self.samples, self.kinds))
+        rough = self.operation.rough
+        return Judgement(dullness(scale, self.samples, self.kinds, rough=rough))
 
-    def gradient_complaints(self) -> list[str]:
-        """Hold the gradient path against autograd."""
-        return judge_gradient(self.program, self.result, infer(self.program))
+    @cached_property
+    def _gradients(self) -> list[torch.Tensor | None]:
+        return gradients(self.program, self.result)
+
+    def gradient_complaints(self, laws: Mapping[str, Law] | None = None) -> list[str]:
+        """Hold the gradient path, and the positions read, against autograd."""
+        value = infer(self.program, laws=laws)[self.result]
+        path = infer(self.program, View.GRADIENT, laws)[self.result]
+        return compare_gradients(value, path, self._gradients)
 
 
 def cases_of(operation: Operation) -> Iterator[Case]:

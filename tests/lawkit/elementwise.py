@@ -18,7 +18,7 @@ TABLE = OperationTable()
     "aten.sin.default", "aten.cos.default", "aten.selu.default", "aten.sign.default",
     "aten.log_sigmoid.default", "aten.leaky_relu.default", "aten.celu.default", "aten.elu.default",
     "aten.softplus.default", "aten.reciprocal.default", "aten.round.default", "aten.floor.default",
-    "aten.ceil.default", "aten.trunc.default", "aten.exp.default", "aten.frac.default",
+    "aten.ceil.default", "aten.trunc.default", "aten.exp.default",
 )  # fmt: skip
 def unary(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x)
@@ -52,6 +52,11 @@ def exp_below_peak(p: Program, op: str, x: Ref) -> Ref:
 def of_magnitude(p: Program, op: str, x: Ref) -> Ref:
     x = magnitude(p, x)
     return p(op, p("aten.neg.default", x) if p.random.random() < 0.5 else x)
+
+
+@TABLE.add("aten.frac.default", rough=True)
+def fraction(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x)
 
 
 @TABLE.add("aten.gelu.default")
@@ -159,7 +164,7 @@ def squared(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, x)
 
 
-@TABLE.add("aten.div.Tensor", "aten.div.Tensor_mode", arity=2)
+@TABLE.add("aten.div.Tensor", "aten.div.Tensor_mode", arity=2, loose=True)
 def divided(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     if op.endswith("mode"):
         return p(op, x, y, rounding_mode=p.random.choice([None, "floor", "trunc"]))
@@ -168,22 +173,25 @@ def divided(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 
 
 @TABLE.add("aten.floor_divide.default", "aten.remainder.Tensor", "aten.fmod.Tensor", arity=2,
-           common=False)  # fmt: skip
+           rough=True, common=False)  # fmt: skip
 def by_constant(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, x, p.constant(p.normal(*p.shape(x)).abs() + 0.5))
 
 
 @TABLE.add("aten.floor_divide.default", "aten.remainder.Tensor", "aten.fmod.Tensor", arity=2,
-           common=False)  # fmt: skip
+           loose=True, common=False)  # fmt: skip
 def by_value(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, x, p("aten.add.Tensor", magnitude(p, y), 0.5))
 
 
-@TABLE.add("aten.remainder.Scalar", "aten.fmod.Scalar", "aten.remainder.Scalar_Tensor", common=False)
+@TABLE.add("aten.remainder.Scalar", "aten.fmod.Scalar", rough=True, common=False)
 def by_number(p: Program, op: str, x: Ref) -> Ref:
-    if op.endswith("Scalar_Tensor"):
-        return p(op, 3.0, p("aten.add.Tensor", magnitude(p, x), 0.5))
     return p(op, x, 3.0)
+
+
+@TABLE.add("aten.remainder.Scalar_Tensor", loose=True, common=False, differentiable=False)
+def of_number(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 3.0, p("aten.add.Tensor", magnitude(p, x), 0.5))
 
 
 @TABLE.add("aten.pow.Tensor_Scalar")
@@ -266,7 +274,8 @@ def half_clamp(p: Program, op: str, x: Ref) -> Ref:
 def floor_or_ceiling(p: Program, op: str, x: Ref) -> Ref:
     if p.random.random() < 0.5:
         x = magnitude(p, x)
-    return p(op, x, p.random.choice([-1.0, 0.0, 1e-6, 1.0, 0.5]))
+    floors = [1e-6] if "min" in op else []
+    return p(op, x, p.random.choice([-1.0, 0.0, 1.0, 0.5, *floors]))
 
 
 @TABLE.add("aten.clamp.Tensor", "aten.clip.Tensor", "aten.clamp_min.Tensor", "aten.clamp_max.Tensor",
@@ -283,45 +292,51 @@ def clamp_by_value(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 _COMPARISONS = ("gt", "lt", "ge", "le", "eq", "ne")
 
 
-@TABLE.add(*(f"aten.{name}.Tensor" for name in _COMPARISONS), arity=2, common=False)
+@TABLE.add(*(f"aten.{name}.Tensor" for name in _COMPARISONS), arity=2, rough=True, common=False)
 def compare(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, x, y)
 
 
-@TABLE.add(*(f"aten.{name}.Scalar" for name in _COMPARISONS), common=False)
+@TABLE.add(*(f"aten.{name}.Scalar" for name in _COMPARISONS), rough=True, common=False)
 def compare_with_number(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, p.random.choice([0.0, 1.0]))
 
 
-@TABLE.add("aten.gt.Tensor", arity=2)
+@TABLE.add("aten.gt.Tensor", arity=2, rough=True)
 def comparison_as_number(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     other = f"aten.{p.random.choice(_COMPARISONS)}.Tensor"
     truth = p(other, x, y)
     return p("aten._to_copy.default", truth, dtype=torch.float64)
 
 
+@TABLE.add("aten.eq.Tensor", "aten.ne.Tensor", arity=2, rough=True, common=False)
+def compare_signs(p: Program, op: str, x: Ref, y: Ref) -> Ref:
+    y = p("aten.add.Tensor", y, p.parameter(*p.shape(y)))
+    return p(op, p("aten.sign.default", x), p("aten.sign.default", y))
+
+
 _LOGICAL = ("logical_and", "logical_or", "logical_xor")
 
 
-@TABLE.add(*(f"aten.{name}.default" for name in _LOGICAL), arity=2, common=False)
+@TABLE.add(*(f"aten.{name}.default" for name in _LOGICAL), arity=2, rough=True, common=False)
 def logical(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, p("aten.gt.Scalar", x, 0.3), p("aten.lt.Scalar", y, 0.2))
 
 
 @TABLE.add(*(f"aten.{name}.Tensor" for name in (
     "bitwise_and", "bitwise_or", "bitwise_xor", "__and__", "__or__", "__xor__",
-)), arity=2, common=False)  # fmt: skip
+)), arity=2, rough=True, common=False)  # fmt: skip
 def bitwise(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, p("aten.gt.Scalar", x, 0.3), p("aten.lt.Scalar", y, 0.2))
 
 
 @TABLE.add("aten.logical_not.default", "aten.bitwise_not.default", "aten.any.default",
-           "aten.all.default", common=False)  # fmt: skip
+           "aten.all.default", rough=True, common=False)  # fmt: skip
 def logical_not(p: Program, op: str, x: Ref) -> Ref:
     return p(op, p("aten.gt.Scalar", x, 0.3))
 
 
-@TABLE.add("aten.any.dim", "aten.all.dim", common=False)
+@TABLE.add("aten.any.dim", "aten.all.dim", rough=True, common=False)
 def logical_along(p: Program, op: str, x: Ref) -> Ref:
     return p(op, p("aten.gt.Scalar", grid(p, x), 0.3), -1)
 
@@ -331,7 +346,7 @@ def where_constant(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, mask(p, *p.shape(x)), x, y)
 
 
-@TABLE.add("aten.where.self", arity=2)
+@TABLE.add("aten.where.self", arity=2, loose=True)
 def where_compared(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     third = p.parameter(*p.shape(x))
     y = third if x == y else y
@@ -384,8 +399,7 @@ def rotated(p: Program, op: str, x: Ref) -> Ref:
     """Rotary embeddings: multiply by complex numbers of length 1."""
     x = fit(p, x, 6, 5, 2)
     value = p(op, p("aten.clone.default", x))
-    turn = p.constant(torch.polar(torch.ones(6, 5, dtype=torch.float64), p.normal(6, 5)), known=False) \
-        if False else _turn(p)
+    turn = _turn(p)
     return p("aten.view_as_real.default", p("aten.mul.Tensor", value, turn))
 
 

@@ -128,29 +128,38 @@ def _judge(table: ScaleTable, samples: dict[Ref, Samples], ref: Ref) -> Judgemen
 def judge_gradient(program: Program, ref: Ref, table: ScaleTable) -> list[str]:
     """Compare the gradient view, and the positions read, with autograd."""
     path = infer(program, View.GRADIENT)
-    claimed = path[ref].depends
-    gradients = _gradients(program, ref)
-    reached = any(g is not None for g in gradients)
-    moved = any(g is not None and bool((g != 0).any()) for g in gradients)
-    found = []
-    if claimed and not reached:
-        found.append("autograd finds no gradient path, though one was inferred")
-    if moved and not claimed:
-        found.append("has a gradient, though none was inferred")
-    found.extend(_reads_beyond(table[ref], gradients))
-    return found
+    return compare_gradients(table[ref], path[ref], gradients(program, ref))
 
 
-def _gradients(program: Program, ref: Ref) -> list[torch.Tensor | None]:
+def compare_gradients(
+    value: Scale, path: Scale, found: list[torch.Tensor | None]
+) -> list[str]:
+    """Compare what is said of a value and of its gradient path with the gradients themselves."""
+    complaints = []
+    if path.depends and not any(g is not None for g in found):
+        complaints.append("autograd finds no gradient path, though one was inferred")
+    if not path.depends and any(g is not None and bool((g != 0).any()) for g in found):
+        complaints.append("has a gradient, though none was inferred")
+    return [*complaints, *_reads_beyond(value, found)]
+
+
+def gradients(program: Program, ref: Ref) -> list[torch.Tensor | None]:
+    """Return the gradient of a value, its elements weighted, by each state."""
     rows = program.run(1.0, grad=True)
     value = rows[ref.node][ref.output]
     states = [rows[state.node][0] for state in program.states]
     if not isinstance(value, torch.Tensor) or not value.requires_grad:
         return [None for _ in states]
+    value = torch.view_as_real(value.resolve_conj()) if value.is_complex() else value
     generator = torch.Generator().manual_seed(2)
     weights = torch.randn(value.shape, generator=generator, dtype=value.dtype)
     total = (value * weights).sum()
-    found = torch.autograd.grad(total, states, allow_unused=True)
+    try:
+        found = torch.autograd.grad(total, states, allow_unused=True)
+    except RuntimeError as error:
+        if "not implemented" in str(error):
+            return [None for _ in states]
+        raise
     # What is left of gradients that cancel is rounding.
     return [None if g is None else torch.where(g.abs() > 1e-12 * _size(rows), g, 0.0) for g in found]
 

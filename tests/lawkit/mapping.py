@@ -179,11 +179,6 @@ def _causal(op: str, causal: bool) -> dict[str, bool]:
 # What no state reaches, and what only copies it.
 
 
-def _like(p: Program, op: str, x: Ref) -> Ref:
-    """Add the made value to x, so that its range and independence are seen downstream."""
-    return p(op, x)
-
-
 @TABLE.add("aten.zeros_like.default", "aten.ones_like.default", "aten.rand_like.default",
            "aten.randn_like.default", common=False)  # fmt: skip
 def like(p: Program, op: str, x: Ref) -> Ref:
@@ -224,6 +219,114 @@ def native_dropout(p: Program, op: str, x: Ref) -> Ref:
            common=False)  # fmt: skip
 def dropout(p: Program, op: str, x: Ref) -> Ref:
     return p(op, grid(p, x), 0.5, False)
+
+
+# Twice the float64 default, so that tests measure in double precision.
+_F64 = {"dtype": torch.float64}
+
+
+@TABLE.add("aten.zeros.default", "aten.ones.default", "aten.rand.default",
+           "aten.randn.default", "aten._efficientzerotensor.default", common=False)  # fmt: skip
+def made(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, [2, 3], **_F64)
+
+
+@TABLE.add("aten.empty_like.default", "aten.new_empty.default", "aten.empty.memory_format",
+           common=False)  # fmt: skip
+def unwritten(p: Program, op: str, x: Ref) -> Ref:
+    """Memory not yet written: the test writes it before it is read."""
+    if op.startswith("aten.empty.m"):
+        made = p(op, [2, 3], **_F64)
+    else:
+        made = p(op, x) if "like" in op else p(op, x, [2, 3])
+    return p("aten.copy.default", made, p.parameter(*p.shape(made)))
+
+
+@TABLE.add("aten.empty_strided.default", "aten.new_empty_strided.default", "aten.empty_permuted.default",
+           common=False)  # fmt: skip
+def unwritten_strided(p: Program, op: str, x: Ref) -> Ref:
+    first = [x] if "new" in op else []
+    second = [0, 1] if "permuted" in op else [3, 1]
+    made = p(op, *first, [2, 3], second, **_F64)
+    return p("aten.copy.default", made, p.parameter(2, 3))
+
+
+@TABLE.add("aten.full.default", common=False)
+def full(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, [2, 3], 1.5, **_F64)
+
+
+@TABLE.add("aten.scalar_tensor.default", common=False)
+def scalar(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 1.5, **_F64)
+
+
+@TABLE.add("aten.arange.default", "aten.eye.default", "aten.hann_window.default",
+           "aten.hamming_window.default", common=False)  # fmt: skip
+def counted_up(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 4, **_F64)
+
+
+@TABLE.add("aten.arange.start", "aten.arange.start_step", "aten.linspace.default",
+           "aten.logspace.default", common=False)  # fmt: skip
+def between(p: Program, op: str, x: Ref) -> Ref:
+    step = [] if op.endswith("start") else [2]
+    return p(op, -3, 3, *step, **_F64)
+
+
+@TABLE.add("aten.tril_indices.default", "aten.triu_indices.default", common=False)
+def triangle_indices(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 3, 3)
+
+
+@TABLE.add("aten.randint.default", "aten.randperm.default", common=False)
+def random_whole_numbers(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 5, [2, 3]) if "randint" in op else p(op, 5)
+
+
+@TABLE.add("aten.randint_like.default", common=False)
+def random_like(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x, 5)
+
+
+@TABLE.add("aten.uniform.default", "aten.exponential.default", "aten.cauchy.default",
+           "aten.log_normal.default", "aten.random.default", "aten.normal_functional.default",
+           common=False)  # fmt: skip
+def drawn(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x)
+
+
+@TABLE.add("aten.geometric.default", "aten.bernoulli.p", common=False, loose=True)
+def drawn_with_probability(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x, 1.0 if "bernoulli" in op else 0.5)
+
+
+@TABLE.add("aten.bernoulli.default", common=False, loose=True)
+def drawn_by_value(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, p("aten.ones_like.default", x))
+
+
+@TABLE.add("aten.normal.float_float", common=False)
+def normal(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, 0.0, 1.0, [2, 3], **_F64)
+
+
+@TABLE.add("aten.poisson.default", "aten.multinomial.default", common=False)
+def drawn_from_constants(p: Program, op: str, x: Ref) -> Ref:
+    rates = p.constant(p.normal(2, 3).abs())
+    return p(op, rates) if "poisson" in op else p(op, rates, 2)
+
+
+@TABLE.add("aten.nonzero.default", common=False, loose=True)
+def nonzero(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, p("aten.abs.default", p.parameter(2, 3)))
+
+
+@TABLE.add("aten.sym_size.int", "aten.sym_numel.default", "aten.is_same_size.default", common=False)
+def shape(p: Program, op: str, x: Ref) -> Ref:
+    if "same" in op:
+        return p(op, x, x)
+    return p(op, x, 0) if "size" in op else p(op, x)
 
 
 __all__ = ["TABLE", "magnitude", "vector"]

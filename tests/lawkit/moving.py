@@ -38,7 +38,7 @@ def detached(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x)
 
 
-@TABLE.add("aten.copy.default", arity=2, common=False)
+@TABLE.add("aten.copy.default", arity=2, common=False, differentiable=False)
 def copied(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, x, y)
 
@@ -53,7 +53,7 @@ def number_read(p: Program, op: str, x: Ref) -> Ref:
     return p(op, p("aten.sum.default", x))
 
 
-@TABLE.add("aten.view.dtype", common=False)
+@TABLE.add("aten.view.dtype", common=False, differentiable=False)
 def same_dtype(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, torch.float64)
 
@@ -112,6 +112,13 @@ def dim_moved(p: Program, op: str, x: Ref) -> Ref:
 @TABLE.add("aten.movedim.intlist", common=False)
 def dims_moved(p: Program, op: str, x: Ref) -> Ref:
     return p(op, grid(p, x), *p.random.choice([([0, 1], [2, 0]), ([0], [1])]))
+
+
+@TABLE.add("aten.t_.default", "aten.transpose_.default", "aten.swapaxes_.default", common=False,
+           differentiable=False)  # fmt: skip
+def transposed_in_place(p: Program, op: str, x: Ref) -> Ref:
+    x = p("aten.clone.default", matrix(p, x))
+    return p(op, x) if "t_" in op and "transpose" not in op else p(op, x, 0, 1)
 
 
 @TABLE.add("aten.t.default", "aten.t_copy.default", "aten.mT.default", "aten.numpy_T.default",
@@ -179,7 +186,8 @@ def embedded_diagonal(p: Program, op: str, x: Ref) -> Ref:
 
 
 @TABLE.add("aten.pixel_shuffle.default", "aten.pixel_unshuffle.default", "aten.channel_shuffle.default",
-           "aten.native_channel_shuffle.default", common=False)  # fmt: skip
+           common=False)  # fmt: skip
+@TABLE.add("aten.native_channel_shuffle.default", common=False, differentiable=False)
 def shuffled(p: Program, op: str, x: Ref) -> Ref:
     return p(op, fit(p, x, 1, 4, 4, 4), 2)
 
@@ -454,7 +462,7 @@ def scattered_number(p: Program, op: str, x: Ref) -> Ref:
     return p(op, fit(p, x, 10, 6), 1, p.constant(torch.tensor([[0, 1], [2, 3]])), 1.5)
 
 
-@TABLE.add("aten.scatter_reduce.two", arity=2, common=False)
+@TABLE.add("aten.scatter_reduce.two", arity=2, rough=True, common=False)
 def scatter_reduced(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     index = p.constant(torch.tensor([[0, 1], [2, 3]]))
     reduce = p.random.choice(["sum", "mean", "amax", "prod"])

@@ -24,3 +24,17 @@ def law_key(op: str) -> str | None:
         return op
     base = op.rsplit(".", 1)[0]
     return base if base in laws else None
+
+
+# Operators that run on other devices only; each shares the law of one that is called here.
+ELSEWHERE = {
+    "aten._scaled_dot_product_attention_math_for_mps": "aten._scaled_dot_product_attention_math",
+    "aten._scaled_dot_product_cudnn_attention": "aten._scaled_dot_product_flash_attention_for_cpu",
+    "aten._scaled_dot_product_efficient_attention": "aten._scaled_dot_product_attention_math",
+    "aten._scaled_dot_product_flash_attention": "aten._scaled_dot_product_flash_attention_for_cpu",
+    "aten._scaled_dot_product_fused_attention_overrideable": (
+        "aten._scaled_dot_product_flash_attention_for_cpu"
+    ),
+    "aten.cudnn_batch_norm": "aten.native_batch_norm",
+    "aten.mkldnn_convolution": "aten.convolution",
+}

@@ -201,6 +201,8 @@ def _jittered(value: Any, generator: torch.Generator) -> Any:
 
 def _numbers(value: Any) -> np.ndarray:
     tensor = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+    if tensor._is_zerotensor():
+        tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
     tensor = tensor.resolve_conj().resolve_neg()
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)

@@ -146,7 +146,7 @@ def counted(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x) if op.endswith("default") else p(op, x, [-1])
 
 
-@TABLE.add("aten.bincount.default", "aten.histc.default", common=False)
+@TABLE.add("aten.bincount.default", "aten.histc.default", loose=True, common=False)
 def histogram(p: Program, op: str, x: Ref) -> Ref:
     if op.startswith("aten.histc"):
         return p(op, p("aten.sigmoid.default", x), 4, 0, 1)
@@ -181,7 +181,7 @@ def layer_norm(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, shape, *_affine(p, *shape), 1e-5)
 
 
-@TABLE.add("aten.native_layer_norm.default", common=False)
+@TABLE.add("aten.native_layer_norm.default", common=False, differentiable=False)
 def layer_norm_statistics(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
     result = p(op, x, list(p.shape(x)[-1:]), None, None, 1e-5)

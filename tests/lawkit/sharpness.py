@@ -8,16 +8,25 @@ import numpy as np
 from lawkit.agreement import LARGE, TOLERANCE, slope, usable
 from lawkit.programs import SCALES, Samples
 
-from scaleaudit.domain.scale import Precision, Scale
+from scaleaudit.domain.scale import EXPONENTIAL, Precision, Scale
 
 # Operands that are homogeneous of one degree: here a law has no excuse.
 PLAIN = frozenset({"raw", "positive", "squared", "parameter", "constant"})
 
 
-def dullness(scale: Scale, samples: Samples, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    """Say where an inferred scale is looser than what a call on plain operands measures."""
+def dullness(
+    scale: Scale, samples: Samples, kinds: tuple[str, ...], *, rough: bool
+) -> tuple[str, ...]:
+    """Say where an inferred scale is looser than what a call on plain operands measures.
+
+    Args:
+        rough: Whether only the degree is asked for, not how literally it holds.
+    """
     if not set(kinds) <= PLAIN or not scale.depends or scale.opaque:
         return ()
+    if scale.growth.hi == EXPONENTIAL:
+        grows = not np.isfinite(samples.values).all() and not scale.growth.attained
+        return ("grows exponentially, which is not called attained",) if grows else ()
     good = usable(samples)
     large = [i for i in good if SCALES[i] >= LARGE]
     if len(large) < 2 or 0 not in good:
@@ -27,11 +36,12 @@ def dullness(scale: Scale, samples: Samples, kinds: tuple[str, ...]) -> tuple[st
     if whole is None or not math.isfinite(g.hi.power) or g.hi.log:
         return ()
     found = []
-    if g.attained and g.precision > Precision.EPS and _is_power_law(samples, good, whole):
+    loose = g.precision > Precision.EPS and not rough
+    if g.attained and loose and _is_power_law(samples, good, whole):
         found.append(f"is a power of the scale, though called {g.precision.name}")
-    if whole < float(g.hi.power) - TOLERANCE:
+    if whole < float(g.hi.power) - TOLERANCE and not rough:
         found.append(f"grows with slope {whole:.3f} only, of degree {g.hi.power} at most")
-    elif not g.attained and not g.sparse:
+    elif not g.attained:
         found.append(f"has degree {g.hi.power}, which is not called attained")
     return tuple(found)
 

@@ -23,7 +23,9 @@ class Operation:
         op: The operator in full, as ``aten.add.Tensor``.
         arity: How many float operands it takes.
         loose: Whether its law is a bound that these calls do not reach.
+        rough: Whether its law tells the degree but not how literally it holds.
         common: Whether random expressions use it.
+        differentiable: Whether autograd knows a derivative.
     """
 
     op: str
@@ -31,6 +33,8 @@ class Operation:
     apply: Apply
     loose: bool
     common: bool
+    differentiable: bool
+    rough: bool
 
 
 class OperationTable:
@@ -40,13 +44,21 @@ class OperationTable:
         self.rows: list[Operation] = []
 
     def add(
-        self, *ops: str, arity: int = 1, loose: bool = False, common: bool = True
+        self,
+        *ops: str,
+        arity: int = 1,
+        loose: bool = False,
+        common: bool = True,
+        differentiable: bool = True,
+        rough: bool = False,
     ) -> Callable[[Callable[..., Ref]], Callable[..., Ref]]:
         """File a way to call each of the operators: it takes the operator's name first."""
 
         def register(function: Callable[..., Ref]) -> Callable[..., Ref]:
             for op in ops:
-                self.rows.append(Operation(op, arity, _bound(function, op), loose, common))
+                apply = _bound(function, op)
+                row = Operation(op, arity, apply, loose, common, differentiable, rough)
+                self.rows.append(row)
             return function
 
         return register

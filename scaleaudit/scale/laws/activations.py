@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from scaleaudit.domain.scale import (
+    NONNEGATIVE,
     REALS,
     VANISHING,
     ZERO,
@@ -115,6 +116,8 @@ def leaky_relu(x: Arg, *_: Arg) -> Scale:
 def elu(x: Arg, *_: Arg) -> Scale:
     """elu is x above and a constant below: degree of x, asymptotically."""
     x = lift(x)
+    if x.span.low >= 0:
+        return algebra.derived(x, x.growth, NONNEGATIVE, slope=x.growth.slope)
     return algebra.derived(x, _bent(x, odd=True), Interval(-4.0, math.inf))
 
 

@@ -212,13 +212,22 @@ def clamp(x: Arg, low: Arg = None, high: Arg = None) -> Scale:
 def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
     """min(max(x, low), high)."""
     bounds = [lift(bound) for bound in (low, high) if bound is not None]
-    if x.growth.depends and len(bounds) == 2 and not any(b.depends for b in bounds):  # noqa: PLR2004
+    if (
+        x.growth.depends
+        and len(bounds) == 2
+        and not any(b.depends for b in bounds)
+        and not (x.growth.hi < ZERO and not all(b.span.is_point for b in bounds))
+    ):  # noqa: PLR2004
         return _boxed(x, *bounds)
     if len(bounds) == 2:  # noqa: PLR2004
         between = growth.add(bounds[0].growth, bounds[1].growth)
         if x.growth.lo > between.hi and x.growth.is_pure:
             span = _between(x.span, *bounds)
             total = Scale(growth.limit(between, Precision.ASYMPTOTIC), span)
+            return algebra.joined(x, algebra.joined(*bounds, total), total)
+        if x.depends and x.growth.hi < between.lo and x.growth.hi < ZERO:
+            g = Growth(x.growth.lo, between.hi, attained=False, precision=Precision.SATURATING)
+            total = Scale(g, _between(x.span, *bounds))
             return algebra.joined(x, algebra.joined(*bounds, total), total)
     if low is not None:
         x = maximum(x, lift(low))
@@ -239,6 +248,9 @@ def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
     g = x.growth
     if x.span.low >= low.span.high and x.span.high <= high.span.low:
         return x
+    for bound, beyond in ((high, x.span.low >= high.span.high), (low, x.span.high <= low.span.low)):
+        if beyond and bound.span.is_point:
+            return bound
     if g.hi > ZERO:
         at_zero = low.is_zero or high.is_zero
         sparse = growth.fresh_pattern() if at_zero else frozenset()
@@ -377,8 +389,9 @@ def _remaining(x: Growth, y: Growth, hi: Degree) -> Growth:
     if not x.depends and not y.depends:
         return CONSTANT
     if x.lo == x.hi == y.lo == y.hi and growth.is_homogeneous(x) and growth.is_homogeneous(y):
-        return Growth(hi, hi, precision=max(x.precision, y.precision), attained=False)
-    return Growth(VANISHING, hi, attained=False, precision=Precision.SATURATING)
+        return Growth(hi, hi, precision=max(x.precision, y.precision))
+    attained = x.attained and x.hi > y.hi  # then it runs through all of the divisor's range
+    return Growth(VANISHING, hi, attained, precision=Precision.SATURATING)
 
 
 @TABLE.law(

@@ -89,8 +89,7 @@ def dropout(x: Arg, *_: Arg) -> Scale:
     return lift(x)
 
 
-@TABLE.law("aten.sym_size", "aten.sym_numel", "aten._assert_async", "aten._assert_scalar",
-           "aten._assert_tensor_metadata", "aten.is_same_size", "aten._nested_tensor_size")  # fmt: skip
+@TABLE.law("aten.sym_size", "aten.sym_numel", "aten.is_same_size")  # fmt: skip
 def metadata(*_: Arg) -> Scale:
     """Shapes do not depend on values."""
     return algebra.independent(NONNEGATIVE)

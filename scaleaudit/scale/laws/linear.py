@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scaleaudit.domain.scale import ZERO, Interval, Scale, Support
+from scaleaudit.domain.scale import VANISHING, ZERO, Interval, Precision, Scale, Support
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.activations import softmax
@@ -25,7 +25,16 @@ def contract(x: Scale, y: Scale, dims_x: frozenset[int], dims_y: frozenset[int])
         g = replace(g, sparse=growth.fresh_pattern())
     if x.is_zero or y.is_zero:
         return algebra.number(0.0)
+    if _may_cancel(x) and _may_cancel(y):
+        g = replace(g, lo=VANISHING, attained=False)
     return algebra.joined(x, y, Scale(g))
+
+
+def _may_cancel(x: Scale) -> bool:
+    """Whether it tends to few numbers of both signs, whose products may add up to 0."""
+    g = x.growth
+    saturates = g.depends and g.hi == ZERO and g.precision is Precision.SATURATING
+    return saturates and x.span.low < 0 < x.span.high
 
 
 def _size(x: Scale, dims: frozenset[int]) -> int:

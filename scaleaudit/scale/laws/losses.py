@@ -102,7 +102,7 @@ def bce(x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1) -> Scale:
     x = lift(x)
     g = growth.smooth(x.growth)
     if g.depends and g.precision is Precision.SATURATING:
-        g = replace(g, lo=VANISHING, attained=False)
+        g = replace(g, lo=VANISHING)  # where the answer is right
     total = algebra.joined(x, lift(target), Scale(g, Interval(0.0, LEAST_LOG)))
     return _averaged(replace(total, shape=x.shape), reduction)
 

@@ -353,7 +353,13 @@ def _chosen(
     return replace(result, growth=g, support=_pick(x.support, dim, indices, drop=drop))
 
 
-@TABLE.law("aten.slice", "aten.narrow", "aten.slice_copy")
+@TABLE.law("aten.narrow")
+def narrowed(x: Arg, dim: Arg, start: Arg, length: Arg, *, out: Out) -> Scale:
+    """A slice of some length reads a part of the positions."""
+    return sliced(x, dim, start, _int(start, 0) + _int(length, 0), out=out)
+
+
+@TABLE.law("aten.slice", "aten.slice_copy")
 def sliced(
     x: Arg, dim: Arg = 0, start: Arg = None, stop: Arg = None, step: Arg = 1, *, out: Out
 ) -> Scale:
@@ -679,7 +685,8 @@ def scatter_reduced(x: Arg, dim: Arg, index: Arg, source: Arg, reduce: Arg, *_: 
         return replace(total, growth=replace(total.growth, lo=lo)) if total.depends else total
     product = growth.multiply(x.growth, source.growth)
     ends = (x.growth.lo, x.growth.hi, product.lo, product.hi)
-    g = replace(product, lo=min(ends), hi=max(ends), attained=False)
+    attained = product.attained if product.hi >= x.growth.hi else x.growth.attained
+    g = replace(product, lo=min(ends), hi=max(ends), attained=attained)
     if g.depends and g.lo < g.hi:
         g = growth.limit(g, Precision.ASYMPTOTIC)
     return blurred(algebra.joined(x, source, Scale(g, shape=x.shape)))
