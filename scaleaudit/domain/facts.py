@@ -37,6 +37,7 @@ class PenaltyFlaw(Enum):
     NO_GRAD = "computed under no_grad"
     ZERO_WEIGHT = "zero weight"
     NEGATIVE_WEIGHT = "negative weight"
+    REWARDING = "falls as the length grows"
     SCALE_FREE = "scale-free"
     SATURATING = "saturating"
     PARTIAL = "covers only a part of the state"

@@ -67,6 +67,7 @@ _Slot = tuple[str, int, int]
 def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[CarriedState, ...]:
     """Group the values that cross the turns' boundaries by who makes and who reads them."""
     inside = frozenset(body.nodes)
+    function, _ = _written(graph[turns.starts[0]], graph[turns.starts[1]])
     crossings: dict[Ref, set[_Slot]] = {}
     initial: dict[_Slot, Ref] = {}
     for n in body.nodes:
@@ -78,7 +79,7 @@ def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[Car
             elif ref.node < turns.starts[0]:
                 initial.setdefault(slot, ref)
     groups = [part for group in _grouped(sites, crossings) for part in _apart(sites, turns, group)]
-    states = [_state(graph, sites, turns, group, crossings, initial) for group in groups]
+    states = [_state(graph, sites, turns, group, crossings, initial, function) for group in groups]
     return tuple(state for state in states if state is not None)
 
 
@@ -120,6 +121,7 @@ def _state(
     group: list[Ref],
     crossings: dict[Ref, set[_Slot]],
     initial: dict[_Slot, Ref],
+    function: str,
 ) -> CarriedState | None:
     """Line up the values of one state, one a boundary, the last turn's included."""
     by_turn: dict[int, Ref] = {turns.of(ref.node): ref for ref in group}
@@ -133,7 +135,7 @@ def _state(
     slots = set().union(*(crossings[ref] for ref in group))
     entering = Counter(initial[slot] for slot in slots if slot in initial)
     return CarriedState(
-        name=_name(graph, boundary),
+        name=_name(graph, boundary, function),
         boundary=boundary,
         initial=entering.most_common(1)[0][0] if entering else None,
         location=graph[boundary[-1].node].location,
@@ -168,13 +170,14 @@ def _final(graph: OpGraph, sites: Sites, turns: Turns, group: list[Ref]) -> Ref 
     return None
 
 
-def _name(graph: OpGraph, boundary: tuple[Ref, ...]) -> str:
-    """The user's variable for a state: the outermost one that most turns agree on."""
+def _name(graph: OpGraph, boundary: tuple[Ref, ...], function: str) -> str:
+    """The user's variable for a state, in the code of the loop: what most turns agree on."""
     votes: Counter[str] = Counter()
+    owner = function.split(".", 1)[0]
     for ref in boundary:
-        names = graph[ref.node].names
-        if names and ref.output == 0:
-            votes[names[0][1]] += 1
+        names = graph[ref.node].names if ref.output == 0 else ()
+        near = [name for place, name in names if place.split(".", 1)[0] == owner]
+        votes.update(near[:1])
     if votes:
         return votes.most_common(1)[0][0]
     node = graph[boundary[-1].node]

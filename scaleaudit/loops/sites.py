@@ -41,7 +41,8 @@ def find_sites(graph: OpGraph) -> Sites:
     around it.
     """
     made, elements = _Weights(graph).made_of()
-    weights = tuple(_used(node, made) for node in graph.nodes)
+    computed = _computed_from(graph)
+    weights = tuple(_used(node, made, computed) for node in graph.nodes)
     owners = _owners(graph, weights)
     steps = step_sites(graph, weights)
     keys: list[int | None] = []
@@ -60,9 +61,39 @@ def find_sites(graph: OpGraph) -> Sites:
     return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements)
 
 
-def _used(node: Node, made: list[tuple[Made, ...]]) -> frozenset[int]:
-    parts = (made[ref.node][ref.output] for ref in node.refs())
-    return frozenset().union(*(part for part in parts if part is not None))
+def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> frozenset[int]:
+    """The weights that a node uses: views of parameters, and what is computed from them alone.
+
+    A reparametrised weight (an orthogonal one, one over its spectral norm) is computed anew at
+    every use. What reads no data itself is no use of it: it may be such a computation, or the
+    first turn of a state that starts as a parameter.
+    """
+    used: set[int] = set()
+    for ref in node.refs():
+        used.update(made[ref.node][ref.output] or ())
+        if computed[node.id] is None and made[ref.node][ref.output] is None:
+            used.update(computed[ref.node] or ())
+    return frozenset(used)
+
+
+_RANDOM = frozenset({
+    "aten.rand", "aten.randn", "aten.rand_like", "aten.randn_like", "aten.randint", "aten.bernoulli",
+    "aten.normal", "aten.randperm", "aten.uniform", "aten.native_dropout", "aten.multinomial",
+})  # fmt: skip
+
+
+def _computed_from(graph: OpGraph) -> list[Made]:
+    """For every node the parameters that it is computed from; None where data take part."""
+    found: list[Made] = []
+    for node in graph.nodes:
+        parts = [found[ref.node] for ref in node.refs()]
+        if node.kind is NodeKind.INPUT or None in parts or node.base_op in _RANDOM:
+            found.append(None)
+        elif node.kind is NodeKind.PARAMETER and node.weight is not None:
+            found.append(frozenset({node.weight}))
+        else:
+            found.append(frozenset().union(*(part for part in parts if part is not None)))
+    return found
 
 
 def _owners(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, frozenset[int]]:

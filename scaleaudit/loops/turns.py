@@ -33,7 +33,7 @@ def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     anchors = _anchors(graph, sites, body)
     if len(anchors) <= 1:
         return None
-    later = [_start(graph, first, second) for first, second in pairwise(anchors)]
+    anchors, later = _whole_turns(graph, anchors)
     starts = (_first_start(graph, body, anchors, later), *later)
     return Turns(starts, _stop(graph, sites, body, starts, anchors))
 
@@ -143,8 +143,25 @@ def _place(node: Node, frames: tuple[tuple[int, int], ...], depth: int) -> tuple
     return own[depth][1], child
 
 
-def _start(graph: OpGraph, first: int, second: int) -> int:
-    """First node of the turn of the second anchor: where the loop's code went back."""
+def _whole_turns(graph: OpGraph, anchors: list[int]) -> tuple[list[int], list[int]]:
+    """Keep the anchors that start a turn of the code, and say where those turns start.
+
+    Weights that are used several times a turn, one line after the other (the stages of a
+    Runge-Kutta step), stand between places where the code goes back.
+    """
+    steps = [_start(graph, first, second) for first, second in pairwise(anchors)]
+    back = [index for index, (_, went_back) in enumerate(steps) if went_back]
+    if back:
+        inner = any(not steps[i][1] for i in range(back[0], back[-1]))
+        leading, trailing = back[0], len(steps) - 1 - back[-1]
+        if inner or leading == trailing:
+            kept = [anchors[0], *(anchors[index + 1] for index in back)]
+            return kept, [steps[index][0] for index in back]
+    return anchors, [start for start, _ in steps]
+
+
+def _start(graph: OpGraph, first: int, second: int) -> tuple[int, bool]:
+    """First node of the turn of the second anchor, and whether the loop's code went back there."""
     frames = graph[second].turn_frames
     depth = _depth(graph[first], graph[second])
     best: tuple[int, int] | None = None
@@ -157,7 +174,7 @@ def _start(graph: OpGraph, first: int, second: int) -> int:
         if place[0] <= previous[0] and (best is None or place[0] <= best[0]):
             best = (place[0], n)
         previous, segment = place, n
-    return best[1] if best is not None else segment
+    return (best[1], True) if best is not None else (segment, False)
 
 
 def _first_start(graph: OpGraph, body: Body, anchors: list[int], starts: list[int]) -> int:

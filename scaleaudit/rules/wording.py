@@ -32,6 +32,7 @@ _FLAWS = {
     PenaltyFlaw.NO_GRAD: "is computed under no_grad, so no gradient reaches the state",
     PenaltyFlaw.ZERO_WEIGHT: "has weight zero",
     PenaltyFlaw.NEGATIVE_WEIGHT: "has a negative weight, so it rewards length",
+    PenaltyFlaw.REWARDING: "falls as the length grows, so it rewards length",
     PenaltyFlaw.SCALE_FREE: "is scale-free, as the norm of an already normed copy is",
     PenaltyFlaw.SATURATING: "saturates, so its gradient dies at large norms",
     PenaltyFlaw.PARTIAL: "covers only a part of the state",

@@ -96,9 +96,7 @@ def same_value(x: Scale, shape: tuple[int, ...], support: Support | None) -> Sca
     return replace(x, given=x.form, shape=shape, support=support)
 
 
-def derived(
-    x: Scale, g: Growth, span: Interval = REALS, *, slope: Rational | None = None
-) -> Scale:
+def derived(x: Scale, g: Growth, span: Interval = REALS, *, slope: Rational | None = None) -> Scale:
     """A result of one operand: same support, new growth and range.
 
     Args:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import networkx as nx
 
-from scaleaudit.domain.facts import Coverage, LoopFacts, ScaleFacts, StateFacts
+from scaleaudit.domain.facts import Coverage, LoopFacts, ScaleFacts, Transition
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.scale import (
     CONSTANT,
     LINEAR,
     REALS,
+    ZERO,
     Atom,
     Form,
     Poly,
     Scale,
     Support,
 )
+from scaleaudit.scale import judge
 from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View, stops_gradient
 from scaleaudit.scale.laws import all_laws
 from scaleaudit.scale.states import StateJudge
@@ -39,11 +41,9 @@ def analyse(graph: OpGraph, nest: LoopNest) -> ScaleFacts:
 def _loop_facts(graph: OpGraph, interpreter: Interpreter, loop: Loop) -> LoopFacts:
     passes = LoopPasses(graph, interpreter, loop)
     judges = [StateJudge(graph, loop, passes, index) for index in range(len(loop.states))]
-    own = [judge.readings() for judge in judges]
-    states: list[StateFacts] = []
-    for index, judge in enumerate(judges):
-        states.append(judge.facts(own, index))
-    return LoopFacts(loop.name, loop.turns, loop.location, tuple(states))
+    own = [each.readings() for each in judges]
+    states = tuple(each.facts(own, index) for index, each in enumerate(judges))
+    return LoopFacts(loop.name, loop.turns, loop.location, states)
 
 
 class LoopPasses:
@@ -59,30 +59,39 @@ class LoopPasses:
         self._loop = loop
         self._count = len(loop.states)
         self.joint = interpreter.run(self._seeds(range(self._count)))
-        self._bounded = self._bounded_states()
-        self._joint_of_growing = self._run_growing()
+        self._growing = self._settle()
         self._single: dict[tuple[int, View], ScaleTable] = {}
         self._influence: nx.DiGraph[int] | None = None
 
-    def _bounded_states(self) -> frozenset[int]:
-        """The states whose range is finite for any weights (an LSTM's output)."""
-        states = enumerate(self._loop.states)
-        return frozenset(
-            index
-            for index, state in states
-            if all(_is_bounded(self.joint.inflow[ref]) for ref in state.boundary[1:])
-        )
+    def _settle(self) -> dict[int, ScaleTable]:
+        """For every state the pass in which its transition is judged.
 
-    def _run_growing(self) -> ScaleTable:
-        """Scale the states that can grow; bounded ones do not drive the others' gates."""
-        growing = [index for index in range(self._count) if index not in self._bounded]
-        if not self._bounded or not growing:
-            return self.joint
-        return self._interpreter.run(self._seeds(growing))
+        A state whose length is bounded or forgotten at every turn does not drive the others:
+        it is held while they are judged, until no more states settle.
+        """
+        judged_in = dict.fromkeys(range(self._count), self.joint)
+        growing = set(range(self._count))
+        while True:
+            settled = {i for i in growing if self._is_settled(judged_in[i], i)}
+            growing -= settled
+            if not settled or not growing:
+                return judged_in
+            table = self._interpreter.run(self._seeds(sorted(growing)))
+            judged_in.update(dict.fromkeys(growing, table))
+
+    def _is_settled(self, table: ScaleTable, index: int) -> bool:
+        ends = self._loop.states[index].boundary[1:]
+        scales = [table.inflow[ref] for ref in ends]
+        if not scales or any(scale.opaque for scale in scales):
+            return False
+        if all(scale.span.is_finite or scale.growth.hi <= ZERO for scale in scales):
+            return True
+        kinds = {judge.judge_turn(scale, index).transition for scale in scales}
+        return kinds == {Transition.BOUNDED}
 
     def transitions_of(self, index: int) -> ScaleTable:
         """The pass in which the transition of a state is judged."""
-        return self.joint if index in self._bounded else self._joint_of_growing
+        return self._growing[index]
 
     def alone(self, index: int, view: View) -> ScaleTable:
         """The pass in which one state is scaled and the others stay, in either view."""
@@ -143,10 +152,6 @@ class LoopPasses:
 def _is_stopped(graph: OpGraph, ref: Ref, view: View) -> bool:
     """In the gradient view a boundary made without gradient polices nothing."""
     return view is View.GRADIENT and stops_gradient(graph[ref.node])
-
-
-def _is_bounded(scale: Scale) -> bool:
-    return not scale.opaque and scale.span.is_finite
 
 
 def free_input(graph: OpGraph, ref: Ref, index: int) -> Scale:

@@ -8,6 +8,32 @@ from scaleaudit.domain.facts import Visibility
 from scaleaudit.domain.scale import Scale
 from scaleaudit.scale import judge
 
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """What the axes of a state are: its positions, and its features (channels).
+
+    The first of several axes is the batch, whose examples are exchangeable. Features are not:
+    those that only a norm reads are free to grow beside those that are read raw (measured: a
+    penalty on one of 16 channels holds that one).
+    """
+
+    positions: tuple[int, ...]
+    features: int
+
+    @classmethod
+    def of(cls, rank: int, *, convolved: bool = False) -> Axes:
+        """Return the axes of a state; images and sequences of convolutions have features first.
+
+        Args:
+            convolved: Whether the loop's body convolves.
+        """
+        features = 1 if convolved and rank > MATRIX_RANK else max(rank - 1, 0)
+        return cls(tuple(axis for axis in range(1, rank) if axis != features), features)
+
+
+MATRIX_RANK = 2
+
 # Positions share the loop's weights, so what holds most of them holds the rest (a shift by one
 # token leaves the last one out); a raw readout of one token in many does not.
 MOST = 0.5
@@ -33,41 +59,33 @@ class Reads:
             return Reads(None)
         return Reads(tuple(a | b for a, b in zip(self.masks, other.masks, strict=True)))
 
-    def share(self, rank: int) -> float | None:
+    def share(self, axes: Axes) -> float | None:
         """Share of the positions that are read."""
         if self.masks is None:
             return None
         total = 1.0
-        for axis in _judged_axes(rank):
+        for axis in axes.positions:
             mask = self.masks[axis]
-            size = max(mask.bit_length(), 1)
-            total *= mask.bit_count() / size
+            total *= mask.bit_count() / max(mask.bit_length(), 1)
         return total
 
-    def leaves_out(self, others: list[Reads], rank: int) -> bool:
-        """Whether this leaves most of the positions to the others alone."""
+    def leaves_out(self, others: list[Reads], axes: Axes) -> bool:
+        """Whether this leaves most of the positions, or any features, to the others alone."""
         if self.masks is None:
             return bool(others)
-        for axis in _judged_axes(rank):
+        limits = {**dict.fromkeys(axes.positions, MOST), axes.features: 0.0}
+        for axis, limit in limits.items():
             read = 0
             for other in others:
-                read |= other.masks[axis] if other.masks is not None else 0
+                read |= other.masks[axis] if other.masks else 0
             missing = (read & ~self.masks[axis]).bit_count()
-            if missing / max(read.bit_count(), 1) > MOST:
+            if missing > limit * read.bit_count():
                 return True
         return False
 
 
-def _judged_axes(rank: int) -> range:
-    """The axes between the batch, whose examples are exchangeable, and the features.
-
-    A readout of some features sees the length of the whole position.
-    """
-    return range(1, rank - 1)
-
-
 def judged_where_least(
-    readouts: list[tuple[Visibility, Reads]], through: list[Visibility], rank: int
+    readouts: list[tuple[Visibility, Reads]], through: list[Visibility], axes: Axes
 ) -> Visibility:
     """Return the visibility of a state where it is read least.
 
@@ -87,7 +105,7 @@ def judged_where_least(
     covered = seeing[0]
     for reads in seeing[1:]:
         covered = covered.union(reads)
-    if not covered.leaves_out([reads for _, reads in rest], rank):
+    if not covered.leaves_out([reads for _, reads in rest], axes):
         return best
     if covered.masks is None:
         return Visibility.UNKNOWN

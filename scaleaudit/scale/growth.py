@@ -45,7 +45,7 @@ def rational(value: float) -> Rational:
 
 
 # Of so many elements in general position, one is positive (the chance of none is 2 ** -MANY).
-MANY = 24
+MANY = 12
 
 
 def is_homogeneous(g: Growth) -> bool:
@@ -200,9 +200,7 @@ def reduce(x: Growth, dims: frozenset[int] | None = None, *, count: int = MANY) 
     return replace(x, lo=x.hi, sparse=frozenset(), mix=frozenset())
 
 
-def largest(
-    x: Growth, dims: frozenset[int] | None, span: Interval, *, count: int = MANY
-) -> Growth:
+def largest(x: Growth, dims: frozenset[int] | None, span: Interval, *, count: int = MANY) -> Growth:
     """The largest element over dims: of the largest degree where all are positive.
 
     Elements of either sign and of several degrees may leave a smaller one on top.

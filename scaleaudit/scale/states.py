@@ -21,7 +21,7 @@ from scaleaudit.domain.loops import Loop
 from scaleaudit.domain.scale import ZERO, Interval, Scale
 from scaleaudit.scale import intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
-from scaleaudit.scale.coverage import Reads, judged_where_least
+from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
 from scaleaudit.scale.laws import all_laws
 from scaleaudit.scale.measures import Reading, read_back, weight_of
@@ -51,6 +51,8 @@ class StateJudge:
         self.state = loop.states[index]
         self.value = passes.alone(index, View.VALUE)
         self.gradient = passes.alone(index, View.GRADIENT)
+        convolved = any("conv" in graph[n].op for n in loop.body)
+        self.axes = Axes.of(len(self.state_shape), convolved=convolved)
 
     # What the loss sees.
 
@@ -84,18 +86,19 @@ class StateJudge:
     ) -> None:
         reading = read_back(self.graph, self.value, term.value)
         value, gradient = self.value[term.value], self.gradient[term.value]
+        heard = gradient.depends and term.stopped is None
         reads = Reads.of(value)
-        if self._is_penalty(reading, value, gradient):
+        if self._is_penalty(reading, value, heard=heard):
             flaw = self._flaw(term, reading, value, gradient)
             penalties.append((self._penalty(term, value, flaw), reads))
-        elif gradient.depends and not (term.weight.is_point and term.weight.low == 0):
+        elif heard and not (term.weight.is_point and term.weight.low == 0):
             seen = judge.least(judge.visibility(value), judge.visibility(gradient))
             readouts.append((self._readout(term.value, reading, seen, supervised=True), reads))
         elif reading.decodes and self.graph.loss is not None:
             seen = judge.visibility(value)
             readouts.append((self._readout(term.value, reading, seen, supervised=False), reads))
 
-    def _is_penalty(self, reading: Reading, value: Scale, gradient: Scale) -> bool:
+    def _is_penalty(self, reading: Reading, value: Scale, *, heard: bool) -> bool:
         """Whether a term measures the state: real penalties, and attempts at one.
 
         A scale-free term that compares two computed values (consistency) attempts nothing.
@@ -104,7 +107,7 @@ class StateJudge:
             return False
         scale_free = judge.visibility(value) in (Visibility.INVARIANT, Visibility.ASYMPTOTIC)
         attempt = not reading.differs
-        return attempt or (not scale_free and gradient.depends)
+        return attempt or (not scale_free and heard)
 
     def _flaw(
         self, term: Term, reading: Reading, value: Scale, gradient: Scale
@@ -112,8 +115,9 @@ class StateJudge:
         """Why a norm term restrains nothing, or None where it does."""
         if term.weight.is_point and term.weight.low == 0:
             return PenaltyFlaw.ZERO_WEIGHT
-        if not (value.opaque or gradient.opaque or gradient.depends):
-            return PenaltyFlaw.NO_GRAD if reading.stopped else PenaltyFlaw.DETACHED
+        if term.stopped or not (value.opaque or gradient.opaque or gradient.depends):
+            inside = PenaltyFlaw.NO_GRAD if reading.stopped else PenaltyFlaw.DETACHED
+            return term.stopped or inside
         match judge.least(judge.visibility(value), judge.visibility(gradient)):
             case Visibility.INVARIANT | Visibility.ASYMPTOTIC:
                 return PenaltyFlaw.SCALE_FREE
@@ -155,7 +159,7 @@ class StateJudge:
             location=node.location,
             proof=proof,
             opaque=value.opaque or self.gradient[end].opaque,
-            coverage=Reads.of(value).share(len(self.state_shape)),
+            coverage=Reads.of(value).share(self.axes),
             up_to_eps=value.growth.precision.name == "EPS",
         )
 
@@ -202,7 +206,7 @@ class StateJudge:
         through, answers = self._through(own)
         readouts = [(r, reads) for r, reads in mine.readouts if r.supervised]
         seen = judged_where_least(
-            [(r.visibility, reads) for r, reads in readouts], answers, len(self.state_shape)
+            [(r.visibility, reads) for r, reads in readouts], answers, self.axes
         )
         penalties = self._covering(mine)
         table = self.passes.transitions_of(index)
@@ -273,7 +277,7 @@ class StateJudge:
         blind = [reads for r, reads in mine.readouts if r.supervised]
         marked = []
         for penalty, reads in mine.penalties:
-            partial = penalty.effective and reads.leaves_out(blind, len(self.state_shape))
+            partial = penalty.effective and reads.leaves_out(blind, self.axes)
             marked.append(replace(penalty, flaw=PenaltyFlaw.PARTIAL) if partial else penalty)
         return tuple(marked)
 
@@ -313,7 +317,9 @@ def _sign_flaw(value: Scale, weight: Interval) -> PenaltyFlaw | None:
     rises = _rises(value)
     if rises is None or weight.low < 0 < weight.high:
         return PenaltyFlaw.UNKNOWN
-    return PenaltyFlaw.NEGATIVE_WEIGHT if rises == (weight.high <= 0) else None
+    if rises != (weight.high <= 0):
+        return None
+    return PenaltyFlaw.NEGATIVE_WEIGHT if rises else PenaltyFlaw.REWARDING
 
 
 def _rises(value: Scale) -> bool | None:

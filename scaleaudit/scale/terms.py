@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scaleaudit.domain.facts import PenaltyFlaw
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.scale import Interval
 from scaleaudit.scale import intervals
+from scaleaudit.scale.interpreter import STOPS
 
 SUMS = frozenset(
     {"aten.add", "aten.sub", "aten.rsub", "scaleaudit.scalar.add", "scaleaudit.scalar.sub"}
@@ -24,10 +26,16 @@ LINEAR = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A summand of the loss: its value and the range of its weight."""
+    """A summand of the loss.
+
+    Attributes:
+        weight: Range of the factor on it.
+        stopped: What keeps gradients from it on its way into the loss, if anything.
+    """
 
     value: Ref
     weight: Interval
+    stopped: PenaltyFlaw | None = None
 
 
 def terms_of(
@@ -42,21 +50,28 @@ def terms_of(
         depends: Whether any carried state reaches a value.
         span: Range of a value that no state reaches.
     """
-    found: dict[tuple[Ref, Interval], None] = {}
-    stack = [(loss, intervals.point(1.0))]
-    seen: set[tuple[Ref, Interval]] = set()
+    found: list[Term] = []
+    stack = [Term(loss, intervals.point(1.0))]
+    seen: set[Term] = set()
     while stack:
-        ref, weight = stack.pop()
-        if (ref, weight) in seen or not depends(ref):
+        term = stack.pop()
+        if term in seen or not depends(term.value):
             continue
-        seen.add((ref, weight))
-        inner = _inner(graph[ref.node], weight, depends, span)
+        seen.add(term)
+        node = graph[term.value.node]
+        inner = _inner(node, term.weight, depends, span)
         if inner is None:
-            found.setdefault((ref, weight))
+            found.append(term)
         else:
-            stack.extend(inner)
-    ordered = sorted(found, key=lambda item: (item[0].node, item[0].output))
-    return tuple(Term(ref, weight) for ref, weight in ordered)
+            stopped = term.stopped or _stop_at(node)
+            stack.extend(Term(ref, weight, stopped) for ref, weight in inner)
+    return tuple(sorted(found, key=lambda term: (term.value.node, term.value.output)))
+
+
+def _stop_at(node: Node) -> PenaltyFlaw | None:
+    if node.base_op in STOPS:
+        return PenaltyFlaw.DETACHED
+    return None if node.grad else PenaltyFlaw.NO_GRAD
 
 
 def _inner(
@@ -66,10 +81,10 @@ def _inner(
     span: Callable[[Ref], Interval],
 ) -> list[tuple[Ref, Interval]] | None:
     """The summands of a node, or None where it is a term of its own."""
-    if node.kind is not NodeKind.CALL or not node.grad:
+    if node.kind is not NodeKind.CALL:
         return None
     refs = list(node.refs())
-    if node.base_op in LINEAR:
+    if node.base_op in LINEAR or node.base_op in STOPS:
         flip = intervals.negate(weight) if node.base_op.endswith("neg") else weight
         return [(ref, flip) for ref in refs]
     operands = [(name, a) for name, a in node.arguments if name not in ("alpha", "rounding_mode")]

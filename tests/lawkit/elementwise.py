@@ -266,7 +266,7 @@ def clamp(p: Program, op: str, x: Ref) -> Ref:
 
 @TABLE.add("aten.clamp.default")
 def half_clamp(p: Program, op: str, x: Ref) -> Ref:
-    bound = p.random.choice([-1.0, 0.0, 1e-6, 1.0])
+    bound = p.random.choice([-1.0, 0.0, 1e-3, 1.0])
     return p(op, x, bound) if p.random.random() < 0.5 else p(op, x, None, bound)
 
 
@@ -274,7 +274,7 @@ def half_clamp(p: Program, op: str, x: Ref) -> Ref:
 def floor_or_ceiling(p: Program, op: str, x: Ref) -> Ref:
     if p.random.random() < 0.5:
         x = magnitude(p, x)
-    floors = [1e-6] if "min" in op else []
+    floors = [1e-3] if "min" in op else []
     return p(op, x, p.random.choice([-1.0, 0.0, 1.0, 0.5, *floors]))
 
 

@@ -196,7 +196,9 @@ def _jittered(value: Any, generator: torch.Generator) -> Any:
     if not isinstance(value, torch.Tensor) or value.dtype != torch.float64:
         return value
     drawn = torch.rand(value.shape, generator=generator, dtype=value.dtype)
-    return value * (1 - JITTER * drawn)  # downwards: what is at most 1 stays so
+    # Downwards, so that what is at most 1 stays so; whole numbers are rarely the rounded ones.
+    whole = (value == value.round()) & (value.abs() < 1e6)
+    return torch.where(whole, value, value * (1 - JITTER * drawn))
 
 
 def _numbers(value: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from lawkit.programs import SCALES, Samples
 from scaleaudit.domain.scale import EXPONENTIAL, Precision, Scale
 
 # Operands that are homogeneous of one degree: here a law has no excuse.
-PLAIN = frozenset({"raw", "positive", "squared", "parameter", "constant"})
+PLAIN = frozenset({"raw", "positive", "squared", "normed", "parameter", "constant"})
 
 
 def dullness(
@@ -33,8 +33,12 @@ def dullness(
         return ()
     g = scale.growth
     whole = slope(samples, large[-2], large[-1])
-    if whole is None or not math.isfinite(g.hi.power) or g.hi.log:
+    if whole is None or not math.isfinite(g.hi.power):
         return ()
+    if g.hi.log:
+        sizes = np.abs(samples.values).max(axis=1)
+        logs = sizes[large[-1]] > 1.1 * sizes[large[-2]] and not g.attained
+        return ("grows like a logarithm, which is not called attained",) if logs else ()
     found = []
     loose = g.precision > Precision.EPS and not rough
     if g.attained and loose and _is_power_law(samples, good, whole):

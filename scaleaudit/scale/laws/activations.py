@@ -338,8 +338,7 @@ def log_softmax(x: Arg, dim: Arg, *_: Arg) -> Scale:
     elif g.depends:
         lo = g.hi if g.lo == g.hi and not g.sparse else min(g.lo, ZERO)
         g = replace(g, lo=lo, precision=max(g.precision, Precision.ASYMPTOTIC))
-        attained = g.attained and lo == g.hi
-        g = replace(g, sparse=growth.fresh_pattern(), attained=attained)
+        g = replace(g, sparse=growth.fresh_pattern())
     result = algebra.derived(x, g, Interval(-math.inf, 0.0))
     return _mixed_along(result, dim)
 

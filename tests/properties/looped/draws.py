@@ -1,0 +1,112 @@
+"""What a random looped model is made of: one choice for every part."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+
+CHOICES: dict[str, tuple[object, ...]] = {
+    "combine": (
+        *("sum",) * 10,
+        *("convex", "towards", "lerp") * 2,
+        *("linear", "relu", "gru", "rnn tanh", "rnn relu"),
+    ),
+    "keep": (
+        *("plain",) * 6,
+        *("double", "half", "free", "free channels", "above one", "nothing"),
+        *("gated",) * 4,
+    ),
+    "gate": ("raw", "normed", "parameter", "exp softplus", "raw exp softplus", "input"),
+    "write": (
+        *("prenorm mlp",) * 3,
+        *("sandwich", "swiglu", "prenorm attention", "raw mlp", "raw swiglu", "raw attention"),
+        *("tanh",) * 4,
+    ),
+    "norm": ("rms", "layer", "plain rms", "functional layer", "hand rms", "hand length"),
+    "activation": ("relu", "gelu", "silu", "tanh"),
+    "after": (
+        *("nothing",) * 5,
+        *("norm between", "norm every second", "norm before the first", "scaled"),
+    ),
+    "inject": (*("nothing",) * 3, "add", "adapter", "step embedding", "into the write"),
+    "dropout": (False, False, True),
+    "gradient": ("all", "all", "all", "detached between", "first without"),
+    "readout": (
+        *("rms", "layer", "hand rms", "hand length", "clamped length", "hand layer", "largest"),
+        *("sum of sizes", "normalize", "cosine", "whole tensor", "normed mlp"),
+        *("raw", "raw", "raw mlp", "square root", "soft cap", "tanh", "coda", "coda", "skip"),
+        *("pooled then normed", "normed then pooled", "raw pooled"),
+    ),
+    "loss": (
+        *("cross-entropy", "smoothed", "weighted", "ignoring", "summed", "likelihood"),
+        *("squared error", "binary", "smooth l1", "absolute"),
+    ),
+    "exits": ("last", "last", "all", "some"),
+    "gate_term": (*("none",) * 6, "raw cost", "normed cost", "halting", "raw targets"),
+    "penalty": (
+        *("none",) * 4,
+        *("mean square", "last square", "norm", "log norm", "log one plus square", "updates"),
+        *("hinge", "learned weight", "detached", "no grad", "negative", "zero weight"),
+        *("normed copy", "consistency", "embedding", "saturating"),
+    ),
+    "written": ("for", "for", "while", "blocks"),
+    "turns": (3, 4, 5),
+    "width": (8, 12, 16),
+    "length": (4, 5, 6),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One random looped model.
+
+    Attributes:
+        combine: How the state and what a turn writes come together.
+        keep: The factor on the state, where they are added.
+        exits: The turns whose states are decoded into the loss.
+        gate_term: What a halting gate does in the loss.
+        written: How the loop is spelled.
+    """
+
+    combine: str
+    keep: str
+    gate: str
+    write: str
+    norm: str
+    activation: str
+    after: str
+    inject: str
+    dropout: bool
+    gradient: str
+    readout: str
+    loss: str
+    exits: str
+    gate_term: str
+    penalty: str
+    written: str
+    turns: int
+    width: int
+    length: int
+    seed: int
+
+    @property
+    def period(self) -> int:
+        """How many turns make up one period of the loop."""
+        return 2 if self.after == "norm every second" else 1
+
+
+def settled(chosen: dict[str, object]) -> Draw:
+    """Return the draw of the choices; too few turns show no period."""
+    if chosen["after"] == "norm every second" and chosen["turns"] == 3:
+        chosen = {**chosen, "turns": 4}
+    return Draw(**chosen)  # type: ignore[arg-type]
+
+
+def random_draw(seed: int) -> Draw:
+    """Draw without hypothesis, for exploring."""
+    source = random.Random(seed)
+    chosen = {name: source.choice(options) for name, options in CHOICES.items()}
+    return settled({**chosen, "seed": seed})
+
+
+assert {field.name for field in fields(Draw)} == {*CHOICES, "seed"}
