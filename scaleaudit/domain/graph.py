@@ -186,6 +186,15 @@ class OpGraph:
         """The nodes that the loss is computed from."""
         return ancestors(self, () if self.loss is None else (self.loss.node,))
 
+    @cached_property
+    def reads_inputs(self) -> frozenset[int]:
+        """The inputs, and all that is computed from them."""
+        found: set[int] = set()
+        for node in self.nodes:
+            if node.kind is NodeKind.INPUT or any(ref.node in found for ref in node.refs()):
+                found.add(node.id)
+        return frozenset(found)
+
     def __getitem__(self, index: int) -> Node:
         return self.nodes[index]
 

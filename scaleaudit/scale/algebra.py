@@ -76,7 +76,7 @@ def realigned(support: Support | None, rank: int) -> Support | None:
     if support is None or len(support.axes) == rank:
         return support
     missing = rank - len(support.axes)
-    axes = (None,) * missing + support.axes if missing > 0 else support.axes[-rank:]
+    axes = (None,) * missing + support.axes if missing > 0 else support.axes[len(support.axes) - rank :]
     return replace(support, axes=axes)
 
 
@@ -132,7 +132,13 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
 
 def _dying(x: Scale, y: Scale, sign: float, g: Growth, span: Interval) -> Growth:
     """1 - sigmoid(h) dies where the sigmoid saturates at 1: an end of its range that is 0."""
-    if g.hi != ZERO or g.precision is not Precision.SATURATING or x.depends == y.depends:
+    if g.hi != ZERO or g.precision is not Precision.SATURATING:
+        return g
+    if x.depends and y.depends:
+        both = x.growth.precision is y.growth.precision and x.growth.hi == y.growth.hi
+        # Two limits out of few, as 1 and 1, may cancel.
+        return replace(g, lo=VANISHING, attained=False) if both and 0 in span else g
+    if not x.depends and not y.depends:
         return g
     low, high = span.low == 0 and span.low_open, span.high == 0 and span.high_open
     if not (low or high):
@@ -309,8 +315,7 @@ def log(x: Scale) -> Scale:
 
 def _ends_at(span: Interval, value: float) -> bool:
     """Whether a saturating value tends to a number."""
-    low = span.low == value and span.low_open
-    return low or (span.high == value and span.high_open)
+    return value in (span.low, span.high)
 
 
 def mixture(*values: Scale, dims: frozenset[int] | None = None) -> Scale:

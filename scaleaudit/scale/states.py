@@ -70,12 +70,16 @@ class StateJudge:
     def _terms(self) -> tuple[Term, ...]:
         """The loss's terms; without a loss every output counts as supervised (SCL903)."""
         if self.graph.loss is not None:
-            return terms_of(self.graph, self.graph.loss, self.value.reached, self._span)
+            return terms_of(self.graph, self.graph.loss, self.value.reached, self._factor)
         one = intervals.point(1.0)
         outputs = dict.fromkeys(ref for _, ref in self.graph.outputs)
         return tuple(Term(ref, one) for ref in outputs if self.value.depends(ref))
 
-    def _span(self, ref: Ref) -> Interval:
+    def _factor(self, ref: Ref) -> Interval | None:
+        """Range of a factor of a loss term; a tensor of data is no factor but part of the term."""
+        is_data = ref.node in self.graph.reads_inputs
+        if is_data and math.prod(self.graph.meta(ref).shape) > 1:
+            return None
         return self.value[ref].span
 
     def _read(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from scaleaudit.domain.facts import PenaltyFlaw
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
@@ -22,6 +23,9 @@ LINEAR = frozenset({
     "aten.expand", "aten._unsafe_view", "aten.permute", "aten.t", "aten.transpose", "aten.lift_fresh",
     "scaleaudit.scalar.neg", "aten.nanmean", "aten.nansum", "aten.select", "aten.unbind",
 })  # fmt: skip
+
+
+Factor: TypeAlias = "Callable[[Ref], Interval | None]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,13 @@ def terms_of(
     graph: OpGraph,
     loss: Ref,
     depends: Callable[[Ref], bool],
-    span: Callable[[Ref], Interval],
+    factor_of: Factor,
 ) -> tuple[Term, ...]:
     """Take a loss apart into its terms.
 
     Args:
         depends: Whether any carried state reaches a value.
-        span: Range of a value that no state reaches.
+        factor_of: Range of a value that no state reaches; None where it is data, not a weight.
     """
     found: list[Term] = []
     stack = [Term(loss, intervals.point(1.0))]
@@ -59,7 +63,7 @@ def terms_of(
             continue
         seen.add(term)
         node = graph[term.value.node]
-        inner = _inner(node, term.weight, depends, span)
+        inner = _inner(node, term.weight, depends, factor_of)
         if inner is None:
             found.append(term)
         else:
@@ -78,7 +82,7 @@ def _inner(
     node: Node,
     weight: Interval,
     depends: Callable[[Ref], bool],
-    span: Callable[[Ref], Interval],
+    factor_of: Factor,
 ) -> list[tuple[Ref, Interval]] | None:
     """The summands of a node, or None where it is a term of its own."""
     if node.kind is not NodeKind.CALL:
@@ -97,7 +101,7 @@ def _inner(
                 out.append((operand, intervals.multiply(weight, intervals.point(sign))))
         return out
     if node.base_op in PRODUCTS:
-        return _scaled(node, weight, depends, span)
+        return _scaled(node, weight, depends, factor_of)
     return None
 
 
@@ -118,7 +122,7 @@ def _scaled(
     node: Node,
     weight: Interval,
     depends: Callable[[Ref], bool],
-    span: Callable[[Ref], Interval],
+    factor_of: Factor,
 ) -> list[tuple[Ref, Interval]] | None:
     arguments = [argument for _, argument in node.arguments][:2]
     states = [a for a in arguments if isinstance(a, Ref) and depends(a)]
@@ -126,11 +130,10 @@ def _scaled(
         return None
     index = arguments.index(states[0])
     other = arguments[1 - index]
-    if isinstance(other, Ref):
-        factor = span(other)
-    elif isinstance(other, (int, float)):
+    factor = factor_of(other) if isinstance(other, Ref) else None
+    if isinstance(other, (int, float)):
         factor = intervals.point(float(other))
-    else:
+    if factor is None:
         return None
     if node.base_op.endswith("div"):
         if index == 1:

@@ -87,7 +87,7 @@ def _growth(g: Growth, samples: Samples) -> tuple[tuple[str, ...], str]:
     good = usable(samples)
     large = [i for i in good if SCALES[i] >= LARGE]
     if not np.isfinite(samples.values).all():
-        overflow = float(g.hi.power) > 8 or bool(g.sparse)
+        overflow = float(g.hi.power) > 8 or g.sparse or g.precision > Precision.EPS
         return ((), "overflow") if overflow else ((f"overflows, though of {_named(g)}",), "")
     if g.hi == VANISHING:
         return _vanishing(samples)
@@ -187,6 +187,8 @@ def _elements(g: Growth, samples: Samples, i: int, j: int) -> list[str]:
     with np.errstate(divide="ignore"):
         degrees = (np.log(second[sure]) - np.log(first[sure])) / (_LOGS[j] - _LOGS[i])
     slack = max(_slack(g.lo), _slack(g.hi))
+    if g.precision is Precision.ASYMPTOTIC:
+        slack = max(slack, LOG_TOLERANCE)  # a logarithm may have cancelled
     if g.precision is Precision.SATURATING or g.hi.log:
         slack = 2.5  # oscillating or crossing 0
     low = degrees < float(g.lo.power) - slack

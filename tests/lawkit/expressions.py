@@ -19,8 +19,9 @@ from scaleaudit.domain.scale import Scale
 from scaleaudit.scale import judge
 from scaleaudit.scale.interpreter import ScaleTable, View
 
-# Values with more elements make no better test.
+# Values with more elements make no better test; few elements are not in general position.
 MOST_ELEMENTS = 600
+FEWEST_ELEMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def build(seed: int, steps: list[Step]) -> tuple[Program, list[Ref]]:
         if program.dtype(result) != "float64":
             result = program("aten._to_copy.default", result, dtype=torch.float64)
         results.append(result)
-        if 0 < math.prod(program.shape(result)) <= MOST_ELEMENTS:
+        if FEWEST_ELEMENTS <= math.prod(program.shape(result)) <= MOST_ELEMENTS:
             pool.append(result)
     return program, results
 

@@ -22,7 +22,36 @@ def _keep(p: Program) -> bool:
     return p.random.random() < 0.5
 
 
-@TABLE.add("aten.sum.dim_IntList", "aten.mean.dim", "aten.amax.default", "aten.amin.default")
+@TABLE.add("aten.amax.default", "aten.amin.default")
+def extreme_over_dims(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    return _any_sign(p, p(op, x, _dims(p, x), _keep(p)))
+
+
+def _any_sign(p: Program, x: Ref) -> Ref:
+    """Turn a value whose elements tend to have one sign, or be equal, to general position."""
+    return p("aten.mul.Tensor", x, p.parameter(*p.shape(x)))
+
+
+@TABLE.add("aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default")
+def weighted_value_along(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    return _any_sign(p, p(op, x, dim(p, x), _keep(p)))
+
+
+@TABLE.add("aten.cummax.default", "aten.cummin.default", "aten.logcumsumexp.default")
+def weighted_running_value(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    return _any_sign(p, p(op, x, dim(p, x)))
+
+
+@TABLE.add("aten.topk.default", "aten.kthvalue.default")
+def weighted_pick(p: Program, op: str, x: Ref) -> Ref:
+    return _any_sign(p, p(op, grid(p, x), 2, -1))
+
+
+@TABLE.add("aten.amax.default", "aten.amin.default", common=False)
+@TABLE.add("aten.sum.dim_IntList", "aten.mean.dim")
 def over_dims(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
     return p(op, x, _dims(p, x), _keep(p))
@@ -40,7 +69,8 @@ def over_all(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x)
 
 
-@TABLE.add("aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default")
+@TABLE.add("aten.max.dim", "aten.min.dim", "aten.median.dim", "aten.mode.default",
+           common=False)  # fmt: skip
 def value_along(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
     return p(op, x, dim(p, x), _keep(p))
@@ -53,8 +83,8 @@ def index_along(p: Program, op: str, x: Ref) -> Ref:
     return p.outputs(result)[-1]
 
 
-@TABLE.add("aten.cummax.default", "aten.cummin.default", "aten.cumsum.default",
-           "aten.logcumsumexp.default")  # fmt: skip
+@TABLE.add("aten.cumsum.default")
+@TABLE.add("aten.cummax.default", "aten.cummin.default", "aten.logcumsumexp.default", common=False)
 def cumulative(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
     return p(op, x, dim(p, x))
@@ -82,7 +112,7 @@ def ordered(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, -1)
 
 
-@TABLE.add("aten.topk.default", "aten.kthvalue.default")
+@TABLE.add("aten.topk.default", "aten.kthvalue.default", common=False)
 def picked(p: Program, op: str, x: Ref) -> Ref:
     return p(op, grid(p, x), 2, -1)
 

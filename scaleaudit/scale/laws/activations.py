@@ -109,7 +109,9 @@ def leaky_relu(x: Arg, *_: Arg) -> Scale:
     """A leaky relu is homogeneous of degree 1 and vanishes nowhere."""
     x = lift(x)
     g = x.growth
-    return algebra.derived(x, growth.limit(g, Precision.ASYMPTOTIC) if growth.is_logarithmic(g) else g)
+    return algebra.derived(
+        x, growth.limit(g, Precision.ASYMPTOTIC) if growth.is_logarithmic(g) else g
+    )
 
 
 @TABLE.law("aten.elu", "aten.celu", "aten.selu")
@@ -134,8 +136,9 @@ def softplus(x: Arg, *_: Arg) -> Scale:
     if g.hi <= ZERO:
         return algebra.derived(x, growth.smooth(g), span)
     if x.span.high <= 0:
-        dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
-        return algebra.derived(x, dead, span)
+        hi = ZERO if g.sparse or g.lo <= ZERO else VANISHING  # softplus(0) = log 2
+        dead = Growth(VANISHING, hi, precision=Precision.SATURATING, rate=g.hi)
+        return algebra.derived(x, replace(dead, attained=hi == VANISHING), span)
     sparse = frozenset[tuple[Atom, int]]() if x.span.low >= 0 else sign_pattern(x)
     precision = max(g.precision, Precision.ASYMPTOTIC)
     lo = min(g.lo, ZERO) if g.sparse else g.lo
@@ -225,8 +228,10 @@ def _gated(x: Scale, span: Interval, *, below: Degree | None) -> Scale:
         if g.slope is not None and g.slope > 0:
             g = Growth(precision=Precision.SATURATING)
         else:
+            known = g.slope is not None
             g = _of_logarithm(g, below=below)
             g = replace(g, hi=min(g.hi, ZERO))
+            g = g if known else replace(g, precision=Precision.SATURATING)
         return algebra.derived(x, g, span)
     if x.span.high <= 0 and g.depends and g.hi > ZERO and g.is_pure:
         dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
@@ -359,4 +364,4 @@ def glu(x: Arg, dim: Arg = -1) -> Scale:
     half = algebra.derived(x, x.growth)
     gate = sigmoid(algebra.derived(x, x.growth))
     assert isinstance(gate, Scale)
-    return algebra.times(half, gate)
+    return _mixed_along(algebra.times(half, gate), dim)

@@ -9,6 +9,7 @@ from scaleaudit.domain.scale import (
     REALS,
     VANISHING,
     ZERO,
+    Atom,
     Degree,
     Form,
     Growth,
@@ -154,7 +155,10 @@ def maximum(x: Scale, y: Scale) -> Scale:
     span = Interval(max(x.span.low, y.span.low), max(x.span.high, y.span.high))
     for value, other in ((x, y), (y, x)):
         if other.is_zero:
-            g = replace(value.growth, sparse=growth.fresh_pattern(), slope=None)
+            g = value.growth
+            mixed_by_sign = g.lo < g.hi and not g.mix and value.span.low < 0
+            sure = g.attained and not mixed_by_sign
+            g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
             return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span))
     return algebra.joined(x, y, Scale(_larger(x, y), span))
 
@@ -169,9 +173,7 @@ def _larger(x: Scale, y: Scale) -> Growth:
         loose = growth.is_logarithmic(a) or a.sparse or b.sparse
         precision = max(least, Precision.ASYMPTOTIC) if loose else least
         return Growth(a.lo, a.hi, a.attained or b.attained, sparse, precision)
-    (fast, f), (slow, s) = sorted(
-        ((x, a), (y, b)), key=lambda pair: pair[1].hi, reverse=True
-    )
+    (fast, f), (slow, s) = sorted(((x, a), (y, b)), key=lambda pair: pair[1].hi, reverse=True)
     if f.lo > s.hi and not f.sparse and not growth.is_logarithmic(f):
         if fast.span.low >= 0:
             tiny = not s.depends and abs(slow.span.high) <= algebra.EPS_SIZE
@@ -179,7 +181,8 @@ def _larger(x: Scale, y: Scale) -> Growth:
             fixed = Growth(precision=Precision.SATURATING)
             return growth.limit(f, least) if f.depends else fixed
         if fast.span.high <= 0:
-            return growth.limit(replace(s, depends=True), Precision.ASYMPTOTIC)
+            least = Precision.ASYMPTOTIC if s.depends else Precision.SATURATING
+            return growth.limit(replace(s, depends=True), least)
     return Growth(
         lo=min(a.floor, b.floor),
         hi=f.hi,
@@ -253,10 +256,10 @@ def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
             return bound
     if g.hi > ZERO:
         at_zero = low.is_zero or high.is_zero
-        sparse = growth.fresh_pattern() if at_zero else frozenset()
+        if x.span.low >= 0 and low.is_zero:
+            at_zero = False
+        sparse = growth.fresh_pattern() if at_zero or g.sparse else frozenset()
         g = Growth(sparse=sparse, precision=Precision.SATURATING, mix=g.mix)
-        if g.sparse and x.span.low >= 0 and low.is_zero:
-            g = replace(g, sparse=frozenset())
         inside = max(low.span.high, 0.0) <= 0 <= min(high.span.low, 0.0) or (
             low.span.high <= 0 <= high.span.low
         )
@@ -341,10 +344,13 @@ def rounded(x: Arg, *_: Arg) -> Scale:
 
 def _rounded(x: Scale) -> Scale:
     g = x.growth
-    if g.hi > ZERO:
+    if g.hi > ZERO and not x.opaque:
         g = growth.limit(g, Precision.ASYMPTOTIC)
-        g = replace(g, lo=min(g.lo, ZERO) if g.lo <= ZERO else g.lo)
-    elif g.depends and g.hi < ZERO:
+        # round(x) = x + r with a bounded r: so x - round(x) is bounded.
+        rest = Atom(Growth(precision=Precision.SATURATING), Interval(-1.0, 1.0))
+        form = Form(x.form.parts, forms.poly_add(x.form.rest, Poly({(rest,): 1.0})))
+        return replace(algebra.derived(x, g, _widened(x.span)), given=form)
+    if g.depends and g.hi < ZERO:
         g = Growth(lo=VANISHING, attained=False, precision=Precision.SATURATING)
     elif g.depends and not growth.is_homogeneous(g):
         g = Growth(sparse=growth.fresh_pattern(), precision=Precision.SATURATING)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scaleaudit.domain.scale import NONNEGATIVE, REALS, VANISHING, ZERO, Interval, Precision, Scale
+from scaleaudit.domain.scale import (
+    NONNEGATIVE,
+    REALS,
+    VANISHING,
+    ZERO,
+    Degree,
+    Interval,
+    Precision,
+    Scale,
+)
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.activations import log1p, softplus
@@ -89,7 +98,8 @@ def bce_with_logits(
     total = algebra.joined(term, product, Scale(growth.add(term.growth, product.growth), REALS))
     g = total.growth
     if g.hi > ZERO:
-        g = replace(g, sparse=frozenset(), precision=max(g.precision, Precision.ASYMPTOTIC))
+        sparse = growth.fresh_pattern()  # where the answer is right
+        g = replace(g, sparse=sparse, precision=max(g.precision, Precision.ASYMPTOTIC))
     total = replace(total, growth=g, span=NONNEGATIVE, shape=x.shape)
     if weight is not None:
         total = replace(times(total, lift(weight)), shape=x.shape)
@@ -103,6 +113,8 @@ def bce(x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1) -> Scale:
     g = growth.smooth(x.growth)
     if g.depends and g.precision is Precision.SATURATING:
         g = replace(g, lo=VANISHING)  # where the answer is right
+        if x.growth.rate is None:  # a gate that closes as slowly as a power
+            g = replace(g, hi=Degree(0, 1), attained=False)
     total = algebra.joined(x, lift(target), Scale(g, Interval(0.0, LEAST_LOG)))
     return _averaged(replace(total, shape=x.shape), reduction)
 
@@ -142,4 +154,6 @@ def _entropy(x: Scale) -> Scale:
         if g.depends and g.precision is Precision.SATURATING:
             g = replace(g, lo=VANISHING, attained=False)
         return algebra.derived(x, g, Interval(-1.0, max(x.span.high, 1.0) ** 2))
+    if x.span.low >= 0 and x.growth.hi == ZERO:
+        return algebra.derived(x, replace(x.growth, lo=VANISHING, attained=False))
     return times(x, algebra.log(x))

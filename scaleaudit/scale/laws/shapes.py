@@ -244,12 +244,29 @@ def expand(x: Arg, *_: Arg, out: Out) -> Scale:
     return algebra.same_value(x, out[0].shape, support)
 
 
-@TABLE.law("aten.repeat", "aten.repeat_interleave", "aten.tile", "aten.roll", "aten.flip",
-           "aten.unfold", "aten.as_strided", "aten.diagonal", "aten.pixel_shuffle",
-           "aten.pixel_unshuffle", "aten.channel_shuffle", "aten.rot90",
-           "aten.native_channel_shuffle")  # fmt: skip
+@TABLE.law("aten.roll")
+def roll(x: Arg, *places: Arg, out: Out) -> Scale:
+    """Rolling keeps every element, elsewhere."""
+    return _shuffled(lift(x), "roll", places, out)
+
+
+@TABLE.law("aten.flip")
+def flip(x: Arg, *places: Arg, out: Out) -> Scale:
+    """Flipping keeps every element, elsewhere."""
+    return _shuffled(lift(x), "flip", places, out)
+
+
+def _shuffled(x: Scale, kind: str, places: tuple[Arg, ...], out: Out) -> Scale:
+    numbers = tuple(place for place in _flat(places) if isinstance(place, int))
+    result = rearranged(x, (kind, numbers, x.shape, out[0].shape))
+    return blurred_to(replace(result, growth=spread(x.growth, len(out[0].shape))), out)
+
+
+@TABLE.law("aten.repeat", "aten.repeat_interleave", "aten.tile", "aten.unfold", "aten.as_strided",
+           "aten.diagonal", "aten.pixel_shuffle", "aten.pixel_unshuffle", "aten.channel_shuffle",
+           "aten.rot90", "aten.native_channel_shuffle")  # fmt: skip
 def moved(x: Arg, *_: Arg, out: Out) -> Scale:
-    """Repeating, rolling or picking elements keeps the degree."""
+    """Repeating, shuffling or picking elements keeps the degree."""
     x = lift(x)
     g = spread(x.growth, len(out[0].shape))
     if g.mix and _size(out[0].shape) < _size(x.shape):
@@ -305,7 +322,13 @@ def pad(x: Arg, widths: Arg, value: Arg = 0.0) -> Scale:
     """Padding puts constants beside the elements."""
     x, filler = lift(x), lift(value)
     result = algebra.mixture(x, filler)
-    return blurred(derived(result, result.growth, x.span.hull(filler.span)))
+    g = _in_places(result.growth, len(x.shape)) if filler.is_zero else result.growth
+    return blurred(derived(result, g, x.span.hull(filler.span)))
+
+
+def _in_places(g: Growth, rank: int) -> Growth:
+    """A value that stands in some places of many: a part may hold nothing of it."""
+    return replace(g, mix=frozenset(range(-rank, 0)))
 
 
 @TABLE.law("aten.pad")
@@ -422,7 +445,8 @@ def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
     g = x.growth
     if g.mix:
         g = replace(spread(g, rank), attained=False)
-    result = derived(x, g, x.span, slope=g.slope)
+    form = rearranged(x, _picking(arguments, x.shape, out[0].shape)).given
+    result = replace(derived(x, g, x.span, slope=g.slope), given=form)
     for index in scales:
         if index.depends:
             g = growth.multiply(result.growth, replace(index.growth, sparse=frozenset()))
@@ -433,6 +457,14 @@ def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
         axes: tuple[int | None, ...] = (None,) * len(out[0].shape)
         support = Support(axes, support.reads, support.exact and not fewer, blurred=True)
     return replace(result, support=support)
+
+
+def _picking(
+    arguments: tuple[Arg, ...], before: tuple[int, ...], after: tuple[int, ...]
+) -> LayoutStep:
+    """The elements at an index as an arrangement: the same index picks the same elements."""
+    places = (id(a) if isinstance(a, Scale) else a for a in _flat(arguments))
+    return "index", tuple(int(p) for p in places if isinstance(p, int)), before, after
 
 
 def _size(shape: tuple[int, ...]) -> int:
@@ -580,7 +612,7 @@ def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
     if _size(value.shape) == _size(base.shape):
         return blurred(derived(value, value.growth, value.span))
     if base.is_zero and not value.opaque:
-        g = algebra.mixture(value, base).growth
+        g = _in_places(algebra.mixture(value, base).growth, len(base.shape))
         return blurred(derived(value, g, value.span.hull(base.span)))
     mask = algebra.independent(Interval(0.0, 1.0))
     result = blurred(_over(value, base, mask))
@@ -638,8 +670,16 @@ def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
            "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
 def scattered(x: Arg, *arguments: Arg) -> Scale:
     """Scattering puts new elements beside the old ones."""
-    mask = algebra.independent(Interval(0.0, 1.0))
-    return blurred(_over(_written(arguments), lift(x), mask))
+    x, value = lift(x), _written(arguments)
+    if arguments[-1] is True:
+        return _added_in_places(x, value, Precision.EXACT)
+    result = blurred(_over(value, x, algebra.independent(Interval(0.0, 1.0))))
+    if len(arguments) < 2 or not x.depends or x.opaque:
+        return result
+    # index_put(x, indices, values), scatter(x, dim, index, values): what was there before.
+    step = _picking(arguments[: 1 if isinstance(arguments[0], tuple) else 2], x.shape, value.shape)
+    kept = _kept(x, rearranged(x, step), value)
+    return result if kept is None else replace(result, given=kept)
 
 
 def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
@@ -670,7 +710,10 @@ def _added_in_places(x: Scale, source: Scale, least: Precision) -> Scale:
         total = replace(total, lo=min(x.growth.lo, total.lo), sparse=x.growth.sparse)
     if total.depends and total.lo < total.hi:
         total = growth.limit(total, Precision.ASYMPTOTIC)
-    return blurred(algebra.joined(x, source, Scale(total, shape=x.shape)))
+    form = None
+    if not (x.opaque or source.opaque):
+        form, _ = forms.add(x.form, Scale(source.growth, learned=source.learned).form)
+    return blurred(algebra.joined(x, source, Scale(total, shape=x.shape, given=form)))
 
 
 @TABLE.law("aten.scatter_reduce")
@@ -680,7 +723,7 @@ def scatter_reduced(x: Arg, dim: Arg, index: Arg, source: Arg, reduce: Arg, *_: 
     if reduce != "prod":
         loose = x.growth.hi != source.growth.hi
         least = Precision.ASYMPTOTIC if loose else Precision.EXACT
-        total = _added_in_places(x, source, least)
+        total = replace(_added_in_places(x, source, least), given=None)
         lo = min(x.growth.lo, source.growth.lo)
         return replace(total, growth=replace(total.growth, lo=lo)) if total.depends else total
     product = growth.multiply(x.growth, source.growth)

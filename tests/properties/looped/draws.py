@@ -96,9 +96,17 @@ class Draw:
 
 
 def settled(chosen: dict[str, object]) -> Draw:
-    """Return the draw of the choices; too few turns show no period."""
+    """Return the draw of the choices, those that say nothing together put right.
+
+    Too few turns show no period. Halting needs two exits, and all of them with a gradient: a gate
+    that saturates picks one of them, and which one is up to the weights.
+    """
     if chosen["after"] == "norm every second" and chosen["turns"] == 3:
         chosen = {**chosen, "turns": 4}
+    if chosen["gate_term"] == "halting" and chosen["exits"] == "last":
+        chosen = {**chosen, "exits": "all"}
+    if chosen["gate_term"] == "halting":
+        chosen = {**chosen, "gradient": "all"}
     return Draw(**chosen)  # type: ignore[arg-type]
 
 

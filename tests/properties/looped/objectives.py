@@ -73,7 +73,7 @@ def penalty_term(kind: str, states: list[Tensor], e: Tensor, weight: Tensor) -> 
         case "consistency":
             return LAMBDA * F.mse_loss(F.normalize(last, dim=-1), F.normalize(states[-2], dim=-1))
         case "saturating":
-            return LAMBDA * torch.tanh(last.norm(dim=-1)).mean()
+            return LAMBDA * torch.tanh(last.norm(dim=-1) / 10).mean()
         case "embedding":
             return LAMBDA * e.square().mean()
     raise AssertionError(kind)

@@ -25,6 +25,7 @@ class Turn(nn.Module):
         width = draw.width
         self.before = Norm(draw.norm, width)
         self.between = Norm(draw.norm, width)
+        self.after_branch = nn.RMSNorm(width, eps=1e-6)
         self.gate = nn.Linear(width, width)
         self.level = nn.Parameter(torch.randn(width))
         self.gain = nn.Parameter(torch.randn(width if draw.keep == "free channels" else ()))
@@ -71,7 +72,7 @@ class Turn(nn.Module):
 
     def combined(self, h: Tensor, e: Tensor, *, write: bool) -> Tensor:
         if self.draw.combine in ("linear", "relu", *CELLS):
-            return self.mapped(h, e) if write else torch.zeros_like(h)
+            return self.mapped(h, e) if write else self.kept_by_map(h, e)
         w = self.written(h, e) if write else torch.zeros_like(h)
         match self.draw.combine:
             case "convex":
@@ -90,6 +91,16 @@ class Turn(nn.Module):
             return F.relu(self.candidate(h) + e)
         flat = self.cell(e.flatten(0, 1), h.flatten(0, 1))
         return flat.unflatten(0, h.shape[:2])
+
+    def kept_by_map(self, h: Tensor, e: Tensor) -> Tensor:
+        """What a map keeps of the state as it is: a GRU's share of it, else nothing."""
+        if self.draw.combine != "gru":
+            return torch.zeros_like(h)
+        cell = self.cell
+        scores = F.linear(e, cell.weight_ih, cell.bias_ih) + F.linear(
+            h, cell.weight_hh, cell.bias_hh
+        )
+        return torch.sigmoid(scores.chunk(3, dim=-1)[1]) * h
 
     def kept(self, h: Tensor, e: Tensor) -> Tensor:
         match self.draw.keep:
@@ -127,7 +138,7 @@ class Turn(nn.Module):
             case "raw mlp" | "raw swiglu" | "raw attention":
                 w = self.branch(x)
             case "sandwich":
-                w = self.between(self.branch(self.before(x)))
+                w = self.after_branch(self.branch(self.before(x)))
             case "tanh":
                 w = torch.tanh(self.candidate(x) + e)
             case _:
