@@ -360,4 +360,29 @@ def soft_margin(p: Program, op: str, x: Ref) -> Ref:
     return p(op, p("aten.tanh.default", x), target, p.random.choice(_REDUCTIONS))
 
 
+@TABLE.add("aten._ctc_loss.default", common=False)
+def ctc(p: Program, op: str, x: Ref) -> Ref:
+    x = p("aten._log_softmax.default", fit(p, x, 6, 2, 4), 2, False)
+    target = p.constant(torch.tensor([[p.random.randrange(1, 4) for _ in range(2)] for _ in range(2)]))
+    return p(op, x, target, [6, 6], [2, 2], 0, False)
+
+
+@TABLE.add("aten._fft_r2c.default", common=False)
+def real_fourier(p: Program, op: str, x: Ref) -> Ref:
+    x = matrix(p, x)
+    return p("aten.abs.default", p(op, x, [dim(p, x) % 2], 0, True))
+
+
+@TABLE.add("aten._fft_c2c.default", common=False)
+def complex_fourier(p: Program, op: str, x: Ref) -> Ref:
+    x = p("aten._fft_r2c.default", matrix(p, x), [1], 0, True)
+    return p("aten.abs.default", p(op, x, [0], 0, True))
+
+
+@TABLE.add("aten._fft_c2r.default", common=False)
+def inverse_fourier(p: Program, op: str, x: Ref) -> Ref:
+    x = matrix(p, x)
+    return p(op, p("aten._fft_r2c.default", x, [1], 0, True), [1], 2, p.shape(x)[1])
+
+
 __all__ = ["TABLE", "magnitude", "vector"]

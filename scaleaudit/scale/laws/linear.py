@@ -10,7 +10,7 @@ from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.activations import softmax
 from scaleaudit.scale.laws.norms import normalized
-from scaleaudit.scale.laws.reductions import collapsed, dims_of
+from scaleaudit.scale.laws.reductions import blurred, collapsed, dims_of
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -200,3 +200,12 @@ def cosine(x: Arg, y: Arg, dim: Arg = 1, eps: Arg = 1e-8) -> Scale:
     a, b = (normalized(v, dims_of(v, dim), size) for v in (x, y))
     product = replace(times(a, b), shape=max(x.shape, y.shape, key=len))
     return collapsed(product, dim, False, Interval(-1.0, 1.0))  # noqa: FBT003
+
+
+@TABLE.law("aten._fft_r2c", "aten._fft_c2c", "aten._fft_c2r")
+def fourier(x: Arg, dims: Arg, *_: Arg) -> Scale:
+    """A Fourier transform is linear: it keeps the degree."""
+    x = lift(x)
+    rank = len(x.shape)
+    over = frozenset(d % rank - rank for d in dims if isinstance(d, int)) if isinstance(dims, tuple) else None
+    return blurred(algebra.derived(x, growth.reduce(x.growth, over)))

@@ -157,3 +157,15 @@ def _entropy(x: Scale) -> Scale:
     if x.span.low >= 0 and x.growth.hi == ZERO:
         return algebra.derived(x, replace(x.growth, lo=VANISHING, attained=False))
     return times(x, algebra.log(x))
+
+
+@TABLE.law("aten._ctc_loss")
+def ctc_loss(x: Arg, *_: Arg) -> tuple[Scale, Scale]:
+    """The CTC loss sums log probabilities along paths: it keeps their degree, asymptotically."""
+    x = lift(x)
+    g = growth.reduce(x.growth)
+    if g.depends and g.hi > ZERO:
+        g = growth.limit(g, Precision.ASYMPTOTIC)
+    elif g.depends:
+        g = growth.smooth(g)
+    return algebra.derived(x, g, NONNEGATIVE), algebra.derived(x, x.growth)
