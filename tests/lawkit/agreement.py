@@ -112,7 +112,7 @@ def _still_moving(samples: Samples, large: list[int]) -> bool:
         math.log(sizes[k + 1] / sizes[k]) / (_LOGS[large[-3 + k + 1]] - _LOGS[large[-3 + k]])
         for k in (0, 1)
     )
-    return abs(first - second) > TOLERANCE
+    return abs(first - second) > TOLERANCE / 2
 
 
 def _named(g: Growth) -> str:
@@ -131,7 +131,7 @@ def _vanishing(samples: Samples) -> tuple[tuple[str, ...], str]:
 
 def _exponential(g: Growth, samples: Samples) -> tuple[tuple[str, ...], str]:
     """Check what can be told of growth beyond powers: that it outgrows them where it is sure to."""
-    if not (g.attained and g.hi == EXPONENTIAL):
+    if not (g.attained and g.hi == EXPONENTIAL) or g.sparse:
         return (), ""
     if not np.isfinite(samples.values).all():
         return (), ""
@@ -165,7 +165,7 @@ def _slopes(g: Growth, samples: Samples, large: list[int]) -> list[str]:
         sure = g.attained and not g.sparse and gone and alive
         return [f"becomes 0, though of {_named(g)}"] if sure else []
     found = []
-    slack = max(_slack(g.hi), 0.1 if saturating else 0.0)
+    slack = max(_slack(g.hi), LOG_TOLERANCE if saturating else 0.0)
     if whole > float(g.hi.power) + slack:
         found.append(f"grows with slope {whole:.3f}, though of {_named(g)}")
     few = (g.sparse or g.lo < g.hi) and samples.values.shape[1] < FEW
@@ -182,6 +182,7 @@ def _elements(g: Growth, samples: Samples, i: int, j: int) -> list[str]:
     first, second = np.abs(samples.values[i]), np.abs(samples.values[j])
     sure = (first > 100 * samples.noise[i]) & (second >= 100 * samples.noise[j])
     sure &= (first > 0) & (np.abs(samples.values[0]) > 0)
+    sure &= (second > 0) | (samples.noise[j].max() == 0)  # else rounded to 0
     if not sure.any():
         return []
     with np.errstate(divide="ignore"):

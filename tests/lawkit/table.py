@@ -135,5 +135,6 @@ def mask(p: Program, *shape: int) -> Ref:
 def indices(p: Program, high: int, *shape: int) -> Ref:
     """Add constant indices below a bound."""
     count = math.prod(shape)
-    drawn = torch.tensor([p.random.randrange(high) for _ in range(count)])
+    # No index twice while there are others: equal elements are not in general position.
+    drawn = torch.tensor((p.random.sample(range(high), high) * (count // high + 1))[:count])
     return p.constant(drawn.reshape(shape))

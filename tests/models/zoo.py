@@ -29,6 +29,7 @@ THEMES = (
     "cells",
     "two_states",
     "gradients",
+    "habits",
     "programs",
     "attentions",
 )

@@ -154,7 +154,7 @@ def _entropy(x: Scale) -> Scale:
         if g.depends and g.precision is Precision.SATURATING:
             g = replace(g, lo=VANISHING, attained=False)
         return algebra.derived(x, g, Interval(-1.0, max(x.span.high, 1.0) ** 2))
-    if x.span.low >= 0 and x.growth.hi == ZERO:
+    if x.span.low >= 0 and x.growth.hi == ZERO and x.growth.precision > Precision.EPS:
         return algebra.derived(x, replace(x.growth, lo=VANISHING, attained=False))
     return times(x, algebra.log(x))
 

@@ -464,7 +464,8 @@ def _picking(
 ) -> LayoutStep:
     """The elements at an index as an arrangement: the same index picks the same elements."""
     places = (id(a) if isinstance(a, Scale) else a for a in _flat(arguments))
-    return "index", tuple(int(p) for p in places if isinstance(p, int)), before, after
+    numbers = tuple(p for p in places if isinstance(p, int) and not isinstance(p, bool))
+    return "index", numbers, before, after
 
 
 def _size(shape: tuple[int, ...]) -> int:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SCORES = 7
+EPS = 1e-9
+"""So small that what it does is no more than rounding beside what saturation does."""
 
 
 class Decoder(nn.Module):
@@ -17,8 +19,8 @@ class Decoder(nn.Module):
     def __init__(self, draw: Draw) -> None:
         super().__init__()
         self.kind = draw.readout
-        self.rms = nn.RMSNorm(draw.width, eps=1e-6)
-        self.layer = nn.LayerNorm(draw.width)
+        self.rms = nn.RMSNorm(draw.width, eps=EPS)
+        self.layer = nn.LayerNorm(draw.width, eps=EPS)
         self.head = nn.Linear(draw.width, SCORES)
         self.mlp = Mlp(draw.width, "gelu")
         self.drop = nn.Dropout(0.3 if draw.dropout else 0.0)
@@ -60,10 +62,10 @@ class Decoder(nn.Module):
             case "hand length":
                 return hand_length(h)
             case "clamped length":
-                return h / h.pow(2).sum(dim=-1, keepdim=True).sqrt().clamp_min(1e-8)
+                return h / h.pow(2).sum(dim=-1, keepdim=True).sqrt().clamp_min(EPS)
             case "hand layer":
                 centred = h - h.mean(dim=-1, keepdim=True)
-                return centred / torch.sqrt(h.var(dim=-1, keepdim=True, correction=0) + 1e-8)
+                return centred / torch.sqrt(h.var(dim=-1, keepdim=True, correction=0) + EPS)
             case "largest":
                 return h / h.abs().amax(dim=-1, keepdim=True)
             case "sum of sizes":

@@ -10,7 +10,7 @@ from looped.model import Looped
 from torch import Tensor, nn
 
 FACTORS = (1.0, 1e2, 1e4, 1e6)
-EPS_TOLERANCE = 3e-3
+EPS_TOLERANCE = 1e-4
 """A norm's eps changes this much at most, where the state has a mean square of 1."""
 FLAT = 1e-6
 ROUNDING = 1e-9
