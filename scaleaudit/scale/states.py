@@ -347,14 +347,14 @@ def _short(op: str) -> str:
 
 
 def _readout_name(graph: OpGraph, n: int) -> str:
-    """The weight that decodes, as the model names it, else the module or the operator."""
+    """The module that decodes, as the model names it, else its weight or the operator."""
     node = graph[n]
+    if len(node.modules) > 1:
+        return node.modules[-1].path
     leaves = [leaf for ref in node.refs() if (leaf := weight_of(graph, ref)) is not None]
     if leaves:
         largest = max(leaves, key=lambda leaf: math.prod(leaf.outputs[0].shape))
         return largest.op.removesuffix(".weight")
-    if node.modules and node.modules[-1].path:
-        return node.modules[-1].path
     return node.names[0][1] if node.names else _short(node.op)
 
 

@@ -292,14 +292,16 @@ def variance(x: Arg, dim: Arg = None, correction: Arg = None, keepdim: Arg = Fal
 def centred(g: Growth) -> Growth:
     """What is left of a value without its mean: of a logarithm its offsets."""
     shifts = g.depends and g.slope is not None and g.lo == g.hi == Degree(0, 1) and not g.sparse
-    return Growth(precision=g.precision) if shifts else replace(g, slope=None)
+    if shifts:
+        return Growth(precision=g.precision)
+    if g.hi == ZERO and g.precision is Precision.SATURATING:
+        return replace(g, lo=VANISHING, attained=False)  # all may saturate at one value
+    return replace(g, slope=None)
 
 
 def _spread(x: Scale, dim: Arg, keepdim: Arg, exponent: int) -> Scale:
-    g = centred(x.growth)
-    if g.hi == ZERO and g.precision is Precision.SATURATING:
-        g = replace(g, lo=VANISHING, attained=False)  # all may saturate at one value
-    return collapsed(replace(x, growth=g), dim, keepdim, NONNEGATIVE, exponent=exponent)
+    x = replace(x, growth=centred(x.growth))
+    return collapsed(x, dim, keepdim, NONNEGATIVE, exponent=exponent)
 
 
 @TABLE.law("aten.std", "aten.std.correction")
