@@ -104,7 +104,7 @@ def settled(chosen: dict[str, object]) -> Draw:
 
     Too few turns show no period. Halting needs two exits, and all of them with a gradient: a gate
     that saturates picks one of them, and which one is up to the weights. What the audit is known
-    not to judge well has tests of its own: a norm of few channels that may all vanish, and a
+    not to judge well has tests of its own: a norm of what a raw gate may have closed, and a
     table of steps in a loop with a norm at every second turn.
     """
     chosen = dict(chosen)
@@ -118,7 +118,34 @@ def settled(chosen: dict[str, object]) -> Draw:
             chosen["inject"] = "add"
     if str(chosen["after"]).startswith("norm"):
         chosen["width"] = max(MANY_CHANNELS, int(str(chosen["width"])))
+        if chosen["gate"] == "raw exp softplus":
+            chosen["gate"] = "raw"
     return Draw(**chosen)  # type: ignore[arg-type]
+
+
+PLAIN = Draw(
+    combine="sum",
+    keep="plain",
+    gate="raw",
+    write="prenorm mlp",
+    norm="rms",
+    activation="silu",
+    after="nothing",
+    inject="nothing",
+    dropout=False,
+    gradient="all",
+    readout="rms",
+    loss="cross-entropy",
+    exits="last",
+    gate_term="none",
+    penalty="none",
+    written="for",
+    turns=4,
+    width=8,
+    length=5,
+    seed=0,
+)
+"""The usual looped transformer's loop: blind and carried."""
 
 
 def random_draw(seed: int) -> Draw:

@@ -14,6 +14,8 @@ EPS_TOLERANCE = 1e-4
 """A norm's eps changes this much at most, where the state has a mean square of 1."""
 FLAT = 1e-6
 ROUNDING = 1e-9
+SHORT = 1e-3
+"""A position this much shorter than the others shows the eps of norms, and little else."""
 LARGE, LARGER = 1e8, 1e11
 EXACT = 1e-5
 BOX = 8.0
@@ -73,8 +75,9 @@ class Run:
             for k in range(model.draw.turns):
                 h = seeded(lambda h=h, k=k: model.turn(h, e, k))
                 size = h.square().mean().sqrt()
-                if not torch.isfinite(size) or size == 0:
-                    raise DiscardedError("a state is zero or infinite")
+                rows = h.square().mean(dim=-1).sqrt()
+                if not torch.isfinite(size) or rows.min() <= SHORT * size:
+                    raise DiscardedError("a state is next to zero, or infinite")
                 h = h / size
                 states.append(h)
         return cls(model, states, e)

@@ -139,6 +139,8 @@ class Turn(nn.Module):
                 w = self.branch(x)
             case "sandwich":
                 w = self.after_branch(self.branch(self.before(x)))
+            case "unit":
+                w = self.between(self.branch(self.before(x)))
             case "tanh":
                 w = torch.tanh(self.candidate(x) + e)
             case _:

@@ -1,0 +1,118 @@
+"""Linear forms: identity paths, gates, and what cancels."""
+
+from __future__ import annotations
+
+import pytest
+
+from scaleaudit.domain.scale import (
+    LINEAR,
+    REALS,
+    Atom,
+    Form,
+    Growth,
+    Interval,
+    Poly,
+    Precision,
+    Scale,
+)
+from scaleaudit.scale import algebra, forms
+from scaleaudit.scale.algebra import number, plus, times
+
+GATE = Interval(0.0, 1.0, low_open=True, high_open=True)
+
+
+def state() -> Scale:
+    atom = Atom(LINEAR, REALS, state=0)
+    return Scale(LINEAR, given=Form({atom: Poly({(): 1.0})}, Poly()))
+
+
+def gate(growth: Growth | None = None) -> Scale:
+    return algebra.Scale(growth or Growth(), GATE)
+
+
+def gain(scale: Scale) -> Interval:
+    ((_, coefficient),) = scale.form.parts.items()
+    return forms.poly_span(coefficient)
+
+
+def test_h_minus_h_minus_e_is_e() -> None:
+    h, e = state(), algebra.independent(learned=True)
+    assert not plus(h, plus(h, e, -1.0), -1.0).depends
+
+
+def test_h_plus_h_has_gain_2() -> None:
+    h = state()
+    assert gain(plus(h, h)) == Interval(2.0, 2.0)
+
+
+def test_z_h_plus_1_minus_z_h_has_gain_1() -> None:
+    h, z = state(), gate()
+    mixed = plus(times(z, h), times(plus(number(1.0), z, -1.0), h))
+    assert gain(mixed) == Interval(1.0, 1.0)
+
+
+def test_h_plus_z_times_n_minus_h_has_the_gain_of_1_minus_z() -> None:
+    h, z, n = state(), gate(), Scale(Growth(), Interval(-1.0, 1.0))
+    mixed = plus(h, times(z, plus(n, h, -1.0)))
+    assert gain(mixed) == GATE
+
+
+def test_a_gate_that_reads_a_growing_state_reaches_its_limits() -> None:
+    h = state()
+    open_gate = gate(Growth(precision=Precision.SATURATING))
+    assert gain(times(open_gate, h)) == Interval(0.0, 1.0)
+
+
+def test_two_gates_multiply() -> None:
+    h = state()
+    assert gain(times(gate(), times(gate(), h))) == GATE
+
+
+def test_gates_of_both_ends_are_found_at_corners() -> None:
+    a, b = Atom(Growth(), Interval(0.0, 1.0)), Atom(Growth(), Interval(0.0, 1.0))
+    difference = Poly({(a,): 1.0, (b,): -1.0, (a, b): 1.0})
+    assert forms.poly_span(difference) == Interval(-1.0, 1.0)
+
+
+def test_the_candidate_of_a_convex_mix_is_found() -> None:
+    z, n = Atom(Growth(), GATE), Atom(Growth(), Interval(-1.0, 1.0))
+    found = forms.quotient(Poly({(n,): 1.0, (n, z): -1.0}), Poly({(z,): 1.0}))
+    assert found is not None
+    assert dict(found.terms) == {(n,): 1.0}
+
+
+def test_a_sum_that_is_no_convex_mix_has_no_candidate() -> None:
+    z, n = Atom(Growth(), GATE), Atom(Growth(), Interval(-1.0, 1.0))
+    assert forms.quotient(Poly({(n,): 1.0}), Poly({(z,): 1.0})) is None
+
+
+def test_an_arrangement_that_is_undone_is_the_same_atom() -> None:
+    atom = Atom(LINEAR, REALS, state=0)
+    there = atom.viewed((("permute", (1, 0), (2, 3), (3, 2)),))
+    assert there is not atom
+    assert there is atom.viewed((("permute", (1, 0), (2, 3), (3, 2)),))
+    assert there.viewed(()) is atom
+
+
+def test_a_difference_of_two_arrangements_does_not_cancel() -> None:
+    atom = Atom(LINEAR, REALS, state=0)
+    there = atom.viewed((("permute", (1, 0), (2, 2), (2, 2)),))
+    one, other = (Form({a: Poly({(): 1.0})}, Poly()) for a in (atom, there))
+    total, cancelled = forms.add(one, other, -1.0)
+    assert len(total.parts) == 2
+    assert not cancelled
+
+
+def test_equal_forms_are_equal_whatever_their_objects() -> None:
+    atom = Atom(LINEAR, REALS)
+    one, other = (Form({atom: Poly({(): 2.0})}, Poly()) for _ in range(2))
+    assert forms.equal(one, other)
+    assert not forms.equal(one, Form({atom: Poly({(): 1.0})}, Poly()))
+
+
+@pytest.mark.parametrize("count", [forms.MAX_TERMS + 1, 200])
+def test_a_long_sum_of_gates_folds_into_one(count: int) -> None:
+    total = number(0.0)
+    for _ in range(count):
+        total = plus(total, gate())
+    assert len(total.form.rest.terms) <= forms.MAX_TERMS
