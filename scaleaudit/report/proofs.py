@@ -59,9 +59,7 @@ def proof_lines(steps: tuple[ProofStep, ...], sources: Sources, ink: Ink) -> Ite
             number += len(run.steps) * (run.times - 1)
 
 
-def _note(
-    number: int, pad: int, step: ProofStep, sources: Sources, ink: Ink
-) -> Iterator[str]:
+def _note(number: int, pad: int, step: ProofStep, sources: Sources, ink: Ink) -> Iterator[str]:
     where = f"{place(step.location)}: " if step.location else ""
     text = f"{where}{printable(step.text)}"
     yield f"{number:>{pad}}. {text}"

@@ -62,7 +62,8 @@ def merge_support(x: Scale, y: Scale) -> Support | None:
         return realigned(a or b, max(len(x.shape), len(y.shape)))
     rank = max(len(x.shape), len(y.shape))
     a, b = realigned(a, rank), realigned(b, rank)
-    assert a is not None and b is not None  # both were given
+    assert a is not None
+    assert b is not None
     if a == b:
         return a
     reads = tuple(p | q for p, q in zip(a.reads, b.reads, strict=True))
@@ -76,7 +77,11 @@ def realigned(support: Support | None, rank: int) -> Support | None:
     if support is None or len(support.axes) == rank:
         return support
     missing = rank - len(support.axes)
-    axes = (None,) * missing + support.axes if missing > 0 else support.axes[len(support.axes) - rank :]
+    axes = (
+        (None,) * missing + support.axes
+        if missing > 0
+        else support.axes[len(support.axes) - rank :]
+    )
     return replace(support, axes=axes)
 
 
@@ -123,14 +128,14 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
     if second.slope is not None:
         second = replace(second, slope=second.slope * growth.rational(sign))
     g = growth.add(x.growth, second, tiny=_is_eps(x, y) or _is_eps(y, x))
-    g = _dying(x, y, sign, g, span)
+    g = _dying(x, y, g, span)
     peaked = span.high == 0 and not span.high_open
     scale = Scale(g, span, given=form, peak_of=None)
     result = joined(x, y, scale)
     return replace(result, peak_of=_peak(form)) if peaked else result
 
 
-def _dying(x: Scale, y: Scale, sign: float, g: Growth, span: Interval) -> Growth:
+def _dying(x: Scale, y: Scale, g: Growth, span: Interval) -> Growth:
     """1 - sigmoid(h) dies where the sigmoid saturates at 1: an end of its range that is 0."""
     if g.hi != ZERO or g.precision is not Precision.SATURATING:
         return g
@@ -138,12 +143,10 @@ def _dying(x: Scale, y: Scale, sign: float, g: Growth, span: Interval) -> Growth
         both = x.growth.precision is y.growth.precision and x.growth.hi == y.growth.hi
         # Two limits out of few, as 1 and 1, may cancel.
         return replace(g, lo=VANISHING, attained=False) if both and 0 in span else g
-    if not x.depends and not y.depends:
-        return g
     low, high = span.low == 0 and span.low_open, span.high == 0 and span.high_open
-    if not (low or high):
-        return g
     gate = x if x.depends else y
+    if not gate.depends or not (low or high):
+        return g
     if len(gate.growth.sparse) == 1:
         ((atom, where),) = gate.growth.sparse
         return replace(g, sparse=frozenset({(atom, -where)}))
@@ -192,8 +195,8 @@ def from_form(form: Form) -> Scale:
         total = rest if total is None else growth.add(total, rest)
     span = forms.poly_span(form.rest, limits=False)
     for atom, poly in form.parts.items():
-        part = intervals.multiply(forms.poly_span(poly, limits=False), atom.span)
-        span = intervals.add(span, part)
+        reach = intervals.multiply(forms.poly_span(poly, limits=False), atom.span)
+        span = intervals.add(span, reach)
     g = total or CONSTANT
     keep = len(form.rest.terms) <= forms.MAX_TERMS
     return Scale(g, span, given=form if keep else None)
@@ -238,9 +241,9 @@ def _gated(x: Scale, y: Scale) -> Form | None:
     if not x.depends and not y.depends and not (x.span.is_point or y.span.is_point):
         return None
     for value, gate in ((x, y), (y, x)):
-        if is_gate(gate) and not gate.form.parts:
-            if not value.depends or value.growth.hi >= ZERO:
-                return forms.gate(value.form, gate.form.rest)
+        carries = not value.depends or value.growth.hi >= ZERO
+        if carries and is_gate(gate) and not gate.form.parts:
+            return forms.gate(value.form, gate.form.rest)
     return None
 
 

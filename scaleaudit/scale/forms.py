@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable
 from itertools import product
 
@@ -91,12 +93,8 @@ def _corner_span(poly: Poly, atoms: list[Atom], spans: list[Interval]) -> Interv
 
 
 def _value(poly: Poly, values: dict[Atom, float]) -> float:
-    total = 0.0
-    for monomial, factor in poly.terms.items():
-        for atom in monomial:
-            factor *= values[atom]
-        total += factor
-    return total
+    terms = poly.terms.items()
+    return sum(factor * math.prod(values[atom] for atom in m) for m, factor in terms)
 
 
 def add(x: Form, y: Form, sign: float = 1.0) -> tuple[Form, bool]:
@@ -170,11 +168,10 @@ def quotient(poly: Poly, gain: Poly) -> Poly | None:
     for pivot, weight in complement.terms.items():
         candidate: dict[Monomial, float] = {}
         for monomial, factor in poly.terms.items():
-            left = list(monomial)
-            if all(atom in left and not left.remove(atom) for atom in pivot) and not (
-                gates & set(left)
-            ):
-                candidate[tuple(left)] = factor / weight
+            left = Counter(monomial)
+            left.subtract(Counter(pivot))
+            if min(left.values(), default=0) >= 0 and not gates & set(+left):
+                candidate[tuple(left.elements())] = factor / weight
         result = poly_multiply(Poly(candidate), complement)
         if candidate and result is not None and not poly_add(result, poly, -1.0).terms:
             return Poly(candidate)

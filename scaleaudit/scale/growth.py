@@ -335,7 +335,7 @@ def logarithm(x: Growth) -> Growth:
 def _log_of_exponential(x: Growth) -> Growth:
     rate = x.rate or EXPONENTIAL
     sure = x.rate is not None
-    if x.hi == EXPONENTIAL or x.hi == VANISHING:
+    if x.hi in (EXPONENTIAL, VANISHING):
         lo = rate if sure else ZERO
         return Growth(lo, rate, attained=sure, precision=Precision.ASYMPTOTIC)
     return Growth(

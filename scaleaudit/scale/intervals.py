@@ -28,9 +28,9 @@ def negate(x: Interval) -> Interval:
 def multiply(x: Interval, y: Interval) -> Interval:
     """Range of x * y for unrelated x and y."""
     corners = [
-        _corner(a, a_open, b, b_open)
-        for a, a_open in ((x.low, x.low_open), (x.high, x.high_open))
-        for b, b_open in ((y.low, y.low_open), (y.high, y.high_open))
+        _corner(a, b)
+        for a in ((x.low, x.low_open), (x.high, x.high_open))
+        for b in ((y.low, y.low_open), (y.high, y.high_open))
     ]
     low, low_open = min(corners)
     high = max(value for value, _ in corners)
@@ -41,7 +41,8 @@ def multiply(x: Interval, y: Interval) -> Interval:
     return Interval(low, high, low_open, high_open)
 
 
-def _corner(a: float, a_open: bool, b: float, b_open: bool) -> tuple[float, bool]:
+def _corner(x: tuple[float, bool], y: tuple[float, bool]) -> tuple[float, bool]:
+    (a, a_open), (b, b_open) = x, y
     if a == 0 or b == 0:
         return 0.0, (a == 0 and a_open) or (b == 0 and b_open)
     return a * b, a_open or b_open
@@ -59,7 +60,7 @@ def even(x: Interval, f: Callable[[float], float]) -> Interval:
     if x.high <= 0:
         return monotone(negate(x), f)
     high, high_open = max((-x.low, not x.low_open), (x.high, not x.high_open))
-    return Interval(_apply(f, 0.0), _apply(f, high), False, not high_open)
+    return Interval(_apply(f, 0.0), _apply(f, high), high_open=not high_open)
 
 
 def monotone(x: Interval, f: Callable[[float], float]) -> Interval:

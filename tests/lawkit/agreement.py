@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from lawkit.programs import SCALES, Samples
 
+from lawkit.programs import SCALES, Samples
 from scaleaudit.domain.facts import Visibility
 from scaleaudit.domain.scale import EXPONENTIAL, VANISHING, ZERO, Degree, Growth, Precision, Scale
 from scaleaudit.scale import judge
@@ -82,7 +82,7 @@ def usable(samples: Samples) -> list[int]:
 
 
 def _growth(g: Growth, samples: Samples) -> tuple[tuple[str, ...], str]:
-    if g.hi == EXPONENTIAL or g.lo == EXPONENTIAL or (g.rate and g.hi.power not in (0, 1)):
+    if EXPONENTIAL in (g.hi, g.lo) or (g.rate and g.hi.power not in (0, 1)):
         return _exponential(g, samples)
     good = usable(samples)
     large = [i for i in good if SCALES[i] >= LARGE]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+
 from lawkit.agreement import Judgement, judge_value
 from lawkit.expressions import compare_gradients, gradients
 from lawkit.inferring import infer
@@ -16,7 +17,6 @@ from lawkit.operations import law_key, operations
 from lawkit.programs import Program, Samples
 from lawkit.sharpness import dullness
 from lawkit.table import Operation
-
 from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.scale import Scale
 from scaleaudit.scale.interpreter import View

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from lawkit.programs import Program
 from lawkit.table import OperationTable, fit, grid, magnitude, mask, matrix, vector
-
 from scaleaudit.domain.graph import Ref
 
 TABLE = OperationTable()
@@ -234,7 +234,11 @@ def entropy(p: Program, op: str, x: Ref) -> Ref:
 def added_product(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     third = p.parameter(*p.shape(x))
     value = p.random.choice([1, 0.5])
-    return p(op, third, x, y, value=value) if p.random.random() < 0.5 else p(op, x, y, third, value=value)
+    return (
+        p(op, third, x, y, value=value)
+        if p.random.random() < 0.5
+        else p(op, x, y, third, value=value)
+    )
 
 
 @TABLE.add("aten.lerp.Tensor", arity=2)

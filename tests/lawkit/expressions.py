@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import torch
+
 from lawkit.agreement import Judgement, judge_value
 from lawkit.inferring import infer
 from lawkit.operations import operations
 from lawkit.programs import BASE_SHAPE, Program, Samples
 from lawkit.table import Operation, fit
-
 from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.scale import Scale
 from scaleaudit.scale import judge
@@ -132,9 +132,7 @@ def judge_gradient(program: Program, ref: Ref, table: ScaleTable) -> list[str]:
     return compare_gradients(table[ref], path[ref], gradients(program, ref))
 
 
-def compare_gradients(
-    value: Scale, path: Scale, found: list[torch.Tensor | None]
-) -> list[str]:
+def compare_gradients(value: Scale, path: Scale, found: list[torch.Tensor | None]) -> list[str]:
     """Compare what is said of a value and of its gradient path with the gradients themselves."""
     complaints = []
     if path.depends and not any(g is not None for g in found):
@@ -162,7 +160,9 @@ def gradients(program: Program, ref: Ref) -> list[torch.Tensor | None]:
             return [None for _ in states]
         raise
     # What is left of gradients that cancel is rounding.
-    return [None if g is None else torch.where(g.abs() > 1e-12 * _size(rows), g, 0.0) for g in found]
+    return [
+        None if g is None else torch.where(g.abs() > 1e-12 * _size(rows), g, 0.0) for g in found
+    ]
 
 
 def _size(rows: list[tuple[object, ...]]) -> float:
@@ -186,8 +186,10 @@ def _reads_beyond(scale: Scale, gradients: list[torch.Tensor | None]) -> list[st
             return ["reads the state, though no position is said to be read"]
         for axis, mask in enumerate(support.reads):
             others = [d for d in range(gradient.dim()) if d != axis]
-            read = (gradient != 0).any(dim=others[0]) if len(others) == 1 else (
-                (gradient != 0).flatten() if not others else _any(gradient != 0, others)
+            read = (
+                (gradient != 0).any(dim=others[0])
+                if len(others) == 1
+                else ((gradient != 0).flatten() if not others else _any(gradient != 0, others))
             )
             beyond = [i for i, flag in enumerate(read.tolist()) if flag and not mask >> i & 1]
             if beyond and support.exact:

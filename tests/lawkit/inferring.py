@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lawkit.programs import Program
-
 from scaleaudit.domain.graph import Ref
 from scaleaudit.scale.analysis import free_input
 from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View

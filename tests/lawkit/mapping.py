@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from lawkit.programs import Program
 from lawkit.table import OperationTable, fit, grid, indices, magnitude, matrix, vector
-
 from scaleaudit.domain.graph import Ref
 
 TABLE = OperationTable()
@@ -92,7 +92,9 @@ def affine_batched(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 
 @TABLE.add("aten.addmm.default", arity=2, common=False)
 def added_to_product(p: Program, op: str, x: Ref, y: Ref) -> Ref:
-    return p(op, fit(p, y, 10, 4), fit(p, x, 10, 6), p.parameter(6, 4), beta=p.random.choice([1, 0.5]))
+    return p(
+        op, fit(p, y, 10, 4), fit(p, x, 10, 6), p.parameter(6, 4), beta=p.random.choice([1, 0.5])
+    )
 
 
 @TABLE.add("aten.addr.default", arity=2, common=False)
@@ -122,7 +124,9 @@ def named_convolution(p: Program, op: str, x: Ref) -> Ref:
 @TABLE.add("aten._convolution.default", common=False)
 def old_convolution(p: Program, op: str, x: Ref) -> Ref:
     flags = (False, False, False, False)
-    return p(op, fit(p, x, 2, 5, 6), p.parameter(3, 5, 3), None, [1], [1], [1], False, [0], 1, *flags)
+    return p(
+        op, fit(p, x, 2, 5, 6), p.parameter(3, 5, 3), None, [1], [1], [1], False, [0], 1, *flags
+    )
 
 
 @TABLE.add("aten.embedding.default")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from lawkit.programs import Program
 from lawkit.table import OperationTable, dim, fit, grid, indices, mask, matrix, vector
-
 from scaleaudit.domain.graph import Ref
 
 TABLE = OperationTable()
@@ -405,7 +405,9 @@ def stacked(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, [x, y], p.random.choice([0, -1]))
 
 
-@TABLE.add("aten.hstack.default", "aten.vstack.default", "aten.dstack.default", arity=2, common=False)
+@TABLE.add(
+    "aten.hstack.default", "aten.vstack.default", "aten.dstack.default", arity=2, common=False
+)
 def stacked_along(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, [x, y])
 

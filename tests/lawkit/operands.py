@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lawkit.programs import BASE_SHAPE, Program
-
 from scaleaudit.domain.graph import Ref
 
 
@@ -27,7 +26,9 @@ def _normed(p: Program) -> Ref:
 
 
 def _normed_up_to_eps(p: Program) -> Ref:
-    return p("aten._fused_rms_norm.default", _raw(p), [BASE_SHAPE[-1]], p.parameter(BASE_SHAPE[-1]), 1e-6)
+    return p(
+        "aten._fused_rms_norm.default", _raw(p), [BASE_SHAPE[-1]], p.parameter(BASE_SHAPE[-1]), 1e-6
+    )
 
 
 def _squared(p: Program) -> Ref:

@@ -6,7 +6,6 @@ from functools import cache
 
 from lawkit import elementwise, mapping, moving, reducing
 from lawkit.table import Operation
-
 from scaleaudit.scale.laws import all_laws
 
 

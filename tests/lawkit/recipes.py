@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -65,7 +66,9 @@ class LoopedModel(nn.Module):
         self.embed = nn.Embedding(CLASSES, WIDTH)
         self.norm = nn.RMSNorm(WIDTH, eps=EPS)
         self.outer = nn.RMSNorm(WIDTH, eps=EPS)
-        self.last = nn.LayerNorm(WIDTH) if recipe.readout == "layer norm" else nn.RMSNorm(WIDTH, EPS)
+        self.last = (
+            nn.LayerNorm(WIDTH) if recipe.readout == "layer norm" else nn.RMSNorm(WIDTH, EPS)
+        )
         self.up = nn.Linear(WIDTH, 2 * WIDTH)
         self.down = nn.Linear(2 * WIDTH, WIDTH)
         self.gate = nn.Linear(WIDTH, WIDTH)
@@ -93,7 +96,7 @@ class LoopedModel(nn.Module):
             h = self.outer(h)
         return h
 
-    def block(self, h: Tensor, inner: Tensor, e: Tensor) -> Tensor:  # noqa: C901, PLR0911, PLR0912
+    def block(self, h: Tensor, inner: Tensor, e: Tensor) -> Tensor:
         """What happens to the state in the turn."""
         match self.recipe.block:
             case "pre-norm":
@@ -169,7 +172,7 @@ class LoopedModel(nn.Module):
                 h = self.last(h)
         return self.head(h)
 
-    def penalty(self, states: list[Tensor]) -> Tensor | None:  # noqa: PLR0911
+    def penalty(self, states: list[Tensor]) -> Tensor | None:
         """Measure the states, rightly or wrongly."""
         stacked = torch.stack(states)
         match self.recipe.penalty:
@@ -182,7 +185,7 @@ class LoopedModel(nn.Module):
             case "log norm":
                 return 0.1 * sum(torch.log(h.pow(2).mean()) for h in states)
             case "updates":
-                steps = [(b - a).pow(2).mean() for a, b in zip(states, states[1:], strict=False)]
+                steps = [(b - a).pow(2).mean() for a, b in pairwise(states)]
                 return 0.01 * sum(steps)
             case "detached":
                 return 0.01 * stacked.detach().pow(2).mean()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
+
 from lawkit.programs import Program
 from lawkit.table import OperationTable, dim, fit, grid, magnitude, matrix, vector
-
 from scaleaudit.domain.graph import Ref
 
 TABLE = OperationTable()
@@ -126,7 +126,13 @@ def searched(p: Program, op: str, x: Ref) -> Ref:
 @TABLE.add("aten.linalg_vector_norm.default")
 def vector_norm(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
-    return p(op, x, p.random.choice([2, 1, float("inf")]), p.random.choice([[-1], [0, 1], None]), _keep(p))
+    return p(
+        op,
+        x,
+        p.random.choice([2, 1, float("inf")]),
+        p.random.choice([[-1], [0, 1], None]),
+        _keep(p),
+    )
 
 
 @TABLE.add("aten.norm.ScalarOpt_dim", "aten.linalg_norm.default", common=False)
@@ -252,7 +258,9 @@ def group_norm(p: Program, op: str, x: Ref) -> Ref:
 def batch_norm(p: Program, op: str, x: Ref) -> Ref:
     x = fit(p, x, 5, 3, 4)
     mean, variance = p.parameter(3), p.constant(p.normal(3).abs() + 0.5, known=False)
-    return p(op, x, p.parameter(3), p.parameter(3), mean, variance, p.random.random() < 0.5, 0.1, 1e-5)
+    return p(
+        op, x, p.parameter(3), p.parameter(3), mean, variance, p.random.random() < 0.5, 0.1, 1e-5
+    )
 
 
 @TABLE.add("aten._native_batch_norm_legit.no_stats", common=False)
@@ -363,7 +371,9 @@ def soft_margin(p: Program, op: str, x: Ref) -> Ref:
 @TABLE.add("aten._ctc_loss.default", common=False)
 def ctc(p: Program, op: str, x: Ref) -> Ref:
     x = p("aten._log_softmax.default", fit(p, x, 6, 2, 4), 2, False)
-    target = p.constant(torch.tensor([[p.random.randrange(1, 4) for _ in range(2)] for _ in range(2)]))
+    target = p.constant(
+        torch.tensor([[p.random.randrange(1, 4) for _ in range(2)] for _ in range(2)])
+    )
     return p(op, x, target, [6, 6], [2, 2], 0, False)
 
 

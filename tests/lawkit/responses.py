@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from lawkit.recipes import TURNS, WIDTH, LoopedModel, Recipe, build
 from torch import Tensor
 
+from lawkit.recipes import TURNS, WIDTH, LoopedModel, Recipe, build
 from scaleaudit.domain.facts import Gain, Penalty, StateFacts, Transition, Visibility
 
 FACTORS = (1.0, 1e2, 1e4, 1e6)
@@ -95,7 +95,10 @@ def penalty_complaints(penalties: tuple[Penalty, ...], response: Response) -> li
     if not response.penalty:
         return [f"a penalty where there is none: {p}" for p in penalties]
     pulls = response.pull
-    holds = all(p is not None and p > 0 for p in pulls[1:]) and (pulls[-1] or 0) >= (pulls[1] or 0) * 0.9
+    holds = (
+        all(p is not None and p > 0 for p in pulls[1:])
+        and (pulls[-1] or 0) >= (pulls[1] or 0) * 0.9
+    )
     said = any(penalty.effective for penalty in penalties)
     if not penalties:
         return ["the penalty is not found"]
@@ -147,7 +150,9 @@ def _maps_into_itself(outs: list[Tensor], h: Tensor) -> list[str]:
 def _carries(
     said: Transition, gain: Gain | None, branch: float | None, outs: list[Tensor], h: Tensor
 ) -> list[str]:
-    degree = math.log(float(outs[-1].norm() / outs[-2].norm())) / math.log(FACTORS[-1] / FACTORS[-2])
+    degree = math.log(float(outs[-1].norm() / outs[-2].norm())) / math.log(
+        FACTORS[-1] / FACTORS[-2]
+    )
     if abs(degree - 1) > 0.05:
         return [f"called {said.value}, but the turn has degree {degree:.3f}"]
     factors = outs[-1] / (FACTORS[-1] * h)  # (B, T, C), the identity path where no branch is raw

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from lawkit.agreement import LARGE, TOLERANCE, slope, usable
 from lawkit.programs import SCALES, Samples
-
 from scaleaudit.domain.scale import EXPONENTIAL, Precision, Scale
 
 # Operands that are homogeneous of one degree: here a law has no excuse.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from lawkit.programs import Program
 
+from lawkit.programs import Program
 from scaleaudit.domain.graph import Ref
 
 Apply: TypeAlias = Callable[..., Ref]
@@ -76,7 +76,11 @@ def _bound(function: Callable[..., Ref], op: str) -> Apply:
 
 def view(p: Program, x: Ref, *shape: int) -> Ref:
     """Return the same elements in another shape."""
-    return x if p.shape(x) == shape else p("aten.view.default", p("aten.clone.default", x), list(shape))
+    return (
+        x
+        if p.shape(x) == shape
+        else p("aten.view.default", p("aten.clone.default", x), list(shape))
+    )
 
 
 def fit(p: Program, x: Ref, *shape: int) -> Ref:

@@ -34,7 +34,9 @@ def test_inferred_scales_agree_with_numbers(seed: int, drawn: list[Step]) -> Non
 @pytest.mark.slow
 @given(seed=st.integers(0, 2**31), drawn=steps)
 @settings(max_examples=40_000, derandomize=False)
-def test_inferred_scales_agree_with_numbers_in_many_more_draws(seed: int, drawn: list[Step]) -> None:
+def test_inferred_scales_agree_with_numbers_in_many_more_draws(
+    seed: int, drawn: list[Step]
+) -> None:
     check(seed, drawn)
 
 

@@ -104,7 +104,7 @@ def absolute(x: Arg) -> Scale:
     g = x.growth
     if growth.is_logarithmic(g):
         g = growth.limit(g, Precision.ASYMPTOTIC)
-    slope = None if g.slope is None else abs(g.slope)
+    slope = g.slope if g.slope is None or g.slope >= 0 else -g.slope
     return algebra.derived(x, g, intervals.even(x.span, abs), slope=slope)
 
 
@@ -220,18 +220,18 @@ def _clamped(x: Scale, low: Arg, high: Arg) -> Scale:
         and len(bounds) == 2
         and not any(b.depends for b in bounds)
         and not (x.growth.hi < ZERO and not all(b.span.is_point for b in bounds))
-    ):  # noqa: PLR2004
+    ):
         return _boxed(x, *bounds)
-    if len(bounds) == 2:  # noqa: PLR2004
+    if len(bounds) == 2:
         between = growth.add(bounds[0].growth, bounds[1].growth)
         if x.growth.lo > between.hi and x.growth.is_pure:
             span = _between(x.span, *bounds)
             total = Scale(growth.limit(between, Precision.ASYMPTOTIC), span)
-            return algebra.joined(x, algebra.joined(*bounds, total), total)
+            return algebra.joined(x, algebra.joined(bounds[0], bounds[1], total), total)
         if x.depends and x.growth.hi < between.lo and x.growth.hi < ZERO:
             g = Growth(x.growth.lo, between.hi, attained=False, precision=Precision.SATURATING)
             total = Scale(g, _between(x.span, *bounds))
-            return algebra.joined(x, algebra.joined(*bounds, total), total)
+            return algebra.joined(x, algebra.joined(bounds[0], bounds[1], total), total)
     if low is not None:
         x = maximum(x, lift(low))
     return x if high is None else minimum(x, lift(high))

@@ -199,7 +199,7 @@ def cosine(x: Arg, y: Arg, dim: Arg = 1, eps: Arg = 1e-8) -> Scale:
     size = float(eps) if isinstance(eps, (int, float)) else 1e-8
     a, b = (normalized(v, dims_of(v, dim), size) for v in (x, y))
     product = replace(times(a, b), shape=max(x.shape, y.shape, key=len))
-    return collapsed(product, dim, False, Interval(-1.0, 1.0))  # noqa: FBT003
+    return collapsed(product, dim, False, Interval(-1.0, 1.0))
 
 
 @TABLE.law("aten._fft_r2c", "aten._fft_c2c", "aten._fft_c2r")
@@ -207,5 +207,9 @@ def fourier(x: Arg, dims: Arg, *_: Arg) -> Scale:
     """A Fourier transform is linear: it keeps the degree."""
     x = lift(x)
     rank = len(x.shape)
-    over = frozenset(d % rank - rank for d in dims if isinstance(d, int)) if isinstance(dims, tuple) else None
+    over = (
+        frozenset(d % rank - rank for d in dims if isinstance(d, int))
+        if isinstance(dims, tuple)
+        else None
+    )
     return blurred(algebra.derived(x, growth.reduce(x.growth, over)))

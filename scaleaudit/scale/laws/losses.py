@@ -31,10 +31,10 @@ def _averaged(x: Scale, reduction: Arg) -> Scale:
     if reduction == 0:
         return x
     span = x.span
-    if reduction == 2:  # noqa: PLR2004
+    if reduction == 2:
         low, high = (0.0 if x.span.low >= 0 else -math.inf), (0.0 if x.span.high <= 0 else math.inf)
         span = Interval(low, high)
-    return collapsed(x, None, False, span)  # noqa: FBT003
+    return collapsed(x, None, False, span)
 
 
 @TABLE.law("aten.nll_loss_forward", "aten.nll_loss2d_forward", "aten.nll_loss", "aten.nll_loss_nd")

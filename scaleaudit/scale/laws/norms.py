@@ -147,7 +147,7 @@ def batch_norm_of_batch(
     x: Arg, weight: Arg, bias: Arg, training: Arg, momentum: Arg, eps: Arg, *_: Arg
 ) -> tuple[Scale, ...]:
     """BatchNorm without running statistics divides by the batch's deviation: degree 0."""
-    return batch_norm(x, weight, bias, None, None, True, momentum, eps)  # noqa: FBT003
+    return batch_norm(x, weight, bias, None, None, True, momentum, eps)
 
 
 @TABLE.law("aten.renorm")

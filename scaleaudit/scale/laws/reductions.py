@@ -113,7 +113,7 @@ def _cancelling(x: Scale, result: Scale) -> Scale:
 
 
 @TABLE.law("aten.sum", "aten.nansum")
-def total(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: FBT002
+def total(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:
     """A sum has the largest degree among its elements."""
     return _summed(lift(x), dim, keepdim)
 
@@ -121,7 +121,7 @@ def total(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # n
 @TABLE.law("aten.sum.default")
 def total_all(x: Arg, *_: Arg) -> Scale:
     """A sum has the largest degree among its elements."""
-    return _summed(lift(x), None, False)  # noqa: FBT003
+    return _summed(lift(x), None, False)
 
 
 @TABLE.law("aten.trace")
@@ -131,7 +131,7 @@ def trace(x: Arg) -> Scale:
     length = min(x.shape)
     slope = None if x.growth.slope is None else x.growth.slope * length
     span = intervals.multiply(x.span, intervals.point(float(length)))
-    return collapsed(x, None, False, span, slope=slope, growth_of=_any_of)  # noqa: FBT003
+    return collapsed(x, None, False, span, slope=slope, growth_of=_any_of)
 
 
 def _any_of(g: Growth, _: frozenset[int] | None, /, *, count: int) -> Growth:
@@ -139,7 +139,7 @@ def _any_of(g: Growth, _: frozenset[int] | None, /, *, count: int) -> Growth:
 
 
 @TABLE.law("aten.mean", "aten.nanmean")
-def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: FBT002
+def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
     return _cancelling(x, collapsed(x, dim, keepdim, x.span, slope=x.growth.slope))
@@ -149,7 +149,7 @@ def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # no
 def mean_all(x: Arg, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
     x = lift(x)
-    return _cancelling(x, collapsed(x, None, False, x.span, slope=x.growth.slope))  # noqa: FBT003
+    return _cancelling(x, collapsed(x, None, False, x.span, slope=x.growth.slope))
 
 
 def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
@@ -165,13 +165,13 @@ def _smallest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
 
 
 @TABLE.law("aten.amax")
-def amax(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:  # noqa: FBT002
+def amax(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:
     """The largest element has the largest degree where elements are positive."""
     return _largest(lift(x), dim, keepdim)
 
 
 @TABLE.law("aten.amin")
-def amin(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:  # noqa: FBT002
+def amin(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:
     """min(x) = -max(-x)."""
     return _smallest(lift(x), dim, keepdim)
 
@@ -179,29 +179,29 @@ def amin(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:  # noqa: FBT002
 @TABLE.law("aten.max.default")
 def max_all(x: Arg) -> Scale:
     """The largest element has the largest degree where elements are positive."""
-    return _largest(lift(x), None, False)  # noqa: FBT003
+    return _largest(lift(x), None, False)
 
 
 @TABLE.law("aten.min.default")
 def min_all(x: Arg) -> Scale:
     """min(x) = -max(-x)."""
-    return _smallest(lift(x), None, False)  # noqa: FBT003
+    return _smallest(lift(x), None, False)
 
 
 @TABLE.law("aten.max.dim")
-def max_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+def max_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:
     """The largest element and its index."""
     return _largest(lift(x), dim, keepdim), index_of(lift(x))
 
 
 @TABLE.law("aten.min.dim")
-def min_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+def min_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:
     """The smallest element and its index."""
     return _smallest(lift(x), dim, keepdim), index_of(lift(x))
 
 
 @TABLE.law("aten.mode", "aten.median.dim")
-def middle_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:  # noqa: FBT002
+def middle_along(x: Arg, dim: Arg = -1, keepdim: Arg = False) -> tuple[Scale, Scale]:
     """The middle element has a degree among those of the elements."""
     x = lift(x)
 
@@ -348,7 +348,7 @@ def running_log_sum_exp(x: Arg, *_: Arg) -> Scale:
 
 
 @TABLE.law("aten.logsumexp")
-def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:  # noqa: FBT002
+def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:
     """logsumexp is asymptotically the maximum."""
     x = lift(x)
 
@@ -360,7 +360,7 @@ def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:  # noqa: FBT00
 
 def _soft_largest(g: Growth) -> Growth:
     """Of one element among several, smoothly: where all vanish the logarithm of their number."""
-    if not g.depends or g.is_pure and g.slope is not None:
+    if not g.depends or (g.is_pure and g.slope is not None):
         return g
     if g.hi <= ZERO:
         return growth.smooth(g)

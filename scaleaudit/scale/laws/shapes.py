@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
@@ -507,22 +508,19 @@ def _stacked_support(pieces: list[Scale], axis: int, merged: Support) -> Support
     for i in range(len(axes)):
         same_axis = {s.axes[i] if i < len(s.axes) else None for s in supports}
         only = next(iter(same_axis)) if len(same_axis) == 1 else None
-        full = len({s.reads[only] for s in supports}) == 1 if only is not None else False
+        full = only is not None and len({s.reads[only] for s in supports}) == 1
         axes[i] = only if full and i != axis else None
     if axis < len(axes) and len(supports) == len(pieces):
         first = supports[0].axes[axis]
-        disjoint = first is not None and sum(s.reads[first].bit_count() for s in supports) == (
-            merged.reads[first].bit_count()
-        )
-        ordered = first is not None and all(s.axes[axis] == first for s in supports)
-        if disjoint and ordered and _ascending([s.reads[first] for s in supports]):
+        same = first is not None and all(s.axes[axis] == first for s in supports)
+        if first is not None and same and _ascending([s.reads[first] for s in supports]):
             axes[axis] = first
     return replace(merged, axes=tuple(axes))
 
 
 def _ascending(masks: list[int]) -> bool:
-    pairs = zip(masks, masks[1:], strict=False)
-    return all(a.bit_length() <= (b & -b).bit_length() - 1 + 1 and a < (b & -b) for a, b in pairs)
+    """Whether every mask reads only indices beyond those of the one before."""
+    return all(a.bit_length() < (b & -b).bit_length() for a, b in pairwise(masks))
 
 
 def _reassembled(pieces: list[Scale], axis: int, shape: tuple[int, ...]) -> Form | None:
@@ -627,22 +625,15 @@ def _viewed(x: Scale, steps: Arg) -> Scale | None:
     for step in steps if isinstance(steps, tuple) else ():
         if not isinstance(step, tuple) or not isinstance(step[1], tuple):
             return None
-        dim, *bounds = (
-            _int(argument, 0) if i == 0 else argument for i, argument in enumerate(step[1])
-        )
-        axis = int(dim) % max(len(x.shape), 1)
-        size = x.shape[axis]
         drop = str(step[0]).startswith("aten.select")
         if not drop and not str(step[0]).startswith("aten.slice"):
             return None
-        first = _from_end(_int(bounds[0] if bounds else None, 0), size)
-        last = (
-            first + 1
-            if drop
-            else _from_end(_int(bounds[1] if len(bounds) > 1 else None, size), size)
-        )
-        stride = _int(bounds[2], 1) if len(bounds) > 2 else 1
-        last = min(last, size)
+        dim, start, stop, by, *_ = (*step[1], *(None,) * 4)
+        axis = _int(dim, 0) % max(len(x.shape), 1)
+        size = x.shape[axis]
+        first = _from_end(_int(start, 0), size)
+        last = first + 1 if drop else min(_from_end(_int(stop, size), size), size)
+        stride = 1 if drop else _int(by, 1)
         length = () if drop else (len(range(first, last, stride)),)
         shape = (*x.shape[:axis], *length, *x.shape[axis + 1 :])
         x = replace(_chosen(x, axis, first, last, stride, shape, drop=drop), shape=shape)

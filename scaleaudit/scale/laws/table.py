@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from scaleaudit.domain.scale import Scale
 
 Result: TypeAlias = "Scale | tuple[Scale, ...]"
+Function = TypeVar("Function", bound="Callable[..., Result]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,10 @@ class LawTable:
     def __init__(self) -> None:
         self.laws: dict[str, Law] = {}
 
-    def law(self, *operators: str) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
+    def law(self, *operators: str) -> Callable[[Function], Function]:
         """File a function as the law of the operators."""
 
-        def register(function: Callable[..., Result]) -> Callable[..., Result]:
+        def register(function: Function) -> Function:
             statement = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
             assert statement, f"the law {function.__name__} states nothing"
             wants_out = "out" in inspect.signature(function).parameters

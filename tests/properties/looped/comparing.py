@@ -6,12 +6,12 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from looped.draws import Draw
 from looped.measuring import EXACT, Motion, Response, Run, move
 from looped.model import NAMES, Looped, build
 from looped.objectives import penalty_term
-from torch import Tensor
-
 from scaleaudit.capture.capturing import capture
 from scaleaudit.capture.targets import Target
 from scaleaudit.domain.facts import PenaltyFlaw, ScaleFacts, StateFacts

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from looped.draws import Draw
-from looped.parts import Mlp, hand_length, hand_rms
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from looped.draws import Draw
+from looped.parts import Mlp, hand_length, hand_rms
 
 SCORES = 7
 EPS = 1e-9
@@ -25,7 +26,7 @@ class Decoder(nn.Module):
         self.mlp = Mlp(draw.width, "gelu")
         self.drop = nn.Dropout(0.3 if draw.dropout else 0.0)
 
-    def forward(self, h: Tensor, e: Tensor) -> Tensor:  # noqa: PLR0911
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
         h = self.drop(h)
         match self.kind:
             case "raw":
@@ -53,7 +54,7 @@ class Decoder(nn.Module):
                 return self.head(torch.tanh(self.mlp(self.rms(h))))
         return self.head(self.normed(h))
 
-    def normed(self, h: Tensor) -> Tensor:  # noqa: PLR0911
+    def normed(self, h: Tensor) -> Tensor:
         match self.kind:
             case "layer":
                 return self.layer(h)

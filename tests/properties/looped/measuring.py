@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from looped.model import Looped
 from torch import Tensor, nn
+
+from looped.model import Looped
 
 FACTORS = (1.0, 1e2, 1e4, 1e6)
 EPS_TOLERANCE = 1e-4
@@ -94,7 +95,11 @@ class Run:
             slope = 0.0
             if value.requires_grad:
                 found = torch.autograd.grad(value, free, allow_unused=True)
-                met = [(x.detach() * g).sum() for x, g in zip(free, found, strict=True) if g is not None]
+                met = [
+                    (x.detach() * g).sum()
+                    for x, g in zip(free, found, strict=True)
+                    if g is not None
+                ]
                 slope = float(sum(met))
             values.append(float(value.detach()))
             slopes.append(slope)

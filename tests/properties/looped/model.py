@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor, nn
+
 from looped.decoding import Decoder
 from looped.draws import Draw
 from looped.objectives import decoding_loss, penalty_term
 from looped.turns import Turn
-from torch import Tensor, nn
 
 TOKENS = 11
 BATCH = 3

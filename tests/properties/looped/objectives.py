@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
-from looped.decoding import SCORES
 from torch import Tensor
 from torch.nn import functional as F
+
+from looped.decoding import SCORES
 
 LAMBDA = 0.01
 
 
-def decoding_loss(kind: str, scores: Tensor, targets: Tensor) -> Tensor:  # noqa: PLR0911
+def decoding_loss(kind: str, scores: Tensor, targets: Tensor) -> Tensor:
     """The loss of scores; targets are classes (batch, length)."""
     targets = targets[:, : scores.shape[1]]
     flat, classes = scores.flatten(0, 1), targets.flatten()
@@ -37,7 +40,7 @@ def decoding_loss(kind: str, scores: Tensor, targets: Tensor) -> Tensor:  # noqa
     return F.cross_entropy(flat, classes)
 
 
-def penalty_term(kind: str, states: list[Tensor], e: Tensor, weight: Tensor) -> Tensor:  # noqa: PLR0911
+def penalty_term(kind: str, states: list[Tensor], e: Tensor, weight: Tensor) -> Tensor:
     """The penalty with its weight; ``weight`` is a parameter."""
     last = states[-1]
     match kind:
@@ -52,7 +55,7 @@ def penalty_term(kind: str, states: list[Tensor], e: Tensor, weight: Tensor) -> 
         case "log one plus square":
             return LAMBDA * torch.log1p(last.square()).mean()
         case "updates":
-            pairs = zip(states[:-1], states[1:], strict=True)
+            pairs = pairwise(states)
             return LAMBDA * sum((after - before).square().mean() for before, after in pairs)
         case "hinge":
             return LAMBDA * F.relu(last.norm(dim=-1) - 10).mean()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from looped.draws import Draw
-from looped.parts import Attention, Mlp, Norm, SwiGlu
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from looped.draws import Draw
+from looped.parts import Attention, Mlp, Norm, SwiGlu
 
 CELLS = {
     "gru": lambda width: nn.GRUCell(width, width),

@@ -40,7 +40,9 @@ def test_every_operator_called_has_a_law() -> None:
     assert [operation.op for operation in operations() if law_key(operation.op) is None] == []
 
 
-@pytest.mark.parametrize("operation", [o for o in operations() if o.differentiable], ids=lambda operation: operation.op)
+@pytest.mark.parametrize(
+    "operation", [o for o in operations() if o.differentiable], ids=lambda operation: operation.op
+)
 def test_a_gradient_path_is_inferred_where_autograd_finds_one(operation: Operation) -> None:
     case = next(iter(cases_of(operation)))
     assert case.gradient_complaints() == []
