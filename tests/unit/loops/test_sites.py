@@ -1,0 +1,123 @@
+"""Which operators are the same code with the same weights."""
+
+from __future__ import annotations
+
+from loop_support import MATRIX, STATE, WIDTH, Program, block
+
+from scaleaudit.domain.graph import Ref
+from scaleaudit.loops.sites import Sites, find_sites
+from scaleaudit.loops.steps import step_sites
+
+
+def sites_of(program: Program) -> Sites:
+    return find_sites(program.graph())
+
+
+def test_weights_are_tied_by_identity_whatever_module_uses_them() -> None:
+    program = Program()
+    h = program.input(*STATE)
+    first = block(program, h, program.weight(*MATRIX, identity=7), modules=(("blocks.0", 1),))
+    w = program.weight(*MATRIX, identity=7)
+    second = block(program, first, w, modules=(("blocks.1", 2),))
+    sites = sites_of(program)
+    assert sites.key[first.node] == sites.key[second.node]
+    assert sites.key[first.node - 1] == sites.key[second.node - 1]
+
+
+def test_the_same_code_with_other_weights_is_another_class() -> None:
+    program = Program()
+    h = program.input(*STATE)
+    first = block(program, h, program.weight(*MATRIX), modules=(("blocks.0", 1),))
+    second = block(program, first, program.weight(*MATRIX), modules=(("blocks.1", 2),))
+    sites = sites_of(program)
+    assert sites.key[first.node] != sites.key[second.node]
+
+
+def sliced(program: Program, h: Ref, stack: Ref, index: int) -> Ref:
+    w = program.call("aten.select.int", stack, 0, index, site="select", shape=MATRIX)
+    return program.call("aten.mm.default", h, w, site="mm")
+
+
+def test_slices_of_stacked_weights_are_weights_of_their_own() -> None:
+    program = Program()
+    h, stack = program.input(*STATE), program.weight(3, *MATRIX)
+    first = sliced(program, h, stack, 0)
+    second = sliced(program, first, stack, 1)
+    again = sliced(program, second, stack, 0)
+    sites = sites_of(program)
+    assert sites.weights[first.node] != sites.weights[second.node]
+    assert sites.key[first.node] == sites.key[again.node] != sites.key[second.node]
+
+
+def test_a_view_of_a_whole_weight_is_that_weight() -> None:
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX, identity=7)
+    turned = program.call("aten.t.default", w, shape=MATRIX)
+    used = program.call("aten.mm.default", h, turned)
+    sites = sites_of(program)
+    assert sites.weights[used.node] == {7}
+    assert sites.key[turned.node] is None
+
+
+def test_a_weight_made_of_two_parameters_is_made_of_both() -> None:
+    program = Program()
+    h = program.input(*STATE)
+    g, v = program.weight(WIDTH, 1, identity=7), program.weight(*MATRIX, identity=8)
+    w = program.call("aten.mul.Tensor", g, v, shape=MATRIX)
+    used = program.call("aten.mm.default", h, w)
+    assert sites_of(program).weights[used.node] == {7, 8}
+
+
+def test_a_submodule_without_weights_belongs_to_the_module_around_it() -> None:
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX)
+    made = []
+    for index in range(2):
+        path, inside = f"blocks.{index}", program.running()
+        outer = ((path, 1 + index),)
+        u = program.call("aten.mm.default", h, w, site="mm", inside=inside, modules=outer)
+        inner = (*outer, (f"{path}.act", 10 + index))
+        h = program.call("aten.relu.default", u, site="relu", inside=inside, modules=inner)
+        made.append(h.node)
+    sites = sites_of(program)
+    assert sites.key[made[0]] == sites.key[made[1]]
+
+
+def test_two_submodules_of_one_block_are_two_classes() -> None:
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX)
+    u = program.call("aten.mm.default", h, w, site="mm", modules=(("block", 1),))
+    made = []
+    for name in ("first", "second"):
+        modules = (("block", 1), (f"block.{name}", len(name)))
+        u = program.call("aten.relu.default", u, site="relu", modules=modules)
+        made.append(u.node)
+    sites = sites_of(program)
+    assert sites.key[made[0]] != sites.key[made[1]]
+
+
+def over_time(steps: int) -> Program:
+    """All steps of a recurrence within one operator call of the user's."""
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX)
+    for step in range(steps):
+        u = program.call("aten.mm.default", h, w, site=f"rnn {2 * step}", offset=5)
+        h = program.call("aten.tanh.default", u, site=f"rnn {2 * step + 1}", offset=5, name="h")
+    return program
+
+
+def test_steps_within_one_call_have_the_sites_of_the_first() -> None:
+    program = over_time(4)
+    graph = program.graph()
+    sites = step_sites(graph, find_sites(graph).weights)
+    assert {node: sites[node] for node in (2, 4, 6, 8)} == dict.fromkeys((2, 4, 6, 8), "rnn 0")
+    assert {node: sites[node] for node in (3, 5, 7, 9)} == dict.fromkeys((3, 5, 7, 9), "rnn 1")
+
+
+def test_operators_on_lines_of_their_own_are_no_steps() -> None:
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX)
+    for line in range(3):
+        h = program.call("aten.mm.default", h, w, offset=line)
+    graph = program.graph()
+    assert step_sites(graph, find_sites(graph).weights) == {}
