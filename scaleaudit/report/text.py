@@ -84,9 +84,18 @@ class _Page:
             for finding in target.findings:
                 where = place(finding.location) if finding.location else printable(target.path)
                 code = self._ink(_SEVERITY_STYLES[finding.severity], finding.code)
-                yield f"{where}: {finding.severity.value} {code} {printable(finding.message)}"
+                said = f"{finding.severity.value} {code} {printable(finding.message)}"
+                yield f"{where}: {said}{self._named(target)}"
+            if target.verdict is Verdict.UNKNOWN and target.facts is not None:
+                for reason in target.undecided:
+                    yield f"{printable(target.path)}: unknown: {printable(reason)}{self._named(target)}"
             yield from self._output(target)
         yield self._closing()
+
+    def _named(self, target: TargetReport) -> str:
+        """The target that a line is about, where a file holds several."""
+        paths = [other.path for other in self._report.targets]
+        return f" [{printable(target.name)}]" if paths.count(target.path) > 1 else ""
 
     def _finding(self, finding: Finding) -> Iterator[str]:
         style = _SEVERITY_STYLES[finding.severity]
