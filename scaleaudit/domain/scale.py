@@ -225,6 +225,22 @@ class Support:
     blurred: bool = False
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Size:
+    """How large another value is beside this one: |x| <= bound * this ** (1 / power).
+
+    Attributes:
+        of: The form of x.
+        power: 2 for a mean square, 1 for a norm, -1 for what it is multiplied by in a norm.
+        flat: Whether the last dim is reduced and missing, so that it does not broadcast yet.
+    """
+
+    of: Form
+    power: Rational
+    bound: float = 1.0
+    flat: bool = False
+
+
 @dataclass(frozen=True)
 class Scale:
     """What is known of a value as the states are scaled.
@@ -237,6 +253,8 @@ class Scale:
         support: The part of the state that it reads; None where it reads none.
         opaque: Operators in the way that are not understood; nothing else holds then.
         learned: Whether parameters take part in it, the state apart.
+        peak_of: The form of the value whose maximum it is.
+        size: The value whose length it is, to some power.
     """
 
     growth: Growth
@@ -247,6 +265,7 @@ class Scale:
     opaque: tuple[Opaque, ...] = ()
     learned: bool = False
     peak_of: Form | None = None
+    size: Size | None = None
 
     @cached_property
     def form(self) -> Form:

@@ -61,7 +61,7 @@ def _written(first: Node, second: Node) -> tuple[str, Location | None]:
 
 
 # A slot is an operand position of a class of operators; producers and slots name a state.
-_Slot = tuple[str, int, int]
+_Slot = tuple[str, object, int]
 
 
 def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[CarriedState, ...]:
@@ -73,7 +73,7 @@ def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[Car
     for n in body.nodes:
         turn = turns.of(n)
         for position, ref in enumerate(graph[n].refs()):
-            slot: _Slot = ("slot", sites.key[n] or 0, position)
+            slot: _Slot = ("slot", sites.place[n], position)
             if ref.node in inside and turns.of(ref.node) < turn:
                 crossings.setdefault(ref, set()).add(slot)
             elif ref.node < turns.starts[0]:

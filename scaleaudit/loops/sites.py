@@ -25,12 +25,15 @@ class Sites:
         weights: For every node the weights that it uses directly.
         members: The nodes of every class, in execution order.
         elements: Number of elements of every weight.
+        place: For every node its class where slices of one parameter count as that parameter:
+            a step embedding, one row a turn.
     """
 
     key: tuple[int | None, ...]
     weights: tuple[frozenset[int], ...]
     members: tuple[tuple[int, ...], ...]
     elements: dict[int, int]
+    place: tuple[object, ...]
 
 
 def find_sites(graph: OpGraph) -> Sites:
@@ -40,7 +43,8 @@ def find_sites(graph: OpGraph) -> Sites:
     module counts as the weights that it uses, and one without weights as a part of the module
     around it.
     """
-    made, elements = _Weights(graph).made_of()
+    parameters = _Weights(graph)
+    made, elements = parameters.made_of()
     computed = _computed_from(graph)
     weights = tuple(_used(node, made, computed) for node in graph.nodes)
     owners = _owners(graph, weights)
@@ -58,7 +62,12 @@ def find_sites(graph: OpGraph) -> Sites:
             members.append([])
         members[number].append(node.id)
         keys.append(number)
-    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements)
+    whole = parameters.whole
+    places = tuple(
+        (node.site, whole(_owner_weights(node, owners)), whole(weights[node.id]))
+        for node in graph.nodes
+    )
+    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements, places)
 
 
 def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> frozenset[int]:
@@ -105,6 +114,12 @@ def _owners(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, fr
     return {identity: frozenset(used) for identity, used in owners.items()}
 
 
+def _owner_weights(node: Node, owners: dict[int, frozenset[int]]) -> frozenset[int]:
+    """The weights of the innermost module that has any."""
+    used = (owners[module.identity] for module in reversed(node.modules))
+    return next((weights for weights in used if weights), frozenset())
+
+
 def _owner(node: Node, owners: dict[int, frozenset[int]]) -> object:
     """The innermost module with weights, and the way from it to the module that ran the code."""
     innermost = node.modules[-1].path if node.modules else ""
@@ -121,6 +136,7 @@ class _Weights:
         self._graph = graph
         self._elements: dict[int, int] = {}
         self._parts: dict[object, int] = {}
+        self._whole: dict[int, frozenset[int]] = {}
         self._made: list[tuple[Made, ...]] = []
 
     def made_of(self) -> tuple[list[tuple[Made, ...]], dict[int, int]]:
@@ -128,6 +144,10 @@ class _Weights:
         for node in self._graph.nodes:
             self._made.append(self._of(node))
         return self._made, self._elements
+
+    def whole(self, weights: frozenset[int]) -> frozenset[int]:
+        """The parameters that weights are, or are parts of."""
+        return frozenset().union(*(self._whole.get(w, frozenset({w})) for w in weights))
 
     def _of(self, node: Node) -> tuple[Made, ...]:
         if node.kind is NodeKind.PARAMETER and node.weight is not None:
@@ -154,6 +174,7 @@ class _Weights:
         # Negative numbers: no parameter has them.
         part = self._parts.setdefault(key, -1 - len(self._parts))
         self._elements[part] = size
+        self._whole[part] = self.whole(whole)
         return frozenset({part})
 
 

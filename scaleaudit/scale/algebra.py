@@ -20,6 +20,7 @@ from scaleaudit.domain.scale import (
     Precision,
     Rational,
     Scale,
+    Size,
     Support,
 )
 from scaleaudit.scale import forms, growth, intervals
@@ -130,9 +131,16 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
     g = growth.add(x.growth, second, tiny=_is_eps(x, y) or _is_eps(y, x))
     g = _dying(x, y, g, span)
     peaked = span.high == 0 and not span.high_open
-    scale = Scale(g, span, given=form, peak_of=None)
+    scale = Scale(g, span, given=form, size=_no_smaller(x, y) if sign > 0 else None)
     result = joined(x, y, scale)
     return replace(result, peak_of=_peak(form)) if peaked else result
+
+
+def _no_smaller(x: Scale, y: Scale) -> Size | None:
+    """A size plus what is never negative is no smaller."""
+    if x.size is not None and not y.depends and y.span.low >= 0:
+        return x.size
+    return y.size if not x.depends and x.span.low >= 0 else None
 
 
 def _dying(x: Scale, y: Scale, g: Growth, span: Interval) -> Growth:
@@ -217,7 +225,7 @@ def negate(x: Scale) -> Scale:
     form = forms.scale(x.form, -1.0)
     slope = None if x.growth.slope is None else -x.growth.slope
     g = x.growth if slope is None else replace(x.growth, slope=slope)
-    return replace(x, growth=g, span=intervals.negate(x.span), given=form, peak_of=None)
+    return replace(x, growth=g, span=intervals.negate(x.span), given=form, peak_of=None, size=None)
 
 
 def times(x: Scale, y: Scale) -> Scale:
@@ -231,7 +239,39 @@ def times(x: Scale, y: Scale) -> Scale:
     for value, factor in ((x, y), (y, x)):
         if value.growth.slope is not None and not factor.depends and factor.span.is_point:
             g = replace(g, slope=value.growth.slope * growth.rational(factor.span.low))
-    return joined(x, y, Scale(g, span, given=_gated(x, y)))
+    result = joined(x, y, Scale(g, span, given=_gated(x, y), size=_resized(x, y)))
+    for value, size in ((x, y.size), (y, x.size)):
+        if size is None or size.power != -1 or size.flat or result.opaque:
+            continue
+        if forms.equal(value.form, size.of):
+            return _normed(value, result, size.bound)
+    return result
+
+
+def _resized(x: Scale, y: Scale) -> Size | None:
+    """A size times a number: as x.pow(2).sum() / n."""
+    for value, factor in ((x, y), (y, x)):
+        size, c = value.size, factor.span.low
+        if size is not None and not factor.depends and factor.span.is_point and c > 0:
+            return replace(size, bound=size.bound * c ** float(-1 / size.power))
+    return None
+
+
+def _normed(x: Scale, result: Scale, bound: float) -> Scale:
+    """x / norm(x) is bounded, also where every element of x may vanish."""
+    span = Interval(max(result.span.low, -bound), min(result.span.high, bound))
+    g = result.growth
+    if not (g.hi <= ZERO and g.attained):
+        g = Growth(
+            lo=min(g.lo, ZERO),
+            hi=min(x.growth.hi, ZERO),
+            attained=x.growth.attained,
+            sparse=x.growth.sparse,
+            precision=max(g.precision, Precision.ASYMPTOTIC),
+            mix=g.mix,
+            normed=True,
+        )
+    return replace(result, growth=g, span=span, given=None)
 
 
 def _gated(x: Scale, y: Scale) -> Form | None:
@@ -255,7 +295,15 @@ def is_gate(x: Scale) -> bool:
 def squared(x: Scale) -> Scale:
     """x * x, which is never negative."""
     span = intervals.square(x.span)
-    return derived(x, growth.power(x.growth, 2), span)
+    result = derived(x, growth.power(x.growth, 2), span)
+    return replace(result, size=_size_of(x, 2))
+
+
+def _size_of(x: Scale, exponent: Rational) -> Size | None:
+    """The size that a power of a value is: of itself, or of what it is the size of."""
+    if x.size is not None:
+        return replace(x.size, power=x.size.power * exponent)
+    return Size(x.form, 2) if exponent == 2 and x.depends and not x.opaque else None
 
 
 def divide(x: Scale, y: Scale) -> Scale:
@@ -269,7 +317,8 @@ def divide(x: Scale, y: Scale) -> Scale:
 
 def reciprocal(x: Scale) -> Scale:
     """1 / x."""
-    return derived(x, growth.reciprocal(x.growth), intervals.reciprocal(x.span))
+    result = derived(x, growth.reciprocal(x.growth), intervals.reciprocal(x.span))
+    return replace(result, size=_size_of(x, -1))
 
 
 def power(x: Scale, exponent: Scale) -> Scale:
@@ -278,8 +327,9 @@ def power(x: Scale, exponent: Scale) -> Scale:
         c = exponent.span.low
         if c == 1:
             return x
-        g = growth.power(x.growth, growth.rational(c))
-        return derived(x, g, intervals.power(x.span, c))
+        exact = growth.rational(c)
+        result = derived(x, growth.power(x.growth, exact), intervals.power(x.span, c))
+        return replace(result, size=_size_of(x, exact) if c else None)
     if exponent.depends:
         return exp(times(exponent, log(x)))
     return joined(x, exponent, Scale(_possible(x.growth, exponent.span), _root_span(x)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scaleaudit.domain.facts import Visibility
@@ -59,15 +60,12 @@ class Reads:
             return Reads(None)
         return Reads(tuple(a | b for a, b in zip(self.masks, other.masks, strict=True)))
 
-    def share(self, axes: Axes) -> float | None:
-        """Share of the positions that are read."""
+    def share(self, axes: Axes, shape: tuple[int, ...]) -> float | None:
+        """Share of the positions of a state that are read."""
         if self.masks is None:
             return None
-        total = 1.0
-        for axis in axes.positions:
-            mask = self.masks[axis]
-            total *= mask.bit_count() / max(mask.bit_length(), 1)
-        return total
+        counts = [self.masks[axis].bit_count() / max(shape[axis], 1) for axis in axes.positions]
+        return math.prod(counts)
 
     def leaves_out(self, others: list[Reads], axes: Axes) -> bool:
         """Whether this leaves most of the positions, or any features, to the others alone."""

@@ -278,7 +278,8 @@ def exponential(x: Growth, *, low: float, high: float, peak: bool) -> Growth:
     if x.hi.power == 0:
         return _exp_of_log(x)
     if high <= 0:
-        attained = peak and x.attained
+        # exp(0) = 1, where the argument touches 0 or vanishes.
+        attained = x.attained and (peak or bool(x.sparse))
         hi = ZERO if peak else VANISHING
         if not x.is_pure:
             hi = ZERO

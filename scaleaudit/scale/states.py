@@ -163,7 +163,7 @@ class StateJudge:
             location=node.location,
             proof=proof,
             opaque=value.opaque or self.gradient[end].opaque,
-            coverage=Reads.of(value).share(self.axes),
+            coverage=Reads.of(value).share(self.axes, self.state_shape),
             up_to_eps=value.growth.precision.name == "EPS",
         )
 

@@ -42,9 +42,9 @@ def respond(recipe: Recipe) -> Response:
         log_factor = torch.tensor(factor, dtype=torch.float64).log().requires_grad_()
         scaled = [log_factor.exp() * h for h in states]
         loss = model.loss_of(scaled, tokens)
-        readouts.append(float(loss.readouts))
+        readouts.append(float(loss.readouts.detach()))
         if loss.penalty is not None:
-            penalties.append(float(loss.penalty))
+            penalties.append(float(loss.penalty.detach()))
             pulls.append(_pull(loss.penalty, log_factor))
     return Response(tuple(readouts), tuple(penalties), tuple(pulls))
 

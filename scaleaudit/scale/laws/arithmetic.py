@@ -17,6 +17,7 @@ from scaleaudit.domain.scale import (
     Poly,
     Precision,
     Scale,
+    Size,
 )
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift, plus, times
@@ -105,7 +106,8 @@ def absolute(x: Arg) -> Scale:
     if growth.is_logarithmic(g):
         g = growth.limit(g, Precision.ASYMPTOTIC)
     slope = g.slope if g.slope is None or g.slope >= 0 else -g.slope
-    return algebra.derived(x, g, intervals.even(x.span, abs), slope=slope)
+    result = algebra.derived(x, g, intervals.even(x.span, abs), slope=slope)
+    return replace(result, size=Size(x.form, 1) if x.depends and not x.opaque else None)
 
 
 @TABLE.law("aten.addcmul")
@@ -160,7 +162,7 @@ def maximum(x: Scale, y: Scale) -> Scale:
             sure = g.attained and not mixed_by_sign
             g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
             return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span))
-    return algebra.joined(x, y, Scale(_larger(x, y), span))
+    return algebra.joined(x, y, Scale(_larger(x, y), span, size=x.size or y.size))
 
 
 def _larger(x: Scale, y: Scale) -> Growth:

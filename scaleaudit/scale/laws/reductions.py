@@ -18,6 +18,7 @@ from scaleaudit.domain.scale import (
     Precision,
     Rational,
     Scale,
+    Size,
     Support,
 )
 from scaleaudit.scale import algebra, growth, intervals
@@ -101,7 +102,18 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     dims = dims_of(x, dim)
     slope = x.growth.slope
     slope = None if slope is None else slope * max(_count(x, dims), 1)
-    return _cancelling(x, collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope))
+    result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
+    return _cancelling(x, replace(result, size=_length(x, dim, keepdim)))
+
+
+def _length(x: Scale, dim: Arg, keepdim: Arg, share: int = 1) -> Size | None:
+    """The size that a sum (a mean: a share) of squares over dims is, where it broadcasts."""
+    dims = dims_of(x, dim)
+    size = x.size
+    flat = not keepdim and dims is not None
+    if size is None or size.power < 0 or size.flat or (flat and dims != frozenset({-1})):
+        return None
+    return Size(size.of, size.power, size.bound * share ** float(1 / size.power), flat)
 
 
 def _cancelling(x: Scale, result: Scale) -> Scale:
@@ -141,15 +153,19 @@ def _any_of(g: Growth, _: frozenset[int] | None, /, *, count: int) -> Growth:
 @TABLE.law("aten.mean", "aten.nanmean")
 def mean(x: Arg, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
-    x = lift(x)
-    return _cancelling(x, collapsed(x, dim, keepdim, x.span, slope=x.growth.slope))
+    return _averaged(lift(x), dim, keepdim)
 
 
 @TABLE.law("aten.mean.default")
 def mean_all(x: Arg, *_: Arg) -> Scale:
     """A mean has the largest degree among its elements, within their range."""
-    x = lift(x)
-    return _cancelling(x, collapsed(x, None, False, x.span, slope=x.growth.slope))
+    return _averaged(lift(x), None, keepdim=False)
+
+
+def _averaged(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
+    result = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    share = _count(x, dims_of(x, dim))
+    return _cancelling(x, replace(result, size=_length(x, dim, keepdim, share)))
 
 
 def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
@@ -280,7 +296,10 @@ def blurred(x: Scale | tuple[Scale, ...]) -> Scale:
 def vector_norm(x: Arg, ord: Arg = 2, dim: Arg = None, keepdim: Arg = False, *_: Arg) -> Scale:  # noqa: A002
     """‖a x‖ = a ‖x‖: a norm keeps the degree and is never negative."""
     x = lift(x)
-    return collapsed(x, dim, keepdim, NONNEGATIVE)
+    result = collapsed(x, dim, keepdim, NONNEGATIVE)
+    if not x.depends or x.opaque or not isinstance(ord, (int, float)) or ord < 1:
+        return result
+    return replace(result, size=_length(replace(x, size=Size(x.form, 1)), dim, keepdim))
 
 
 @TABLE.law("aten.var", "aten.var.correction")

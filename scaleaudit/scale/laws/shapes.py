@@ -111,12 +111,12 @@ def rearranged(x: Scale, step: LayoutStep | None) -> Scale:
     if step is None or x.opaque:
         return x
     if not x.depends:
-        return replace(x, given=None)
+        return replace(x, given=None, size=None)
 
     def view(atom: Atom) -> Atom:
         return atom.viewed(composed(atom.layout, step))
 
-    return replace(x, given=forms.map_atoms(x.form, view))
+    return replace(x, given=forms.map_atoms(x.form, view), size=None)
 
 
 def composed(layout: Layout, step: LayoutStep) -> Layout:
@@ -147,6 +147,8 @@ def view(x: Arg, *_: Arg, out: Out) -> Scale:
     x = lift(x)
     shape = out[0].shape
     moved = rearranged(x, ("view", (), x.shape, shape))
+    if x.size is not None and x.size.flat and shape == (*x.shape, 1):
+        moved = replace(moved, size=replace(x.size, flat=False))
     g = moved.growth
     if g.mix:
         g = replace(g, mix=_moved_dims(g.mix, x.shape, shape))

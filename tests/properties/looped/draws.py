@@ -95,17 +95,11 @@ class Draw:
         return 2 if self.after == "norm every second" else 1
 
 
-# So many channels never all vanish together.
-MANY_CHANNELS = 24
-
-
 def settled(chosen: dict[str, object]) -> Draw:
     """Return the draw of the choices, those that say nothing together put right.
 
     Too few turns show no period. Halting needs two exits, and all of them with a gradient: a gate
-    that saturates picks one of them, and which one is up to the weights. What the audit is known
-    not to judge well has tests of its own: a norm of what a raw gate may have closed, and a
-    table of steps in a loop with a norm at every second turn.
+    that saturates picks one of them, and which one is up to the weights.
     """
     chosen = dict(chosen)
     if chosen["gate_term"] == "halting":
@@ -114,12 +108,6 @@ def settled(chosen: dict[str, object]) -> Draw:
             chosen["exits"] = "all"
     if chosen["after"] == "norm every second":
         chosen["turns"] = max(4, int(str(chosen["turns"])))
-        if chosen["inject"] == "step embedding":
-            chosen["inject"] = "add"
-    if str(chosen["after"]).startswith("norm"):
-        chosen["width"] = max(MANY_CHANNELS, int(str(chosen["width"])))
-        if chosen["gate"] == "raw exp softplus":
-            chosen["gate"] = "raw"
     return Draw(**chosen)  # type: ignore[arg-type]
 
 

@@ -48,7 +48,7 @@ class Program:
         )
         return self._add(node)
 
-    def call(  # noqa: PLR0913
+    def call(
         self,
         op: str,
         *operands: Argument,

@@ -71,7 +71,9 @@ def test_a_block_shared_between_untied_layers_is_no_loop() -> None:
     for layer in range(4):
         h = block(program, h, shared)
         h = program.call("aten.mm.default", h, program.weight(*MATRIX), site="own", offset=20)
-        h = program.call("aten.mm.default", h, program.weight(*MATRIX), site="too", offset=30 + layer)
+        h = program.call(
+            "aten.mm.default", h, program.weight(*MATRIX), site="too", offset=30 + layer
+        )
     assert loops_of(program) == ()
 
 

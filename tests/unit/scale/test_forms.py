@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
     LINEAR,
     REALS,
+    ZERO,
     Atom,
+    Degree,
     Form,
     Growth,
     Interval,
@@ -15,8 +18,9 @@ from scaleaudit.domain.scale import (
     Precision,
     Scale,
 )
-from scaleaudit.scale import algebra, forms
+from scaleaudit.scale import algebra, forms, growth
 from scaleaudit.scale.algebra import number, plus, times
+from scaleaudit.scale.laws import reductions, shapes
 
 GATE = Interval(0.0, 1.0, low_open=True, high_open=True)
 
@@ -116,3 +120,33 @@ def test_a_long_sum_of_gates_folds_into_one(count: int) -> None:
     for _ in range(count):
         total = plus(total, gate())
     assert len(total.form.rest.terms) <= forms.MAX_TERMS
+
+
+def test_a_norm_written_by_hand_is_bounded_where_every_element_may_vanish() -> None:
+    relu = Scale(Growth(Degree(1), Degree(1), sparse=growth.fresh_pattern()), shape=(4,))
+    size = reductions.vector_norm(relu, 2, (-1,), keepdim=True)
+    normed = algebra.divide(relu, plus(size, number(1e-6)))
+    assert (normed.growth.hi, normed.growth.attained) == (ZERO, True)
+    assert (normed.span.low, normed.span.high) == (-1.0, 1.0)
+
+
+def test_a_root_mean_square_bounds_by_the_root_of_the_count() -> None:
+    h = Scale(LINEAR, shape=(4, 9))
+    size = reductions.mean(algebra.squared(h), (-1,), keepdim=True)
+    normed = times(h, algebra.power(plus(size, number(1e-6)), number(-0.5)))
+    assert normed.span == Interval(-3.0, 3.0)
+
+
+def test_the_length_of_another_value_bounds_nothing() -> None:
+    h, e = Scale(LINEAR, shape=(4, 9)), Scale(LINEAR, shape=(4, 9))
+    size = reductions.vector_norm(e, 2, (-1,), keepdim=True)
+    assert algebra.divide(h, size).span == REALS
+
+
+def test_a_length_that_lacks_its_dim_does_not_bound_until_it_has_it() -> None:
+    h = Scale(LINEAR, shape=(9, 9))
+    size = reductions.vector_norm(h, 2, (-1,), keepdim=False)
+    assert algebra.divide(h, size).span == REALS
+    out = (TensorMeta((9, 1), "float32"),)
+    column = shapes.view(Scale(size.growth, size.span, (9,), size=size.size), out=out)
+    assert algebra.divide(h, column).span == Interval(-1.0, 1.0)
