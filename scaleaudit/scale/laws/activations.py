@@ -44,7 +44,8 @@ def one_sided(x: Scale) -> Growth:
     Where elements of several degrees differ by their sign, the large ones may all be dropped.
     """
     g = x.growth
-    mixed_by_sign = g.lo < g.hi and not g.mix and x.span.low < 0 < x.span.high
+    by_sign = (g.lo < g.hi or bool(g.sparse)) and not g.mix
+    mixed_by_sign = by_sign and x.span.low < 0 < x.span.high
     return replace(g, attained=False) if mixed_by_sign else g
 
 
@@ -252,8 +253,14 @@ def sine(x: Arg) -> Scale:
 
 @TABLE.law("aten.cos")
 def cosine(x: Arg) -> Scale:
-    """cos is bounded by 1, whatever its argument."""
-    return _saturated(lift(x), Interval(-1.0, 1.0))
+    """cos is bounded by 1, whatever its argument; of what tends to π/2 it may vanish."""
+    x = lift(x)
+    result = _saturated(x, Interval(-1.0, 1.0))
+    g = x.growth
+    if g.depends and g.hi == ZERO and g.precision is Precision.SATURATING:
+        g = replace(result.growth, lo=VANISHING, attained=False)
+        return replace(result, growth=g)
+    return result
 
 
 @TABLE.law("aten.exp")
