@@ -35,7 +35,9 @@ TITLES = {
     "losses": "Losses",
     "norms": "Normalisation",
     "reductions": "Reductions, norms and orderings",
-    "shapes": "Views, copies, selections and writes",
+    "shapes": "Views, copies and rearrangements",
+    "picking": "Selections",
+    "joining": "Concatenations and writes",
 }
 
 

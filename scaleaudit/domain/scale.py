@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from scaleaudit.domain.facts import Opaque
@@ -80,6 +81,9 @@ REALS = Interval()
 NONNEGATIVE = Interval(0.0, INFINITY)
 
 
+_SERIALS = count()
+
+
 class Atom:
     """A value that takes part in linear combinations as a whole; compared by identity.
 
@@ -90,9 +94,20 @@ class Atom:
         learned: Whether parameters set it, the state apart.
         peak_of: The form of the value whose maximum it is (x - max(x) is never positive).
         views: The same values in other arrangements, by arrangement.
+        serial: When it was made; products of atoms are kept in this order.
     """
 
-    __slots__ = ("base", "growth", "layout", "learned", "peak_of", "span", "state", "views")
+    __slots__ = (
+        "base",
+        "growth",
+        "layout",
+        "learned",
+        "peak_of",
+        "serial",
+        "span",
+        "state",
+        "views",
+    )
 
     def __init__(
         self,
@@ -110,6 +125,7 @@ class Atom:
         self.peak_of = peak_of
         self.base: Atom = self
         self.layout: Layout = ()
+        self.serial = next(_SERIALS)
         self.views: dict[Layout, Atom] = {}
 
     def viewed(self, layout: Layout) -> Atom:
@@ -125,7 +141,7 @@ class Atom:
         return found
 
     def __repr__(self) -> str:
-        return f"Atom({id(self) % 9973}, state={self.state}, {self.growth.hi})"
+        return f"Atom({self.serial}, state={self.state}, {self.growth.hi})"
 
 
 # A rearrangement: (kind, parameters, shape before, shape after) of each step.

@@ -6,9 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from itertools import product
+from operator import attrgetter
 
 from scaleaudit.domain.scale import Atom, Form, Interval, Monomial, Poly, Precision
 from scaleaudit.scale import intervals
+
+# Products of atoms have one order.
+SERIAL = attrgetter("serial")
 
 # Longer sums fold into one atom: identities that matter (gates, convex mixes) are short.
 MAX_TERMS = 24
@@ -34,7 +38,7 @@ def poly_multiply(x: Poly, y: Poly) -> Poly | None:
     terms: dict[Monomial, float] = {}
     for left, a in x.terms.items():
         for right, b in y.terms.items():
-            monomial = tuple(sorted((*left, *right), key=id))
+            monomial = tuple(sorted((*left, *right), key=SERIAL))
             if len(monomial) > MAX_GATES:
                 return None
             terms[monomial] = terms.get(monomial, 0.0) + a * b
@@ -147,7 +151,9 @@ def map_atoms(x: Form, f: Callable[[Atom], Atom]) -> Form:
     """Replace every atom, gates included."""
 
     def rename(poly: Poly) -> Poly:
-        return Poly({tuple(sorted(map(f, m), key=id)): factor for m, factor in poly.terms.items()})
+        return Poly(
+            {tuple(sorted(map(f, m), key=SERIAL)): factor for m, factor in poly.terms.items()}
+        )
 
     return Form({f(atom): rename(poly) for atom, poly in x.parts.items()}, rename(x.rest))
 

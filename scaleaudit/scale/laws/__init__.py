@@ -8,15 +8,28 @@ from scaleaudit.scale.laws import (
     activations,
     arithmetic,
     factories,
+    joining,
     linear,
     losses,
     norms,
+    picking,
     reductions,
     shapes,
 )
 from scaleaudit.scale.laws.table import Law
 
-_MODULES = (arithmetic, activations, reductions, linear, norms, losses, shapes, factories)
+_MODULES = (
+    arithmetic,
+    activations,
+    reductions,
+    linear,
+    norms,
+    losses,
+    shapes,
+    picking,
+    joining,
+    factories,
+)
 
 
 @cache

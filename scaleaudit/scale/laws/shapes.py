@@ -1,31 +1,26 @@
-"""Laws of views, copies, selections, concatenations and writes."""
+"""Laws of views, copies and rearrangements."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from itertools import pairwise
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
-    CONSTANT,
     REALS,
     VANISHING,
     ZERO,
     Atom,
-    Form,
     Growth,
     Interval,
     Layout,
     LayoutStep,
-    Poly,
     Precision,
     Scale,
     Support,
 )
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, derived, lift
-from scaleaudit.scale.laws.arithmetic import choice
 from scaleaudit.scale.laws.reductions import blurred, index_of, reordered
 from scaleaudit.scale.laws.table import LawTable
 
@@ -260,7 +255,7 @@ def flip(x: Arg, *places: Arg, out: Out) -> Scale:
 
 
 def _shuffled(x: Scale, kind: str, places: tuple[Arg, ...], out: Out) -> Scale:
-    numbers = tuple(place for place in _flat(places) if isinstance(place, int))
+    numbers = tuple(place for place in flat(places) if isinstance(place, int))
     result = rearranged(x, (kind, numbers, x.shape, out[0].shape))
     return blurred_to(replace(result, growth=spread(x.growth, len(out[0].shape))), out)
 
@@ -272,7 +267,7 @@ def moved(x: Arg, *_: Arg, out: Out) -> Scale:
     """Repeating, shuffling or picking elements keeps the degree."""
     x = lift(x)
     g = spread(x.growth, len(out[0].shape))
-    if g.mix and _size(out[0].shape) < _size(x.shape):
+    if g.mix and size_of(out[0].shape) < size_of(x.shape):
         g = replace(g, attained=False)
     return blurred_to(derived(x, g, x.span, slope=g.slope), out)
 
@@ -306,7 +301,7 @@ def resampled(x: Arg, *_: Arg, out: Out) -> Scale:
     """Pooling by averages and interpolation keep the degree, and stay within the range."""
     x = lift(x)
     g = spread(growth.blend(x.growth), len(out[0].shape))
-    if g.mix and _size(out[0].shape) < _size(x.shape):
+    if g.mix and size_of(out[0].shape) < size_of(x.shape):
         g = replace(g, attained=False)
     return blurred_to(derived(x, g, x.span.hull(intervals.point(0.0))), out)
 
@@ -325,11 +320,11 @@ def pad(x: Arg, widths: Arg, value: Arg = 0.0) -> Scale:
     """Padding puts constants beside the elements."""
     x, filler = lift(x), lift(value)
     result = algebra.mixture(x, filler)
-    g = _in_places(result.growth, len(x.shape)) if filler.is_zero else result.growth
+    g = in_places(result.growth, len(x.shape)) if filler.is_zero else result.growth
     return blurred(derived(result, g, x.span.hull(filler.span)))
 
 
-def _in_places(g: Growth, rank: int) -> Growth:
+def in_places(g: Growth, rank: int) -> Growth:
     """A value that stands in some places of many: a part may hold nothing of it."""
     return replace(g, mix=frozenset(range(-rank, 0)))
 
@@ -341,396 +336,21 @@ def pad_in_mode(x: Arg, widths: Arg, mode: Arg = "constant", value: Arg = None) 
     return pad(x, widths, filler)
 
 
-# Selections.
-
-
-def _pick(support: Support | None, dim: int, chosen: list[int], *, drop: bool) -> Support | None:
-    """Restrict a support to the chosen indices of one dim of the value."""
-    if support is None:
-        return None
-    axes = list(support.axes)
-    axis = axes[dim] if dim < len(axes) else None
-    reads, exact = list(support.reads), support.exact
-    if axis is not None:
-        present = [i for i in range(reads[axis].bit_length()) if reads[axis] >> i & 1]
-        reads[axis] = sum(1 << present[i] for i in chosen if i < len(present))
-    elif support.blurred:
-        exact = False
-    if drop and dim < len(axes):
-        del axes[dim]
-    return Support(tuple(axes), tuple(reads), exact, support.blurred)
-
-
-def _chosen(
-    x: Scale, dim: int, start: int, stop: int, step: int, shape: tuple[int, ...], *, drop: bool
-) -> Scale:
-    """Return the elements start:stop:step of one dim."""
-    size = x.shape[dim] if x.shape else 1
-    indices = list(range(size))[start:stop:step]
-    if len(indices) == size and not drop:
-        return x
-    layout: LayoutStep = ("slice", (dim, start, stop, step, int(drop)), x.shape, shape)
-    result = rearranged(x, layout)
-    g = result.growth
-    if g.mix and (dim - len(x.shape)) in g.mix:
-        g = replace(g, attained=False)
-    elif g.mix and drop:
-        g = replace(g, mix=frozenset(d + (d < dim - len(x.shape)) for d in g.mix))
-    return replace(result, growth=g, support=_pick(x.support, dim, indices, drop=drop))
-
-
-@TABLE.law("aten.narrow")
-def narrowed(x: Arg, dim: Arg, start: Arg, length: Arg, *, out: Out) -> Scale:
-    """A slice of some length reads a part of the positions."""
-    return sliced(x, dim, start, _int(start, 0) + _int(length, 0), out=out)
-
-
-@TABLE.law("aten.slice", "aten.slice_copy")
-def sliced(
-    x: Arg, dim: Arg = 0, start: Arg = None, stop: Arg = None, step: Arg = 1, *, out: Out
-) -> Scale:
-    """A slice reads a part of the positions."""
-    x = lift(x)
-    axis = _int(dim, 0) % max(len(x.shape), 1)
-    size = x.shape[axis]
-    first = min(max(_from_end(_int(start, 0), size), 0), size)
-    last = min(max(_from_end(_int(stop, size), size), 0), size)
-    return _chosen(x, axis, first, last, _int(step, 1), out[0].shape, drop=False)
-
-
-def _int(value: Arg, default: int) -> int:
-    return int(value) if isinstance(value, (int, float)) else default
-
-
-def _from_end(index: int, size: int) -> int:
-    return index + size if index < 0 else index
-
-
-@TABLE.law("aten.select", "aten.select_copy")
-def select(x: Arg, dim: Arg, index: Arg, *, out: Out) -> Scale:
-    """One index of a dim reads that position alone."""
-    x = lift(x)
-    axis = _int(dim, 0) % max(len(x.shape), 1)
-    first = _from_end(_int(index, 0), x.shape[axis])
-    return _chosen(x, axis, first, first + 1, 1, out[0].shape, drop=True)
-
-
-@TABLE.law("aten.split", "aten.split_with_sizes", "aten.chunk", "aten.unsafe_split",
-           "aten.unsafe_chunk", "aten.split_with_sizes_copy", "aten.tensor_split",
-           "aten.split_copy")  # fmt: skip
-def split(x: Arg, sizes: Arg, dim: Arg = 0, *, out: Out) -> tuple[Scale, ...]:
-    """Every piece of a split reads its own part."""
-    x = lift(x)
-    axis = _int(dim, 0) % max(len(x.shape), 1)
-    pieces, start = [], 0
-    for meta in out:
-        stop = start + meta.shape[axis]
-        pieces.append(_chosen(x, axis, start, stop, 1, meta.shape, drop=False))
-        start = stop
-    return tuple(pieces)
-
-
-@TABLE.law("aten.unbind", "aten.unbind_copy")
-def unbind(x: Arg, dim: Arg = 0, *, out: Out) -> tuple[Scale, ...]:
-    """Every piece reads one index of the dim."""
-    x = lift(x)
-    axis = _int(dim, 0) % max(len(x.shape), 1)
-    return tuple(_chosen(x, axis, i, i + 1, 1, meta.shape, drop=True) for i, meta in enumerate(out))
-
-
-@TABLE.law("aten.index_select", "aten.gather", "aten.take_along_dim", "aten.take", "aten.index",
-           "aten._unsafe_index", "aten.masked_select")  # fmt: skip
-def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
-    """Picking elements by an index keeps their degree; which ones is not known."""
-    x = lift(x)
-    scales = [lift(a) for a in _flat(arguments) if isinstance(a, Scale)]
-    rank = len(out[0].shape)
-    g = x.growth
-    if g.mix:
-        g = replace(spread(g, rank), attained=False)
-    form = rearranged(x, _picking(arguments, x.shape, out[0].shape)).given
-    result = replace(derived(x, g, x.span, slope=g.slope), given=form)
-    for index in scales:
-        if index.depends:
-            g = growth.multiply(result.growth, replace(index.growth, sparse=frozenset()))
-            result = algebra.joined(result, index, replace(result, growth=g))
-    support = result.support
-    if support is not None:
-        fewer = _size(out[0].shape) < _size(x.shape)
-        axes: tuple[int | None, ...] = (None,) * len(out[0].shape)
-        support = Support(axes, support.reads, support.exact and not fewer, blurred=True)
-    return replace(result, support=support)
-
-
-def _picking(
-    arguments: tuple[Arg, ...], before: tuple[int, ...], after: tuple[int, ...]
-) -> LayoutStep:
-    """The elements at an index as an arrangement: the same index picks the same elements."""
-    places = (id(a) if isinstance(a, Scale) else a for a in _flat(arguments))
-    numbers = tuple(p for p in places if isinstance(p, int) and not isinstance(p, bool))
-    return "index", numbers, before, after
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for length in shape:
-        total *= length
-    return total
-
-
-def _flat(arguments: tuple[Arg, ...]) -> list[Arg]:
-    flat: list[Arg] = []
-    for argument in arguments:
-        flat.extend(_flat(argument) if isinstance(argument, tuple) else [argument])
-    return flat
-
-
-# Concatenations and writes.
-
-
-@TABLE.law("aten.cat", "aten.concat")
-def cat(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
-    """Concatenation puts values side by side along one dim."""
-    assert isinstance(values, tuple)
-    pieces = [lift(v) for v in values if not (isinstance(v, Scale) and v.shape == (0,))]
-    rank = len(out[0].shape)
-    axis = _int(dim, 0) % max(rank, 1)
-    result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
-    whole = _reassembled(pieces, axis, out[0].shape)
-    result = replace(result, given=whole or None)
-    if result.support is None:
-        return result
-    return replace(result, support=_stacked_support(pieces, axis, result.support))
-
-
-def _stacked_support(pieces: list[Scale], axis: int, merged: Support) -> Support:
-    """Pieces along an axis of the state read the union; other axes stay if all agree."""
-    supports = [piece.support for piece in pieces if piece.support is not None]
-    axes = list(merged.axes)
-    for i in range(len(axes)):
-        same_axis = {s.axes[i] if i < len(s.axes) else None for s in supports}
-        only = next(iter(same_axis)) if len(same_axis) == 1 else None
-        full = only is not None and len({s.reads[only] for s in supports}) == 1
-        axes[i] = only if full and i != axis else None
-    if axis < len(axes) and len(supports) == len(pieces):
-        first = supports[0].axes[axis]
-        same = first is not None and all(s.axes[axis] == first for s in supports)
-        if first is not None and same and _ascending([s.reads[first] for s in supports]):
-            axes[axis] = first
-    return replace(merged, axes=tuple(axes))
-
-
-def _ascending(masks: list[int]) -> bool:
-    """Whether every mask reads only indices beyond those of the one before."""
-    return all(a.bit_length() < (b & -b).bit_length() for a, b in pairwise(masks))
-
-
-def _reassembled(pieces: list[Scale], axis: int, shape: tuple[int, ...]) -> Form | None:
-    """Where every piece holds its own slice of one atom, the whole holds the atom."""
-    if not any(piece.depends for piece in pieces) or any(piece.opaque for piece in pieces):
-        return None
-    held: list[dict[Atom, tuple[Atom, Poly]]] = []
-    start = 0
-    for piece in pieces:
-        length = piece.shape[axis] if len(piece.shape) > axis else 1
-        found: dict[Atom, tuple[Atom, Poly]] = {}
-        for atom, poly in piece.form.parts.items():
-            whole = _whole(atom, axis, start, start + length, shape)
-            if whole is not None:
-                found[whole] = (atom, poly)
-        held.append(found)
-        start += length
-    common: set[Atom] = set().union(*held)
-    if not common:
-        return None
-    return _joined_form(pieces, held, common)
-
-
-def _whole(atom: Atom, axis: int, start: int, stop: int, shape: tuple[int, ...]) -> Atom | None:
-    """The atom of which this one is the slice start:stop along the axis."""
-    if not atom.layout:
-        return None
-    kind, parameters, before, _ = atom.layout[-1]
-    expected = (axis, start, stop, 1, 0)
-    if kind != "slice" or parameters != expected or before != shape:
-        return None
-    return atom.viewed(atom.layout[:-1])
-
-
-def _joined_form(
-    pieces: list[Scale], held: list[dict[Atom, tuple[Atom, Poly]]], common: set[Atom]
-) -> Form:
-    parts: dict[Atom, Poly] = {}
-    for whole in sorted(common, key=id):
-        polys = [found[whole][1] if whole in found else Poly() for found in held]
-        parts[whole] = _one_coefficient(polys)
-    rest: Scale | None = None
-    for piece, found in zip(pieces, held, strict=True):
-        taken = {atom for atom, _ in found.values()}
-        remaining = {a: p for a, p in piece.form.parts.items() if a not in taken}
-        left = algebra.from_form(Form(remaining, piece.form.rest))
-        left = replace(left, shape=piece.shape)
-        rest = left if rest is None else algebra.mixture(rest, left)
-    assert rest is not None
-    other = replace(rest, given=None).form
-    return Form({**parts, **other.parts}, other.rest)
-
-
-def _one_coefficient(polys: list[Poly]) -> Poly:
-    constants = [poly.constant for poly in polys]
-    if all(c is not None and c == constants[0] for c in constants):
-        return polys[0]
-    if all(dict(poly.terms) == dict(polys[0].terms) for poly in polys):
-        return polys[0]
-    span = forms.poly_span(polys[0])
-    for poly in polys[1:]:
-        span = span.hull(forms.poly_span(poly))
-    depends = any(atom.growth.depends for poly in polys for atom in poly.atoms())
-    learned = any(atom.learned for poly in polys for atom in poly.atoms())
-    return Poly({(Atom(Growth() if depends else CONSTANT, span, learned=learned),): 1.0})
-
-
-@TABLE.law("aten.stack", "aten.hstack", "aten.vstack", "aten.dstack")
-def stack(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
-    """Stacking puts values side by side along a new dim."""
-    assert isinstance(values, tuple)
-    pieces = [lift(v) for v in values]
-    rank = len(out[0].shape)
-    axis = _int(dim, 0) % max(rank, 1)
-    result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
-    result = replace(result, given=None)
-    if result.support is None:
-        return result
-    axes = list(result.support.axes)
-    axes.insert(axis, None)
-    return replace(result, support=replace(result.support, axes=tuple(axes)))
-
-
-@TABLE.law("scaleaudit.write_view")
-def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
-    """A write through a view replaces a part of the base and leaves the rest."""
-    base, value = lift(base), lift(value)
-    if _size(value.shape) == _size(base.shape):
-        return blurred(derived(value, value.growth, value.span))
-    if base.is_zero and not value.opaque:
-        g = _in_places(algebra.mixture(value, base).growth, len(base.shape))
-        return blurred(derived(value, g, value.span.hull(base.span)))
-    mask = algebra.independent(Interval(0.0, 1.0))
-    result = blurred(_over(value, base, mask))
-    part = _viewed(base, steps)
-    kept = None if part is None else _kept(base, part, value)
-    return result if kept is None else replace(result, given=kept)
-
-
-def _viewed(x: Scale, steps: Arg) -> Scale | None:
-    """Follow slices and selections to the part that a write goes to."""
-    for step in steps if isinstance(steps, tuple) else ():
-        if not isinstance(step, tuple) or not isinstance(step[1], tuple):
-            return None
-        drop = str(step[0]).startswith("aten.select")
-        if not drop and not str(step[0]).startswith("aten.slice"):
-            return None
-        dim, start, stop, by, *_ = (*step[1], *(None,) * 4)
-        axis = _int(dim, 0) % max(len(x.shape), 1)
-        size = x.shape[axis]
-        first = _from_end(_int(start, 0), size)
-        last = first + 1 if drop else min(_from_end(_int(stop, size), size), size)
-        stride = 1 if drop else _int(by, 1)
-        length = () if drop else (len(range(first, last, stride)),)
-        shape = (*x.shape[:axis], *length, *x.shape[axis + 1 :])
-        x = replace(_chosen(x, axis, first, last, stride, shape, drop=drop), shape=shape)
-    return x
-
-
-def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
-    """The form of a base after a write: what was written may hold the very part it replaces."""
-    if base.opaque or value.opaque or not base.depends:
-        return None
-    parts: dict[Atom, Poly] = {}
-    taken: set[Atom] = set()
-    pairs = zip(base.form.parts.items(), part.form.parts, strict=True)
-    for (whole, coefficient), piece in pairs:
-        parts[whole] = _one_coefficient([coefficient, value.form.parts.get(piece, Poly())])
-        taken.add(piece)
-    remaining = {atom: poly for atom, poly in value.form.parts.items() if atom not in taken}
-    written = replace(algebra.from_form(Form(remaining, value.form.rest)), shape=value.shape)
-    untouched = replace(algebra.from_form(Form({}, base.form.rest)), shape=base.shape)
-    other = replace(algebra.mixture(written, untouched), given=None).form
-    return Form({**parts, **other.parts}, other.rest)
-
-
-@TABLE.law("aten.slice_scatter", "aten.select_scatter", "aten.index_put", "aten.scatter",
-           "aten.index_copy", "aten.index_fill", "aten._index_put_impl", "aten.diagonal_scatter",
-           "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
-def scattered(x: Arg, *arguments: Arg) -> Scale:
-    """Scattering puts new elements beside the old ones."""
-    x, value = lift(x), _written(arguments)
-    if arguments[-1] is True:
-        return _added_in_places(x, value, Precision.EXACT)
-    result = blurred(_over(value, x, algebra.independent(Interval(0.0, 1.0))))
-    if len(arguments) < 2 or not x.depends or x.opaque:
-        return result
-    # index_put(x, indices, values), scatter(x, dim, index, values): what was there before.
-    step = _picking(arguments[: 1 if isinstance(arguments[0], tuple) else 2], x.shape, value.shape)
-    kept = _kept(x, rearranged(x, step), value)
-    return result if kept is None else replace(result, given=kept)
-
-
-def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
-    """Return the base with a part of it replaced, which may be all that was not 0 in it."""
-    result = choice(mask, value, base)
-    g = result.growth
-    if base.growth.sparse and base.growth.hi > value.growth.hi:
-        return replace(result, growth=replace(g, attained=False))
-    return result
-
-
-def _written(arguments: tuple[Arg, ...]) -> Scale:
-    """The value that a scatter writes: its last operand, or the number that follows the indices."""
-    values = [a for a in arguments if isinstance(a, (Scale, float))]
-    return lift(values[-1]) if values else algebra.independent()
-
-
-@TABLE.law("aten.scatter_add", "aten.index_add")
-def scatter_added(x: Arg, dim: Arg, index: Arg, source: Arg, *_: Arg) -> Scale:
-    """Adding at some indices: there the degree of the sum, elsewhere the old one."""
-    return _added_in_places(lift(x), lift(source), Precision.EXACT)
-
-
-def _added_in_places(x: Scale, source: Scale, least: Precision) -> Scale:
-    total = growth.add(x.growth, source.growth)
-    total = replace(growth.limit(total, least), slope=None)
-    if total.depends:
-        total = replace(total, lo=min(x.growth.lo, total.lo), sparse=x.growth.sparse)
-    if total.depends and total.lo < total.hi:
-        total = growth.limit(total, Precision.ASYMPTOTIC)
-    form = None
-    if not (x.opaque or source.opaque):
-        form, _ = forms.add(x.form, Scale(source.growth, learned=source.learned).form)
-    return blurred(algebra.joined(x, source, Scale(total, shape=x.shape, given=form)))
-
-
-@TABLE.law("aten.scatter_reduce")
-def scatter_reduced(x: Arg, dim: Arg, index: Arg, source: Arg, reduce: Arg, *_: Arg) -> Scale:
-    """Sums, means and extremes at some indices have a degree of their parts, products the sum."""
-    x, source = lift(x), lift(source)
-    if reduce != "prod":
-        loose = x.growth.hi != source.growth.hi
-        least = Precision.ASYMPTOTIC if loose else Precision.EXACT
-        total = replace(_added_in_places(x, source, least), given=None)
-        lo = min(x.growth.lo, source.growth.lo)
-        return replace(total, growth=replace(total.growth, lo=lo)) if total.depends else total
-    product = growth.multiply(x.growth, source.growth)
-    ends = (x.growth.lo, x.growth.hi, product.lo, product.hi)
-    attained = product.attained if product.hi >= x.growth.hi else x.growth.attained
-    g = replace(product, lo=min(ends), hi=max(ends), attained=attained)
-    if g.depends and g.lo < g.hi:
-        g = growth.limit(g, Precision.ASYMPTOTIC)
-    return blurred(algebra.joined(x, source, Scale(g, shape=x.shape)))
-
-
 @TABLE.law("aten.meshgrid", "aten.broadcast_tensors")
 def meshed(values: Arg, *_: Arg) -> tuple[Scale, ...]:
     """Broadcasting repeats elements."""
     assert isinstance(values, tuple)
     return tuple(blurred(lift(v)) for v in values)
+
+
+def size_of(shape: tuple[int, ...]) -> int:
+    """Number of elements of a shape."""
+    return math.prod(shape)
+
+
+def flat(arguments: tuple[Arg, ...]) -> list[Arg]:
+    """Return arguments with nested lists opened."""
+    opened: list[Arg] = []
+    for argument in arguments:
+        opened.extend(flat(argument) if isinstance(argument, tuple) else [argument])
+    return opened

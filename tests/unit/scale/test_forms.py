@@ -80,7 +80,7 @@ def test_gates_of_both_ends_are_found_at_corners() -> None:
 
 def test_the_candidate_of_a_convex_mix_is_found() -> None:
     z, n = Atom(Growth(), GATE), Atom(Growth(), Interval(-1.0, 1.0))
-    found = forms.quotient(Poly({(n,): 1.0, (n, z): -1.0}), Poly({(z,): 1.0}))
+    found = forms.quotient(Poly({(n,): 1.0, (z, n): -1.0}), Poly({(z,): 1.0}))
     assert found is not None
     assert dict(found.terms) == {(n,): 1.0}
 
