@@ -25,12 +25,10 @@ class Body:
     Attributes:
         nodes: In execution order.
         weights: The tied parameters.
-        closed: Whether it closes over tied operators alone.
     """
 
     nodes: tuple[int, ...]
     weights: frozenset[int]
-    closed: bool
 
 
 def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
@@ -43,10 +41,9 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     for component in wide:
         closing = [c for c in narrow if c <= component]
         share = _tied_share(component, sites)
-        if closing and share > CLOSED_SHARE:
-            bodies.extend(_instances(graph, sites, component, closed=True))
-        elif _holds_weights(component, sites) and share >= OPEN_SHARE:
-            bodies.extend(_instances(graph, sites, component, closed=False))
+        ties_nearly_all = _holds_weights(component, sites) and share >= OPEN_SHARE
+        if (closing and share > CLOSED_SHARE) or ties_nearly_all:
+            bodies.extend(_instances(graph, sites, component))
     return sorted(bodies, key=lambda body: body.nodes[0])
 
 
@@ -99,7 +96,7 @@ def turn_count(uses: Iterable[tuple[int, frozenset[int]]], sites: Sites) -> int:
     return min(votes, key=lambda count: (-votes[count], count), default=0)
 
 
-def _instances(graph: OpGraph, sites: Sites, component: set[int], *, closed: bool) -> list[Body]:
+def _instances(graph: OpGraph, sites: Sites, component: set[int]) -> list[Body]:
     """Split a component where the data does not flow on: two towers are two loops."""
     nodes = sorted(n for key in component for n in sites.members[key])
     inside = set(nodes)
@@ -114,7 +111,7 @@ def _instances(graph: OpGraph, sites: Sites, component: set[int], *, closed: boo
     for part in nx.connected_components(flow):
         ordered = tuple(sorted(part))
         if _recurs(ordered, sites):
-            bodies.append(Body(ordered, weights, closed))
+            bodies.append(Body(ordered, weights))
     return bodies
 
 

@@ -180,11 +180,11 @@ def _part_degree(atom: Atom, poly: Poly) -> Degree:
     return growth.add_degrees(degree, max(gates, default=ZERO), upper=True)
 
 
-def total_gain(parts: dict[Atom, Poly], *, limits: bool = True) -> Interval:
+def total_gain(parts: dict[Atom, Poly]) -> Interval:
     """Sum of the magnitudes of the coefficients on the identity path."""
     total = intervals.point(0.0)
     for poly in parts.values():
-        total = intervals.add(total, intervals.even(forms.poly_span(poly, limits=limits), abs))
+        total = intervals.add(total, intervals.even(forms.poly_span(poly), abs))
     return total
 
 

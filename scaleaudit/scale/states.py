@@ -18,7 +18,7 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.graph import Location, OpGraph, Ref
 from scaleaudit.domain.loops import Loop
-from scaleaudit.domain.scale import ZERO, Interval, Scale
+from scaleaudit.domain.scale import ZERO, Interval, Precision, Scale
 from scaleaudit.scale import intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
@@ -51,7 +51,7 @@ class StateJudge:
         self.state = loop.states[index]
         self.value = passes.alone(index, View.VALUE)
         self.gradient = passes.alone(index, View.GRADIENT)
-        convolved = any("conv" in graph[n].op for n in loop.body)
+        convolved = any(graph[n].base_op == "aten.convolution" for n in loop.body)
         self.axes = Axes.of(len(self.state_shape), convolved=convolved)
 
     # What the loss sees.
@@ -164,7 +164,7 @@ class StateJudge:
             proof=proof,
             opaque=value.opaque or self.gradient[end].opaque,
             coverage=Reads.of(value).share(self.axes, self.state_shape),
-            up_to_eps=value.growth.precision.name == "EPS",
+            up_to_eps=value.growth.precision is Precision.EPS,
         )
 
     def _into_loss(self, value: Scale) -> ProofStep:

@@ -13,15 +13,13 @@ from scaleaudit.domain.scale import Interval
 from scaleaudit.scale import intervals
 from scaleaudit.scale.interpreter import STOPS
 
-SUMS = frozenset(
-    {"aten.add", "aten.sub", "aten.rsub", "scaleaudit.scalar.add", "scaleaudit.scalar.sub"}
-)
-PRODUCTS = frozenset({"aten.mul", "aten.div", "scaleaudit.scalar.mul", "scaleaudit.scalar.truediv"})
+SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub"})
+PRODUCTS = frozenset({"aten.mul", "aten.div"})
 LINEAR = frozenset({
     "aten.mean", "aten.sum", "aten.neg", "aten.view", "aten.reshape", "aten.unsqueeze",
     "aten.squeeze", "aten.stack", "aten.cat", "aten._to_copy", "aten.clone", "aten.alias",
     "aten.expand", "aten._unsafe_view", "aten.permute", "aten.t", "aten.transpose", "aten.lift_fresh",
-    "scaleaudit.scalar.neg", "aten.nanmean", "aten.nansum", "aten.select", "aten.unbind",
+    "aten.nanmean", "aten.nansum", "aten.select", "aten.unbind",
 })  # fmt: skip
 
 
