@@ -12,12 +12,18 @@ class State:
     Attributes:
         effective: Number of penalties that restrain it, or None where it is not compared.
         flaws: Every flaw expected among its other penalties, as PenaltyFlaw spells it.
+        name: Its variable; like the two below, not compared where empty.
+        line: A text on the source line that the state is reported at.
+        proof: A text on the source line of a step of the proof of its transition or readouts.
     """
 
     transition: str
     visibility: str
     effective: int | None = 0
     flaws: tuple[str, ...] = ()
+    name: str = ""
+    line: str = ""
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Expect:
 
     Attributes:
         loops: How many loops there are; several numbers where the theory admits them.
-        states: The facts of every state, in any order; a single entry speaks for all states
-            when ``alike`` is set, however many there are.
+        states: The facts of every state, in any order; an entry may speak for several states
+            when ``alike`` is set, and must speak for one.
         codes: Exactly the rules that fire, blank-separated.
         maybe: Rules that may fire besides.
         verdict: Verdicts admitted, where ``codes`` alone does not settle it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from zoo import Case, cases
 
 from scaleaudit.api import audit_facts
 from scaleaudit.domain.facts import ScaleFacts, StateFacts
+from scaleaudit.domain.graph import Location
 from scaleaudit.rules.engine import evaluate
 from scaleaudit.rules.loader import load_rules
 
@@ -54,15 +56,16 @@ def state_complaints(expect: Expect, found: tuple[StateFacts, ...]) -> Iterator[
     """Pair every state with an expectation that it meets, each used once unless alike."""
     if 0 in expect.loops and not found:
         return
-    open_ones = list(expect.states)
+    open_ones, met = list(expect.states), set()
     for state in found:
-        met = next((each for each in open_ones if meets(state, each)), None)
-        if met is None:
+        fitting = [each for each in open_ones if meets(state, each)]
+        met.update(fitting if expect.alike else fitting[:1])
+        if not fitting:
             yield f"unexpected state: {described(state)}"
         elif not expect.alike:
-            open_ones.remove(met)
-    if not expect.alike or not found:
-        yield from (f"missing state: {each}" for each in open_ones)
+            open_ones.remove(fitting[0])
+    missing = set(expect.states) - met if expect.alike else open_ones
+    yield from (f"missing state: {each}" for each in missing)
 
 
 def meets(state: StateFacts, expected: State) -> bool:
@@ -73,7 +76,22 @@ def meets(state: StateFacts, expected: State) -> bool:
         and state.visibility.value in expected.visibility.split("|")
         and expected.effective in (None, effective)
         and set(expected.flaws) == flaws
+        and (not expected.name or state.name in expected.name.split("|"))
+        and stands_at(expected.line, [state.location])
+        and stands_at(expected.proof, steps_of(state))
     )
+
+
+def steps_of(state: StateFacts) -> list[Location | None]:
+    """Return where the steps of all proofs of a state stand."""
+    readings = (step for readout in state.readouts for step in readout.proof)
+    return [step.location for step in (*state.transition_proof, *readings)]
+
+
+def stands_at(texts: str, locations: list[Location | None]) -> bool:
+    """Whether one of the texts, separated by bars, is in the source at one of the locations."""
+    lines = [linecache.getline(each.path, each.line) for each in locations if each]
+    return not texts or any(text in line for text in texts.split("|") for line in lines)
 
 
 def described(state: StateFacts) -> str:
@@ -83,8 +101,13 @@ def described(state: StateFacts) -> str:
     opaque = [f"{each.operator}: {each.reason}" for each in state.opaque]
     return (
         f"{state.name}: {state.transition.value}, {state.visibility.value}, gain {state.gain}, "
-        f"branch {state.branch_degree}, penalties {penalties}, opaque {opaque}"
+        f"branch {state.branch_degree}, penalties {penalties}, opaque {opaque}, "
+        f"at {line_of(state.location)}"
     )
+
+
+def line_of(location: Location | None) -> str:
+    return linecache.getline(location.path, location.line).strip() if location else "no line"
 
 
 def code_complaints(expect: Expect, fired: set[str]) -> Iterator[str]:

@@ -32,6 +32,7 @@ THEMES = (
     "habits",
     "programs",
     "attentions",
+    "nests",
 )
 PREFIX = "scaleaudit_target_"
 
