@@ -33,6 +33,8 @@ THEMES = (
     "programs",
     "attentions",
     "nests",
+    "arguments",
+    "one_shots",
 )
 PREFIX = "scaleaudit_target_"
 
