@@ -25,9 +25,10 @@ from scaleaudit.children import (
     survey_all,
 )
 from scaleaudit.config import did_you_mean
+from scaleaudit.domain.attempts import Attempt, Failure
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
-from scaleaudit.domain.graph import Location
+from scaleaudit.domain.graph import Location, OpGraph
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError, ScaleAuditError
 from scaleaudit.isolation.jobs import (
@@ -45,7 +46,7 @@ from scaleaudit.sources import (
 )
 
 if TYPE_CHECKING:
-    from scaleaudit.capture.targets import Target
+    from scaleaudit.capture.targets import TargetFile
     from scaleaudit.rules.rule import Rule
 
 # What every child needs; the fork server loads it once.
@@ -119,44 +120,64 @@ def audit(
 
 
 def audit_facts(path: str, name: str) -> ScaleFacts:
-    """Build a target, capture it and analyse it; runs the user's code, so call it in a child."""
+    """Build a target, capture it and analyse it, trying every way in this process.
+
+    It runs the user's code, so call it in a process that may come to harm.
+    """
+    from scaleaudit.capture.capturing import capture
     from scaleaudit.capture.targets import load_target
 
-    return _analysed(load_target(Path(path), name))
+    return _analysed(capture(load_target(Path(path), name)).graph)
 
 
-def audit_target(path: str, name: str) -> TargetFacts:
-    """Audit a target in a child; what fails after it was built is told under its own name."""
-    from scaleaudit.capture.targets import load_target
+def attempt_audit(path: str, name: str, attempt: str, since: str) -> Survey:
+    """List the targets of a file and audit one in one way; runs the user's code in a child.
 
-    target = load_target(Path(path), name)
+    Args:
+        name: Which target to audit; empty for the only one, if there is only one.
+        attempt: How to capture it, a value of Attempt.
+        since: Why a better way did not do.
+    """
+    from scaleaudit.capture.targets import run_file
+
+    file = run_file(Path(path))
+    if not name and len(file.names) > 1:
+        return Survey(file.names)
+    name = name or file.names[0]
     try:
-        return TargetFacts(target.name, _analysed(target))
+        return Survey((name,), _attempted(file, name, Attempt(attempt), since))
+    except ScaleAuditError as error:
+        return Survey((name,), TargetFacts(name, trouble=trouble_of(error)))
+
+
+def _attempted(file: TargetFile, name: str, attempt: Attempt, since: str) -> TargetFacts:
+    from scaleaudit.capture.capturing import Unfit, capture_by, not_built
+    from scaleaudit.capture.targets import BuildError
+
+    try:
+        target = file.build(name, fake=attempt.builds_fakes)
+    except BuildError as error:
+        return _failed(name, error, not_built(attempt, error))
+    try:
+        return TargetFacts(target.name, _analysed(capture_by(attempt, target, since).graph))
+    except Unfit as error:
+        return _failed(target.name, error, error.failure)
     except ScaleAuditError as error:
         return TargetFacts(target.name, trouble=trouble_of(error))
 
 
-def survey(path: str) -> Survey:
-    """List the targets of a file and audit a single one; runs the user's code in a child."""
-    from scaleaudit.capture.targets import target_names
-
-    names = target_names(Path(path))
-    if len(names) != 1:
-        return Survey(names)
-    try:
-        return Survey(names, audit_target(path, names[0]))
-    except ScaleAuditError as error:
-        return Survey(names, TargetFacts(names[0], trouble=trouble_of(error)))
+def _failed(name: str, error: ScaleAuditError, failure: Failure) -> TargetFacts:
+    trouble = trouble_of(error)
+    # Real tensors take more memory, not less.
+    curable = failure.curable and trouble.kind is not TroubleKind.MEMORY
+    return TargetFacts(name, None, trouble, replace(failure, curable=curable))
 
 
-def _analysed(target: Target) -> ScaleFacts:
-    from scaleaudit.capture.capturing import capture
+def _analysed(graph: OpGraph) -> ScaleFacts:
     from scaleaudit.loops.finder import find_loops
     from scaleaudit.scale.analysis import analyse
 
-    graph = capture(target).graph
-    nest = find_loops(graph)
-    return analyse(graph, nest)
+    return analyse(graph, find_loops(graph))
 
 
 def choose_rules(

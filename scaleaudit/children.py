@@ -1,23 +1,30 @@
-"""Every target of the given files, audited in a child process of its own.
+"""Every target of the given files, audited in child processes of its own, one an attempt.
 
-The functions that run in the child are in api.py; they are named here, not imported, so that
-this side never loads what they need.
+The function that runs in the child is in api.py; it is named here, not imported, so that this
+side never loads what it needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from scaleaudit.domain.attempts import (
+    Attempt,
+    Failure,
+    first_reason,
+    most_telling,
+    next_attempt,
+)
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.isolation.jobs import Job, Limits, Outcome, Trouble, TroubleKind
 from scaleaudit.isolation.pool import Pool
 from scaleaudit.isolation.runner import Runner, run
 from scaleaudit.sources import Request, declares_target, reason_to_skip
 
-_SURVEY, _AUDIT_TARGET = "scaleaudit.api:survey", "scaleaudit.api:audit_target"
+_ATTEMPT = "scaleaudit.api:attempt_audit"
 _Done = TypeVar("_Done")
 
 # Called with how many are done, of how many, and what the last one was.
@@ -26,16 +33,21 @@ Watch = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class TargetFacts:
-    """What a child found out of a target: its readable name, and facts or trouble."""
+    """What a child found out of a target: its readable name, and facts or trouble.
+
+    Attributes:
+        failure: Beside a trouble that another attempt may not meet.
+    """
 
     name: str
     facts: ScaleFacts | None = None
     trouble: Trouble | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file declares; a single target comes audited, which saves a child."""
+    """What a file declares; one target comes audited, which saves a child."""
 
     names: tuple[str, ...]
     only: TargetFacts | None = None
@@ -91,9 +103,9 @@ def _watched(results: Iterable[_Done], names: list[str], watch: Watch) -> Iterat
 
 
 def _audit(workers: Runner, limits: Limits, asked: tuple[str, str]) -> Audited:
-    outcome = run(workers, Job(_AUDIT_TARGET, asked, limits), TargetFacts)
     path, name = asked
-    return _audited(path, outcome.value or TargetFacts(name, trouble=outcome.trouble), outcome)
+    outcome = _try_all(workers, limits, path, name)
+    return _audited(path, _found(outcome, name), outcome)
 
 
 def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
@@ -102,14 +114,62 @@ def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
     reason = None if request.named else reason_to_skip(request.path)
     if reason:
         return Surveyed(request, skipped=reason)
-    outcome = run(workers, Job(_SURVEY, (request.path,), limits), Survey)
-    found = outcome.value
-    if found is not None and len(found.names) > 1:
-        return Surveyed(request, names=found.names)
-    only = (found and found.only) or TargetFacts("", trouble=outcome.trouble or _NO_MODEL)
-    if _holds_no_model(request, only):
-        return Surveyed(request, skipped=only.trouble.message if only.trouble else "")
-    return Surveyed(request, done=(_audited(request.path, only, outcome),))
+    outcome = _try_all(workers, limits, request.path)
+    if outcome.value is not None and len(outcome.value.names) > 1:
+        return Surveyed(request, names=outcome.value.names)
+    found = _found(outcome, "")
+    if _holds_no_model(request, found):
+        return Surveyed(request, skipped=found.trouble.message if found.trouble else "")
+    return Surveyed(request, done=(_audited(request.path, found, outcome),))
+
+
+def _try_all(workers: Runner, limits: Limits, path: str, name: str = "") -> Outcome[Survey]:
+    """Attempt a target in one way after the other, each in a fresh child, until one does.
+
+    Returns:
+        What the good attempt said, or that which failed most tellingly.
+    """
+    outcomes: list[Outcome[Survey]] = []
+    failures: list[Failure] = []
+    attempt: Attempt | None = Attempt.FAKES
+    while attempt is not None:
+        spent = _seconds(outcomes)
+        arguments = (path, name, attempt.value, first_reason(failures))
+        outcomes.append(
+            run(workers, Job(_ATTEMPT, arguments, replace(limits, spent=spent)), Survey)
+        )
+        failure = _failure(attempt, outcomes[-1])
+        if failure is None:
+            return replace(outcomes[-1], seconds=_seconds(outcomes))
+        failures.append(failure)
+        attempt = next_attempt(failures)
+    return replace(outcomes[most_telling(failures)], seconds=_seconds(outcomes))
+
+
+def _seconds(outcomes: list[Outcome[Survey]]) -> float:
+    return sum(outcome.seconds for outcome in outcomes)
+
+
+def _failure(attempt: Attempt, outcome: Outcome[Survey]) -> Failure | None:
+    """Say how an attempt failed; None where it did not."""
+    found = _found(outcome, "")
+    trouble = found.trouble
+    if trouble is None or found.failure is not None:
+        return found.failure
+    return Failure(
+        attempt,
+        cause=trouble.kind.value,
+        reason=trouble.message,
+        built=trouble.kind is not TroubleKind.TARGET,
+        telling=trouble.kind in {TroubleKind.TARGET, TroubleKind.CAPTURE},
+        # Compiled code that was handed a tensor without memory may bear one that has some.
+        curable=trouble.kind is TroubleKind.FAULT,
+    )
+
+
+def _found(outcome: Outcome[Survey], name: str) -> TargetFacts:
+    only = outcome.value and outcome.value.only
+    return only or TargetFacts(name, trouble=outcome.trouble or _NO_MODEL)
 
 
 def _holds_no_model(request: Request, only: TargetFacts) -> bool:
@@ -118,9 +178,7 @@ def _holds_no_model(request: Request, only: TargetFacts) -> bool:
     return failed and not request.named and not declares_target(request.path)
 
 
-def _audited(
-    path: str, found: TargetFacts, outcome: Outcome[TargetFacts] | Outcome[Survey]
-) -> Audited:
+def _audited(path: str, found: TargetFacts, outcome: Outcome[Survey]) -> Audited:
     return Audited(path, found, outcome.output, outcome.seconds)
 
 

@@ -127,7 +127,7 @@ def commands() -> None:
     "--timeout",
     type=click.FloatRange(min=0, min_open=True, max=_MOST_SECONDS),
     metavar="SECONDS",
-    help="Time limit for a target.  [default: 120]",
+    help="Time limit for a target, all attempts at it together.  [default: 120]",
 )
 @click.option(
     "--memory-limit",

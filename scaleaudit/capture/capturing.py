@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,9 +18,16 @@ from scaleaudit.capture.loading import innermost_line, reason
 from scaleaudit.capture.lowering import Lowering
 from scaleaudit.capture.places import is_own
 from scaleaudit.capture.session import Recording, record
-from scaleaudit.capture.targets import Target
+from scaleaudit.capture.targets import BuildError, Target
+from scaleaudit.domain.attempts import (
+    Attempt,
+    Failure,
+    first_reason,
+    most_telling,
+    next_attempt,
+)
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, OpGraph, Ref, TensorMeta, verify
-from scaleaudit.errors import CaptureError
+from scaleaudit.errors import CaptureError, TargetError
 
 # Weights up to which a target is run on real tensors, in bytes.
 REAL_LIMIT = 2 << 30
@@ -64,32 +71,88 @@ class Captured:
         return fx.GraphModule(torch.nn.Module(), self.fx_graph)
 
 
+class Unfit(CaptureError):  # noqa: N818 - reads as what a way of capturing is
+    """One way of capturing a target does not do; another may."""
+
+    def __init__(self, error: BaseException, failure: Failure) -> None:
+        hint = "call the model with the same arguments in plain Python to see the whole traceback"
+        if not failure.telling:
+            hint = "the forward needs values that capture does not compute; make the model smaller"
+        where = innermost_line(error, "")
+        super().__init__(f"the forward failed: {failure.reason}", where=where, hint=hint)
+        self.failure = failure
+
+
 def capture(target: Target) -> Captured:
-    """Record a target's forward and loss, in the first world in which that works.
+    """Record a target's forward and loss, in the first way that does, all in this process.
 
     Fake tensors come first, with the oracle for what they cannot answer, then real ones, then
-    ``torch.export``.
+    ``torch.export``. To give each a process of its own, call ``capture_by``.
 
     Raises:
         CaptureError: None works; says why, at which line of the user's.
     """
-    failures: list[Exception | SystemExit] = []
-    for way in WAYS:
-        if not _worth_trying(way, target, failures):
-            continue
+    errors: list[Unfit] = []
+    failures: list[Failure] = []
+    attempt: Attempt | None = Attempt.BUILT_REAL if target.engine is None else Attempt.FAKES
+    while attempt is not None:
         try:
-            recording = way(target)
-        except CaptureError:
+            again = target if not failures else target.rebuild(fake=attempt.builds_fakes)
+            return capture_by(attempt, again, first_reason(failures))
+        except TargetError:
+            break  # what was built of fakes cannot be built of real tensors
+        except Unfit as error:
+            errors.append(error)
+            failures.append(error.failure)
+        attempt = next_attempt(failures)
+    raise errors[most_telling(failures)]
+
+
+def capture_by(attempt: Attempt, target: Target, since: str = "") -> Captured:
+    """Record a target's forward and loss in one way.
+
+    Args:
+        target: A target that was built as the attempt asks for.
+        since: Why a better way did not do, where it was tried.
+
+    Raises:
+        Unfit: This way does not do, another may.
+        CaptureError: None would.
+    """
+    try:
+        recording = WAYS[attempt](target)
+    except CaptureError:
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_ours(error):
             raise
-        except (Exception, SystemExit) as error:
-            if _is_ours(error):
-                raise
-            failures.append(error)
-        else:
-            if failures:
-                recording.trace.notes.insert(0, _fallback(way, failures[0]))
-            return lowered(target, recording)
-    raise _explained(failures)
+        raise Unfit(error, _failure(attempt, target, error)) from error
+    if since:
+        recording.trace.notes.insert(0, _fallback(attempt, since))
+    return lowered(target, recording)
+
+
+def not_built(attempt: Attempt, error: BuildError) -> Failure:
+    """Say how a target's building failed, for the choice of the next attempt."""
+    return Failure(
+        attempt,
+        type(error.__cause__).__name__,
+        error.message,
+        built=False,
+        telling=not isinstance(error.__cause__, FAKE_EXCEPTIONS),
+        curable=True,
+    )
+
+
+def _failure(attempt: Attempt, target: Target, error: BaseException) -> Failure:
+    return Failure(
+        attempt,
+        type(error).__name__,
+        reason(error),
+        built=True,
+        telling=not isinstance(error, FAKE_EXCEPTIONS),
+        curable=_size(target) <= REAL_LIMIT,
+    )
 
 
 def _on_fakes(target: Target) -> Recording:
@@ -109,8 +172,8 @@ def _fakes_of(target: Target) -> FakeEngine:
 def _look_for_leaks(target: Target, recording: Recording) -> None:
     """Record again with other numbers for what was read; constants that change are none."""
     for variation in VARIATIONS:
-        again = target.rebuild(fake=target.engine is not None)
         try:
+            again = target.rebuild(fake=target.engine is not None)
             if replace_leaks(recording, record(again, _fakes_of(again), variation)):
                 return
         except Exception:  # noqa: BLE001, S112 - other sizes need not fit; the next keeps them
@@ -121,31 +184,21 @@ def _look_for_leaks(target: Target, recording: Recording) -> None:
 
 def _on_real_tensors(target: Target) -> Recording:
     """Record on real tensors."""
-    return record(target.rebuild(fake=False), RealEngine())
+    return record(target, RealEngine())
 
 
 def by_export(target: Target) -> Recording:
     """Record what ``torch.export`` makes of the program."""
-    again, replay = exported(target.rebuild(fake=False))
+    again, replay = exported(target)
     return record(again, RealEngine(), listen=replay.listen)
 
 
-# The ways of recording, the best first.
-WAYS: dict[Callable[[Target], Recording], str] = {
-    _on_fakes: "fake tensors",
-    _on_real_tensors: "real tensors",
-    by_export: "torch.export",
+WAYS: dict[Attempt, Callable[[Target], Recording]] = {
+    Attempt.FAKES: _on_fakes,
+    Attempt.BUILT_REAL: _on_fakes,
+    Attempt.REAL: _on_real_tensors,
+    Attempt.EXPORT: by_export,
 }
-
-
-def _worth_trying(
-    way: Callable[[Target], Recording], target: Target, failures: Sequence[BaseException]
-) -> bool:
-    """Tell whether a way suits the size, and isn't bound to fail as the others did."""
-    if way is _on_fakes:
-        return True
-    same = len(failures) > 1 and len({type(error) for error in failures}) == 1
-    return _size(target) <= REAL_LIMIT and not (way is by_export and same)
 
 
 def _size(target: Target) -> int:
@@ -154,23 +207,9 @@ def _size(target: Target) -> int:
     return sum(p.numel() * p.element_size() for p in (*model.parameters(), *model.buffers()))
 
 
-def _fallback(way: Callable[[Target], Recording], failure: BaseException) -> Note:
-    message = f"captured with {WAYS[way]}, since fake tensors did not do: {reason(failure)}"
-    return Note(NoteKind.FALLBACK, message)
-
-
-def _explained(failures: Sequence[BaseException]) -> CaptureError:
-    """Choose the failure that says most to the user."""
-    telling = [error for error in failures if not isinstance(error, FAKE_EXCEPTIONS)]
-    # What real tensors say is what the user would see; export speaks of export.
-    error = (telling[:2] or list(failures))[-1]
-    where = innermost_line(error, "")
-    hint = "call the model with the same arguments in plain Python to see the whole traceback"
-    if isinstance(error, FAKE_EXCEPTIONS):
-        hint = "the forward needs values that capture does not compute; make the model smaller"
-    found = CaptureError(f"the forward failed: {reason(error)}", where=where, hint=hint)
-    found.__cause__ = error
-    return found
+def _fallback(attempt: Attempt, since: str) -> Note:
+    way = "torch.export" if attempt is Attempt.EXPORT else "real tensors"
+    return Note(NoteKind.FALLBACK, f"captured with {way}, since fake tensors did not do: {since}")
 
 
 def lowered(target: Target, recording: Recording) -> Captured:

@@ -55,39 +55,92 @@ class Target:
     rebuild: Rebuild
 
 
-def target_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the targets that a file declares, in their order there.
+class BuildError(TargetError):
+    """A target's own code failed while it was built; of real tensors it may not."""
 
-    A function ``scaleaudit_target_deep`` declares ``deep``; the plain ``scaleaudit_target``
-    declares ``scaleaudit_target``, shown by its model's class once it is built.
+
+@dataclass(frozen=True)
+class TargetFile:
+    """A user's file that was run, with the target functions that it declares."""
+
+    path: Path
+    functions: Mapping[str, Callable[[], Any]]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its targets, in their order there.
+
+        A function ``scaleaudit_target_deep`` declares ``deep``; the plain ``scaleaudit_target``
+        declares ``scaleaudit_target``, shown by its model's class once it is built.
+        """
+        return tuple(map(_declared_name, self.functions))
+
+    def build(self, name: str, *, fake: bool) -> Target:
+        """Build one of its targets, of fakes or of real tensors.
+
+        Args:
+            name: A declared name, the name of a target function, or the class of a target's model.
+            fake: Whether to build it of tensors without memory.
+
+        Raises:
+            BuildError: The target's code failed.
+            TargetError: The file has no such target, or it declares something wrong.
+        """
+        for key in self.functions:
+            if name in (key, _declared_name(key)):
+                return self._build(key, fake=fake)
+        return self._build_class(name, fake=fake)
+
+    def _build(self, key: str, *, fake: bool) -> Target:
+        engine = FakeEngine(building=True) if fake else None
+        return _built(self.path, key, self.functions[key], engine)
+
+    def _build_class(self, name: str, *, fake: bool) -> Target:
+        """Build target after target until the model of one has the class."""
+        known, failed = set(self.names), None
+        for key in self.functions:
+            try:
+                target = self._build(key, fake=fake)
+            except BuildError as error:
+                failed = failed or error
+                continue
+            if target.name == name:
+                return target
+            known.add(target.name)
+        raise failed or TargetError(
+            f"{self.path} declares no target {name}",
+            where=str(self.path),
+            hint=f"it declares {', '.join(sorted(known))}",
+        )
+
+
+def run_file(path: Path) -> TargetFile:
+    """Run a user's file and find the targets that it declares.
 
     Raises:
         TargetError: The file cannot be read or run, or declares none.
     """
-    return tuple(_declared_name(function) for function in _functions(path))
+    return TargetFile(path, _functions(path))
+
+
+def target_names(path: Path) -> tuple[str, ...]:
+    """Return the names of the targets that a file declares; see TargetFile.names."""
+    return run_file(path).names
 
 
 def load_target(path: Path, name: str) -> Target:
-    """Run a user's file and build one of its targets.
-
-    Args:
-        name: A declared name, the name of a target function, or the class of a target's model.
+    """Run a file and build one of its targets, of fakes, or of real tensors where fakes don't do.
 
     Raises:
         TargetError: Whatever keeps the target from being built, with the user's line.
     """
-    functions = _functions(path)
-    for key, function in functions.items():
-        if name in (key, _declared_name(key)):
-            return _build(path, key, function)
-    built = [_build(path, key, function) for key, function in functions.items()]
-    for target in built:
-        if target.name == name:
-            return target
-    known = sorted({_declared_name(key) for key in functions} | {target.name for target in built})
-    raise TargetError(
-        f"{path} declares no target {name}", where=str(path), hint=f"it declares {', '.join(known)}"
-    )
+    try:
+        return run_file(path).build(name, fake=True)
+    except BuildError as error:
+        try:
+            return run_file(path).build(name, fake=False)
+        except TargetError:
+            raise error from None
 
 
 def _functions(path: Path) -> dict[str, Callable[[], Any]]:
@@ -104,17 +157,6 @@ def _functions(path: Path) -> dict[str, Callable[[], Any]]:
 
 def _declared_name(function: str) -> str:
     return function.removeprefix(f"{_PREFIX}_")
-
-
-def _build(path: Path, key: str, function: Callable[[], Any]) -> Target:
-    """Build a target out of fakes, or of real tensors where fakes don't do."""
-    try:
-        return _built(path, key, function, FakeEngine(building=True))
-    except TargetError as error:
-        try:
-            return _built(path, key, _functions(path)[key], None)
-        except TargetError:
-            raise error from None
 
 
 def _built(path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None) -> Target:
@@ -149,7 +191,7 @@ def _call(
         with world:
             declared = function()
     except (Exception, SystemExit) as error:
-        raise TargetError(
+        raise BuildError(
             f"{key}() failed: {reason(error)}",
             where=innermost_line(error, str(path)),
             hint=_build_hint(error),

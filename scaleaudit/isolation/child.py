@@ -39,7 +39,7 @@ def perform(job: Job, answer: int, output: int) -> NoReturn:
     try:
         _redirect(output)
         # Where a hanging model hangs is seen in this dump, just before it is killed.
-        faulthandler.dump_traceback_later(_DUMP_AT * job.limits.seconds)
+        faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left)
         _restrict(job.limits.memory)
         _write(answer, answer_of(job))
         status = 0

@@ -91,7 +91,7 @@ class ForkServer:
         finally:
             for _, write in pipes:
                 os.close(write)
-        watch = _Watch(job.limits.seconds, *(read for read, _ in pipes))
+        watch = _Watch(job.limits.left, *(read for read, _ in pipes))
         try:
             raw = watch.wait()
             if raw is None:

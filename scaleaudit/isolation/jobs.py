@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -34,10 +35,17 @@ class Limits:
         memory: Bytes of private memory (RLIMIT_DATA). torch alone takes under 1 GiB and fake
             tensors nothing, so 8 GiB leaves room for a model on real tensors, and a runaway
             allocation fails before a laptop swaps.
+        spent: Seconds that earlier jobs for the same target took; the time limit is for all.
     """
 
     seconds: float = 120.0
     memory: int = 8 << 30
+    spent: float = 0.0
+
+    @property
+    def left(self) -> float:
+        """Seconds that the job may take."""
+        return max(self.seconds - self.spent, 0.0)
 
 
 DEFAULT_LIMITS = Limits()
@@ -53,7 +61,10 @@ class Job:
 
 
 class TroubleKind(Enum):
-    """Why a job has no value; the first four are the errors of scaleaudit.errors."""
+    """Why a job has no value; the first four are the errors of scaleaudit.errors.
+
+    A fault is a crash in compiled code, as of what was handed a tensor without memory.
+    """
 
     TARGET = "target"
     CAPTURE = "capture"
@@ -61,6 +72,7 @@ class TroubleKind(Enum):
     RULE = "rule"
     TIME = "time"
     MEMORY = "memory"
+    FAULT = "fault"
     CRASH = "crash"
     NONSENSE = "nonsense"
     BUG = "bug"
@@ -226,7 +238,14 @@ def _timed_out(limits: Limits, where: str) -> Trouble:
     )
 
 
+# What the system sends to code that touches wrong memory or fails a check of its own.
+_FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
+if sys.platform != "win32":
+    _FAULTS |= {signal.SIGBUS}
+
+
 def _crashed(status: int, where: str) -> Trouble:
+    kind = TroubleKind.FAULT if -status in _FAULTS else TroubleKind.CRASH
     if status < 0:
         message = f"its process was killed by {_signal_name(-status)}"
     else:
@@ -234,7 +253,7 @@ def _crashed(status: int, where: str) -> Trouble:
     hint = "See what it printed with --show-output."
     if status == -signal.SIGKILL:
         hint = "Most likely the machine ran out of memory: give the target smaller inputs."
-    return Trouble(TroubleKind.CRASH, message, where, hint)
+    return Trouble(kind, message, where, hint)
 
 
 def _signal_name(number: int) -> str:

@@ -78,7 +78,7 @@ def _follow(process: subprocess.Popen[bytes], job: Job) -> tuple[Kept, Kept, int
         requests.write(encode_job(job))
     status: int | None
     try:
-        status = process.wait(job.limits.seconds + _START_SECONDS)
+        status = process.wait(job.limits.left + _START_SECONDS)
     except subprocess.TimeoutExpired:
         status = None
     _end(process)

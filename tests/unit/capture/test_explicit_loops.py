@@ -13,6 +13,7 @@ from scaleaudit.capture.capturing import lowered
 from scaleaudit.capture.engines import RealEngine
 from scaleaudit.capture.exporting import exported
 from scaleaudit.capture.session import record
+from scaleaudit.domain.attempts import Attempt
 from scaleaudit.domain.graph import NodeKind, NoteKind
 
 D = 8
@@ -110,8 +111,8 @@ def test_export_is_the_last_way_and_says_so(monkeypatch):
     def fails_too(*args, **named):
         raise KeyError("nor here")
 
-    names = {fails: "fakes", fails_too: "real tensors", capturing.by_export: "torch.export"}
-    monkeypatch.setattr(capturing, "WAYS", names)
+    monkeypatch.setitem(capturing.WAYS, Attempt.BUILT_REAL, fails)
+    monkeypatch.setitem(capturing.WAYS, Attempt.REAL, fails_too)
     graph = captured(Exported(), torch.randn(3, D)).graph
     assert graph.notes[0].kind is NoteKind.FALLBACK
     assert "torch.export" in graph.notes[0].message

@@ -98,7 +98,7 @@ def test_code_that_ends_the_process_is_told_as_that(ask, chore, code):
 
 def test_a_segmentation_fault_is_named_and_shows_its_python_lines(ask):
     outcome = ask("crash")
-    assert outcome.trouble.kind is TroubleKind.CRASH
+    assert outcome.trouble.kind is TroubleKind.FAULT
     assert "SIGSEGV" in outcome.trouble.message
     assert "in crash" in outcome.output
 
