@@ -35,6 +35,7 @@ THEMES = (
     "nests",
     "arguments",
     "one_shots",
+    "cells_in_time",
 )
 PREFIX = "scaleaudit_target_"
 
