@@ -36,6 +36,7 @@ THEMES = (
     "arguments",
     "one_shots",
     "cells_in_time",
+    "sequence_modules",
 )
 PREFIX = "scaleaudit_target_"
 
