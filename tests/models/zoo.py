@@ -37,6 +37,7 @@ THEMES = (
     "one_shots",
     "cells_in_time",
     "sequence_modules",
+    "refinement",
 )
 PREFIX = "scaleaudit_target_"
 
