@@ -38,6 +38,7 @@ THEMES = (
     "cells_in_time",
     "sequence_modules",
     "refinement",
+    "explicit",
 )
 PREFIX = "scaleaudit_target_"
 
