@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -17,7 +17,8 @@ from scaleaudit.capture.leaks import VARIATIONS, replace_leaks, suspicious
 from scaleaudit.capture.loading import innermost_line, reason
 from scaleaudit.capture.lowering import Lowering
 from scaleaudit.capture.places import is_own
-from scaleaudit.capture.session import Recording, record
+from scaleaudit.capture.runs import Studio, best_recording
+from scaleaudit.capture.session import Manner, Recording, record
 from scaleaudit.capture.targets import BuildError, Target
 from scaleaudit.domain.attempts import (
     Attempt,
@@ -157,9 +158,10 @@ def _failure(attempt: Attempt, target: Target, error: BaseException) -> Failure:
 
 def _on_fakes(target: Target) -> Recording:
     """Record on fake tensors."""
-    recording = record(target, _fakes_of(target))
+    studio = Studio(_fakes_of, lambda: target.rebuild(fake=target.engine is not None))
+    recording, manner = best_recording(target, studio)
     if suspicious(recording):
-        _look_for_leaks(target, recording)
+        _look_for_leaks(studio, recording, manner)
     return recording
 
 
@@ -169,12 +171,12 @@ def _fakes_of(target: Target) -> FakeEngine:
     return engine
 
 
-def _look_for_leaks(target: Target, recording: Recording) -> None:
+def _look_for_leaks(studio: Studio, recording: Recording, manner: Manner) -> None:
     """Record again with other numbers for what was read; constants that change are none."""
     for variation in VARIATIONS:
         try:
-            again = target.rebuild(fake=target.engine is not None)
-            if replace_leaks(recording, record(again, _fakes_of(again), variation)):
+            other = studio.record(replace(manner, variation=variation))
+            if replace_leaks(recording, other):
                 return
         except Exception:  # noqa: BLE001, S112 - other sizes need not fit; the next keeps them
             continue
@@ -184,13 +186,14 @@ def _look_for_leaks(target: Target, recording: Recording) -> None:
 
 def _on_real_tensors(target: Target) -> Recording:
     """Record on real tensors."""
-    return record(target, RealEngine())
+    studio = Studio(lambda _: RealEngine(), lambda: target.rebuild(fake=False))
+    return best_recording(target, studio)[0]
 
 
 def by_export(target: Target) -> Recording:
     """Record what ``torch.export`` makes of the program."""
     again, replay = exported(target)
-    return record(again, RealEngine(), listen=replay.listen)
+    return record(again, RealEngine(), Manner(listen=replay.listen))
 
 
 WAYS: dict[Attempt, Callable[[Target], Recording]] = {

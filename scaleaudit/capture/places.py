@@ -43,7 +43,8 @@ class Place:
     function: str
 
 
-ROOT = Place((), (), (), (), 0, "")
+# The capture itself stands outside of all frames: a program that it runs again and again turns there.
+ROOT = Place((), ((0, 0),), (), (), 0, "")
 
 
 @dataclass(slots=True)

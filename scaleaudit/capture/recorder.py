@@ -232,6 +232,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Return the node of a result."""
         return self._memory.node(tensor)
 
+    def is_zero(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a tensor is known to hold nothing but zeros."""
+        value = self._engine.value(tensor) if tensor.is_floating_point() else None
+        if value is None or not value.numel():
+            return False
+        self._busy = True  # looking is none of the program's doing
+        numbers = value.tolist()
+        self._busy = False
+        return not _any(numbers)
+
     def claim(self, place: Place | None) -> None:
         """Let what runs next come from a place other than where it runs."""
         self.scribe.claimed = place
@@ -250,6 +260,11 @@ def _metas(out: Any) -> tuple[TensorMeta, ...]:
         tensor_meta(leaf) if isinstance(leaf, torch.Tensor) else number_meta(leaf)
         for leaf in flat(out)
     ) or (number_meta(0),)
+
+
+def _any(numbers: Any) -> bool:
+    """Tell whether any number of nested lists is not zero."""
+    return any(map(_any, numbers)) if isinstance(numbers, list) else bool(numbers)
 
 
 def _zero(dtype: torch.dtype) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,9 +13,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from scaleaudit.capture._torch_private import pytree
+from scaleaudit.capture import structures
 from scaleaudit.capture.api_calls import ApiCalls
+from scaleaudit.capture.draws import seeded
 from scaleaudit.capture.engines import Engine
+from scaleaudit.capture.handovers import Handover, ModelCall, handed_over
 from scaleaudit.capture.outputs import find_loss, named_tensors
 from scaleaudit.capture.places import Place
 from scaleaudit.capture.reads import PLAIN, Variation
@@ -27,68 +30,135 @@ from scaleaudit.errors import CaptureError
 
 @dataclass(slots=True)
 class Recording:
-    """A finished trace with the nodes of its results."""
+    """A finished trace with the nodes of its results.
+
+    Attributes:
+        made_up: Nodes of numbers that were made up.
+        escaped: Whether such a number went on out of sight.
+        calls: The calls of the model, in order.
+        drew: Whether numbers were drawn at random that no tensor shows.
+    """
 
     trace: Trace
     loss: fx.Node | None
     outputs: list[tuple[str, fx.Node]] = field(default_factory=list)
     made_up: set[fx.Node] = field(default_factory=set)
     escaped: bool = False
+    calls: list[ModelCall] = field(default_factory=list)
+    drew: bool = False
 
 
-def record(
-    target: Target,
-    engine: Engine,
-    variation: Variation = PLAIN,
-    listen: Callable[[Callable[[Place | None], None]], None] | None = None,
-) -> Recording:
-    """Run a target's forward and loss once and record every operator.
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a program is recorded.
 
-    Args:
+    Attributes:
+        variation: What numbers are made up.
         listen: Given a function to tell where the operators to come are from, for programs
             that are run by someone else than their own code.
+        handovers: What one call of the model hands to the next.
+        runs: How often the target's call is made.
+        seed: Of random numbers.
+    """
+
+    variation: Variation = PLAIN
+    listen: Callable[[Callable[[Place | None], None]], None] | None = None
+    handovers: tuple[Handover, ...] = ()
+    runs: int = 1
+    seed: int = 0
+
+
+PLAINLY = Manner()
+
+
+def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recording:
+    """Run a target's forward and loss and record every operator.
 
     Raises:
         CaptureError: The loss is no scalar. Errors of the user's code pass through.
     """
-    recorder = Recorder(engine, target.model, sys._getframe(), variation)
-    if listen is not None:
-        listen(recorder.claim)
+    recorder = Recorder(engine, target.model, sys._getframe(), manner.variation)
+    if manner.listen is not None:
+        manner.listen(recorder.claim)
     with ExitStack() as stack:
         stack.enter_context(adopted(target.model, engine))
         recorder.names.add_model(target.model)
-        args, kwargs = _inputs(recorder, engine, target)
-        seen = stack.enter_context(_watched(target.model))
+        arguments = _inputs(recorder, engine, target)
+        calls = stack.enter_context(_watched(target.model, recorder, manner.handovers))
+        draws = stack.enter_context(seeded(manner.seed, target.model))
         stack.enter_context(eager_and_plain())
         stack.enter_context(module_calls(recorder.modules))
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))
         run: Callable[..., Any] = target.loss if target.loss is not None else target.model
-        output = run(*args, **kwargs)
-    return _finish(recorder, target, output, seen)
+        returned: list[Any] = []
+        for _ in range(manner.runs):
+            if calls and manner.handovers:
+                arguments = _given_again(calls[-1], manner.handovers, arguments)
+            returned.append(run(*arguments[0], **arguments[1]))
+        loss = _total([_loss_of(recorder, target, output) for output in returned])
+    recording = Recording(recorder.trace, None, calls=calls, drew=draws.made)
+    _finish(recorder, recording, target, returned, loss)
+    if engine.exact and recorder.reads.active:
+        recording.drew = True  # what was read may have been drawn by torch
+    return recording
 
 
-def _finish(recorder: Recorder, target: Target, output: Any, seen: list[Any]) -> Recording:
-    reads = recorder.reads
-    recording = Recording(recorder.trace, None, made_up=reads.unknown, escaped=bool(reads.escapes))
+def _given_again(
+    call: ModelCall, handovers: tuple[Handover, ...], arguments: tuple[Any, Any]
+) -> tuple[Any, Any]:
+    """Give the next run what the last call returned, where it gave the call the very tensors.
+
+    The model's own arguments are seen to by the hook; a loss may read the state besides.
+    """
+    after = structures.tensors(handed_over(handovers, call.output, call.arguments))
+    before = structures.tensors(call.arguments)
+    new = {id(tensor): after[path] for path, tensor in before.items() if path in after}
+
+    def changed(_: structures.Path, value: Any) -> Any:
+        return new.get(id(value), value) if isinstance(value, torch.Tensor) else value
+
+    found: tuple[Any, Any] = structures.mapped(arguments, changed)
+    return found
+
+
+def _loss_of(recorder: Recorder, target: Target, output: Any) -> torch.Tensor | None:
     if target.loss is not None:
-        loss: torch.Tensor | None = _checked_loss(output)
-    else:
-        loss, note = find_loss(output)
-        if note is not None:
-            recorder.trace.note(note)
-        seen = [output]
+        return _checked_loss(output)
+    loss, note = find_loss(output)
+    if note is not None:
+        recorder.trace.note(note)
+    return loss
+
+
+def _total(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
+    """Add the losses of all runs."""
+    found = [loss for loss in losses if loss is not None]
+    if not found:
+        return None
+    first, *others = found
+    return functools.reduce(torch.add, others, first)
+
+
+def _finish(
+    recorder: Recorder,
+    recording: Recording,
+    target: Target,
+    returned: list[Any],
+    loss: torch.Tensor | None,
+) -> None:
+    recording.made_up, recording.escaped = recorder.reads.unknown, bool(recorder.reads.escapes)
     if loss is not None:
         recording.loss = recorder.node_of(loss)
-    for turn, returned in enumerate(seen):
+    seen = [call.output for call in recording.calls] if target.loss is not None else returned
+    for turn, output in enumerate(seen):
         suffix = f" (call {turn + 1})" if len(seen) > 1 else ""
-        for name, tensor in named_tensors(returned):
+        for name, tensor in named_tensors(output):
             if tensor is not loss:
                 recording.outputs.append((name + suffix, recorder.node_of(tensor)))
     recorder.close()
     results = (recording.loss, tuple(node for _, node in recording.outputs))
     recorder.trace.graph.output(results)
-    return recording
 
 
 def _checked_loss(value: Any) -> torch.Tensor:
@@ -114,14 +184,38 @@ def _description(value: object) -> str:
 
 
 @contextmanager
-def _watched(model: torch.nn.Module) -> Iterator[list[Any]]:
-    """Collect what the model returns."""
-    seen: list[Any] = []
-    handle = model.register_forward_hook(lambda *call: seen.append(call[-1]))
+def _watched(
+    model: torch.nn.Module, recorder: Recorder, handovers: tuple[Handover, ...]
+) -> Iterator[list[ModelCall]]:
+    """Collect the calls of the model, each handing to the next what it shall."""
+    calls: list[ModelCall] = []
+
+    def before(_: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        arguments = (args, kwargs)
+        if calls and handovers:
+            arguments = handed_over(handovers, calls[-1].output, arguments)
+        tensors = structures.tensors(arguments)
+        nodes = {path: recorder.node_of(tensor) for path, tensor in tensors.items()}
+        zeros = frozenset(path for path, tensor in tensors.items() if recorder.is_zero(tensor))
+        calls.append(ModelCall(arguments, nodes, zeros))
+        return arguments
+
+    def after(_: torch.nn.Module, _args: Any, _kwargs: Any, output: Any) -> None:
+        call = next(call for call in reversed(calls) if not call.returned)
+        call.output = output
+        for path, tensor in structures.tensors(output).items():
+            call.returned[path] = recorder.node_of(tensor)
+        call.end = len(recorder.trace.graph.nodes)
+
+    handles = (
+        model.register_forward_pre_hook(before, with_kwargs=True),
+        model.register_forward_hook(after, with_kwargs=True),
+    )
     try:
-        yield seen
+        yield calls
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _inputs(
@@ -143,13 +237,15 @@ def _inputs(
 
 def _declared(recorder: Recorder, engine: Engine, name: str, value: Any) -> Any:
     """Declare every tensor of one argument."""
-    leaves, spec = pytree.tree_flatten_with_path(value)
-    found = [leaf for _, leaf in leaves]
-    for index, (path, leaf) in enumerate(leaves):
-        if isinstance(leaf, torch.Tensor):
-            found[index] = engine.adopt(leaf)
-            recorder.add_input(found[index], name + pytree.keystr(path))
-    return pytree.tree_unflatten(found, spec)
+
+    def adopt(path: structures.Path, part: Any) -> Any:
+        if not isinstance(part, torch.Tensor):
+            return part
+        tensor = engine.adopt(part)
+        recorder.add_input(tensor, name + structures.shown(value, path))
+        return tensor
+
+    return structures.mapped(value, adopt)
 
 
 def _parameters(function: Callable[..., Any] | None, count: int) -> list[str]:

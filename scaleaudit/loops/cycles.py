@@ -43,7 +43,7 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
         share = _tied_share(component, sites)
         ties_nearly_all = _holds_weights(component, sites) and share >= OPEN_SHARE
         if (closing and share > CLOSED_SHARE) or ties_nearly_all:
-            bodies.extend(_instances(graph, sites, component))
+            bodies.extend(_instances(sites, component))
     return sorted(bodies, key=lambda body: body.nodes[0])
 
 
@@ -55,7 +55,7 @@ def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
         target = sites.key[node.id]
         if target is None:
             continue
-        for ref in node.refs():
+        for ref in sites.reads[node.id]:
             source = sites.key[ref.node]
             if source is not None:
                 quotient.add_edge(source, target)
@@ -96,14 +96,14 @@ def turn_count(uses: Iterable[tuple[int, frozenset[int]]], sites: Sites) -> int:
     return min(votes, key=lambda count: (-votes[count], count), default=0)
 
 
-def _instances(graph: OpGraph, sites: Sites, component: set[int]) -> list[Body]:
+def _instances(sites: Sites, component: set[int]) -> list[Body]:
     """Split a component where the data does not flow on: two towers are two loops."""
     nodes = sorted(n for key in component for n in sites.members[key])
     inside = set(nodes)
     flow: nx.Graph[int] = nx.Graph()
     flow.add_nodes_from(nodes)
     for n in nodes:
-        for ref in graph[n].refs():
+        for ref in sites.reads[n]:
             if ref.node in inside:
                 flow.add_edge(ref.node, n)
     weights = _used(component, sites, tied=True)

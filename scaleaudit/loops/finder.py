@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from scaleaudit.domain.graph import Location, Node, OpGraph, Ref
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
+from scaleaudit.domain.packs import COPIES
 from scaleaudit.loops.cycles import Body, find_bodies
 from scaleaudit.loops.sites import Sites, find_sites
 from scaleaudit.loops.turns import Turns, find_turns
@@ -50,9 +51,16 @@ def _loop(graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, 
     )
 
 
+_CALLS = "calls of "
+
+
 def _written(first: Node, second: Node) -> tuple[str, Location | None]:
-    """Function and line that the turns of a loop have in common."""
-    function, location = "loop", second.location
+    """Function and line that the turns of a loop have in common.
+
+    They have none where the program as a whole is run again: a model that its caller loops.
+    """
+    function = f"{_CALLS}{second.modules[0].path}" if second.modules else "loop"
+    location = second.frames[0].location if second.frames else None
     for a, b in zip(first.frames, second.frames, strict=False):
         if a.running != b.running:
             break
@@ -72,7 +80,7 @@ def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[Car
     initial: dict[_Slot, Ref] = {}
     for n in body.nodes:
         turn = turns.of(n)
-        for position, ref in enumerate(graph[n].refs()):
+        for position, ref in enumerate(sites.reads[n]):
             slot: _Slot = ("slot", sites.place[n], position)
             if ref.node in inside and turns.of(ref.node) < turn:
                 crossings.setdefault(ref, set()).add(slot)
@@ -142,13 +150,9 @@ def _state(
     )
 
 
-# Copies of a value: what the loop hands on is the value itself, which readouts may share.
-_COPIES = frozenset({"aten.detach", "aten.clone", "aten.alias"})
-
-
 def _made(graph: OpGraph, turns: Turns, ref: Ref) -> Ref:
     """The value that a boundary holds, before it was detached or cloned in the same turn."""
-    while graph[ref.node].base_op in _COPIES:
+    while graph[ref.node].base_op in COPIES:
         source = next(graph[ref.node].refs())
         if turns.of(source.node) != turns.of(ref.node):
             break
@@ -176,7 +180,8 @@ def _name(graph: OpGraph, boundary: tuple[Ref, ...], function: str) -> str:
     owner = function.split(".", 1)[0]
     for ref in boundary:
         names = graph[ref.node].names if ref.output == 0 else ()
-        near = [name for place, name in names if place.split(".", 1)[0] == owner]
+        called = function.startswith(_CALLS)
+        near = [name for place, name in names if called or place.split(".", 1)[0] == owner]
         votes.update(near[:1])
     if votes:
         return votes.most_common(1)[0][0]

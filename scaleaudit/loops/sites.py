@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.loops.steps import step_sites
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
@@ -27,6 +28,7 @@ class Sites:
         elements: Number of elements of every weight.
         place: For every node its class where slices of one parameter count as that parameter:
             a step embedding, one row a turn.
+        reads: For every node its operands, looking through what was packed and taken out again.
     """
 
     key: tuple[int | None, ...]
@@ -34,6 +36,7 @@ class Sites:
     members: tuple[tuple[int, ...], ...]
     elements: dict[int, int]
     place: tuple[object, ...]
+    reads: tuple[tuple[Ref, ...], ...]
 
 
 def find_sites(graph: OpGraph) -> Sites:
@@ -49,11 +52,13 @@ def find_sites(graph: OpGraph) -> Sites:
     weights = tuple(_used(node, made, computed) for node in graph.nodes)
     owners = _owners(graph, weights)
     steps = step_sites(graph, weights)
+    packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
     members: list[list[int]] = []
     for node in graph.nodes:
-        if node.kind is not NodeKind.CALL or _only_reshapes(node, made):
+        plain = node.kind is NodeKind.CALL and Ref(node.id) not in packed
+        if not plain or _only_reshapes(node, made):
             keys.append(None)
             continue
         key = (steps.get(node.id, node.site), _owner(node, owners), weights[node.id])
@@ -67,7 +72,11 @@ def find_sites(graph: OpGraph) -> Sites:
         (node.site, whole(_owner_weights(node, owners)), whole(weights[node.id]))
         for node in graph.nodes
     )
-    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements, places)
+    reads = tuple(
+        tuple(packed.get(ref, Packed(ref, ())).source for ref in node.refs())
+        for node in graph.nodes
+    )
+    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements, places, reads)
 
 
 def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,12 +31,31 @@ class Turns:
 
 def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     """Split a body into turns at the place where its code starts over, or None for one turn."""
-    anchors = _anchors(graph, sites, body)
+    anchors = _anchors(sites, body)
     if len(anchors) <= 1:
         return None
+    if _is_stepwise(graph, sites, body, anchors):
+        return Turns(tuple(anchors), body.nodes[-1] + 1)
     anchors, later = _whole_turns(graph, anchors)
     starts = (_first_start(graph, body, anchors, later), *later)
     return Turns(starts, _stop(graph, sites, body, starts, anchors))
+
+
+def _is_stepwise(graph: OpGraph, sites: Sites, body: Body, anchors: list[int]) -> bool:
+    """Whether anchors are the steps of nn.LSTM and its kin, in one call or handed from call to call.
+
+    In a loop in depth around such a call the outer state skips the steps in between.
+    """
+    if not any(_is_one_call(graph, first, second) for first, second in pairwise(anchors)):
+        return False
+    steps = {n: bisect_right(anchors, n) for n in body.nodes}
+    made = ((n, ref.node) for n in body.nodes for ref in sites.reads[n] if ref.node in steps)
+    return all(steps[reader] - steps[maker] <= 1 for reader, maker in made)
+
+
+def _is_one_call(graph: OpGraph, first: int, second: int) -> bool:
+    """Whether nothing but one instruction of one running frame ran from one node to another."""
+    return len({graph[n].turn_frames for n in range(first, second + 1)}) == 1
 
 
 def _stop(
@@ -87,7 +107,7 @@ def _within(node: Node, depth: int, frame: int, last: int) -> bool:
     return len(own) > depth and own[depth][0] == frame and own[depth][1] <= last
 
 
-def _anchors(graph: OpGraph, sites: Sites, body: Body) -> list[int]:
+def _anchors(sites: Sites, body: Body) -> list[int]:
     """The occurrences of the first operator that uses a tied weight once a turn.
 
     An operator that a readout or a gate shares with the loop occurs between its turns without
@@ -99,7 +119,7 @@ def _anchors(graph: OpGraph, sites: Sites, body: Body) -> list[int]:
         if key is not None and sites.weights[n]:
             classes.setdefault(key, []).append(n)
     recurring = [members for members in classes.values() if len(members) > 1]
-    feeds = _feeds(graph, body, recurring)
+    feeds = _feeds(sites, body, recurring)
     chains = [
         members
         for members in recurring
@@ -112,13 +132,13 @@ def _anchors(graph: OpGraph, sites: Sites, body: Body) -> list[int]:
     return min(chosen, key=lambda members: members[0], default=[])
 
 
-def _feeds(graph: OpGraph, body: Body, classes: list[list[int]]) -> dict[int, int]:
+def _feeds(sites: Sites, body: Body, classes: list[list[int]]) -> dict[int, int]:
     """For every node of a body, as a bit mask, the marked nodes that are computed from it."""
     marked = {n for members in classes for n in members}
     feeds = dict.fromkeys(body.nodes, 0)
     for n in reversed(body.nodes):
         mine = feeds[n] | (1 << n if n in marked else 0)
-        for ref in graph[n].refs():
+        for ref in sites.reads[n]:
             if ref.node in feeds:
                 feeds[ref.node] |= mine
     return feeds

@@ -9,6 +9,7 @@ from enum import Enum
 
 from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
 from scaleaudit.scale import algebra
 from scaleaudit.scale.algebra import Arg
@@ -64,6 +65,7 @@ class Interpreter:
         self.graph = graph
         self._laws = dict(laws)
         self._base = _Independents(self)
+        self._packed = unpacked(graph)
         self.opaque: dict[Opaque, None] = {}
 
     def run(self, seeds: Mapping[Ref, Scale], view: View = View.VALUE) -> ScaleTable:
@@ -81,12 +83,26 @@ class Interpreter:
         for node in self.graph.nodes:
             reads = any(ref in seeds or ref.node in downstream for ref in node.refs())
             if reads:
-                table.rows[node.id] = self.apply(node, table, view)
+                table.rows[node.id] = self._row(node, table, view)
                 downstream.add(node.id)
             for ref in seeded.get(node.id, ()):
                 row = table.rows.get(node.id)
                 table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
         return table
+
+    def _row(self, node: Node, table: ScaleTable, view: View) -> tuple[Scale, ...]:
+        """Return the scales of a node's outputs; what comes out of a pack is what went in."""
+        return tuple(
+            scale if packed is None else self._taken_out(packed, table, view)
+            for output, scale in enumerate(self.apply(node, table, view))
+            for packed in (self._packed.get(Ref(node.id, output)),)
+        )
+
+    def _taken_out(self, packed: Packed, table: ScaleTable, view: View) -> Scale:
+        scale = table[packed.source]
+        if view is View.GRADIENT and any(stops_gradient(self.graph[n]) for n in packed.way):
+            return replace(algebra.independent(scale.span), shape=scale.shape)
+        return scale
 
     def apply(self, node: Node, table: ScaleTable | _Independents, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs."""
