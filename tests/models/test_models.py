@@ -17,7 +17,7 @@ from scaleaudit.rules.engine import evaluate
 from scaleaudit.rules.loader import load_rules
 
 RULES = load_rules()
-FLOATS = ("float64", "float32", "bfloat16", "float16")
+FLOATS = ("float64", "float32", "bfloat16", "float16", "complex64")
 
 
 @pytest.fixture(autouse=True)

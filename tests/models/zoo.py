@@ -39,6 +39,7 @@ THEMES = (
     "sequence_modules",
     "refinement",
     "explicit",
+    "statespace",
 )
 PREFIX = "scaleaudit_target_"
 
