@@ -40,6 +40,7 @@ THEMES = (
     "refinement",
     "explicit",
     "statespace",
+    "scans",
 )
 PREFIX = "scaleaudit_target_"
 
