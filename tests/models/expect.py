@@ -15,6 +15,7 @@ class State:
         name: Its variable; like the two below, not compared where empty.
         line: A text on the source line that the state is reported at.
         proof: A text on the source line of a step of the proof of its transition or readouts.
+        optional: Whether an audit may leave it out.
     """
 
     transition: str
@@ -24,6 +25,7 @@ class State:
     name: str = ""
     line: str = ""
     proof: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

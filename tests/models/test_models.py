@@ -65,7 +65,7 @@ def state_complaints(expect: Expect, found: tuple[StateFacts, ...]) -> Iterator[
         elif not expect.alike:
             open_ones.remove(fitting[0])
     missing = set(expect.states) - met if expect.alike else open_ones
-    yield from (f"missing state: {each}" for each in missing)
+    yield from (f"missing state: {each}" for each in missing if not each.optional)
 
 
 def meets(state: StateFacts, expected: State) -> bool:

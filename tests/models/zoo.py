@@ -41,6 +41,7 @@ THEMES = (
     "explicit",
     "statespace",
     "scans",
+    "halting",
 )
 PREFIX = "scaleaudit_target_"
 
