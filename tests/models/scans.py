@@ -128,9 +128,10 @@ class CumulativeInDepth(Gated):
 
 
 def over_time(transition: str, visibility: str, codes: str = "", **more: Any) -> Expect:
-    """A scan is a loop over time; what its first tensor multiplies up is a state or none."""
-    found = (State(transition, visibility, line="associative_scan|c * b + d"),)
-    return Expect(found, codes, **{"alike": True, "turns": (), "carries": (), **more})
+    """A scan is a loop over time; the gates that it multiplies up are a state or none."""
+    state = State(transition, visibility, line="associative_scan|c * b + d")
+    gates = State("damped", "invariant", line="associative_scan|c * a", optional=True)
+    return Expect((state, gates), codes, **{"turns": (), "carries": (), **more})
 
 
 # Open: operators that sum in parallel show no steps, and need not be told as loops.
