@@ -42,6 +42,7 @@ THEMES = (
     "statespace",
     "scans",
     "halting",
+    "equilibria",
 )
 PREFIX = "scaleaudit_target_"
 
