@@ -40,3 +40,28 @@ class ConfigError(ScaleAuditError):
 
 class RuleError(ScaleAuditError):
     """A rule page cannot be loaded."""
+
+
+# A message is a sentence; user code may raise megabytes.
+_LONGEST = 500
+# The name of a class as its type knows it, whatever its metaclass says.
+_NAME = type.__dict__["__name__"].__get__
+
+
+def described(error: BaseException) -> str:
+    """Say in one line what an exception says, whatever its class makes of that."""
+    kind = str(_NAME(type(error)))
+    message = _first_line(error)
+    if not message:
+        return kind
+    if len(message) > _LONGEST:
+        message = f"{message[:_LONGEST]}..."
+    return f"{kind}: {message}".encode(errors="backslashreplace").decode()
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        text = str(error).strip()
+    except BaseException:  # noqa: BLE001  # it is the user's own, and may do anything
+        return "(its message cannot be shown)"
+    return text.splitlines()[0] if text else ""

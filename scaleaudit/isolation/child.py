@@ -1,110 +1,175 @@
-"""The child's side of a job: take the limits on, run the function, write the answer, end."""
+"""The child's side of a job: take the limits on, run the function, leave the answer, end."""
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
 import importlib
+import io
 import os
+import signal
 import sys
 import traceback
-from typing import NoReturn
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, cast
 
-from scaleaudit.errors import ScaleAuditError
+from scaleaudit.errors import ScaleAuditError, described
 from scaleaudit.isolation.jobs import (
+    BROKEN,
+    MAX_ANSWER_BYTES,
     Job,
     Trouble,
     TroubleKind,
     encode_trouble,
     encode_value,
+    nonsense,
     out_of_memory,
     ran_out_of_memory,
     trouble_of,
 )
+from scaleaudit.isolation.lines import folder_of, innermost, is_users_fault
+from scaleaudit.isolation.memory import lift, restrict
+from scaleaudit.isolation.vitals import Vitals
 
-# EX_SOFTWARE of sysexits.h: the child itself failed, not the job.
-_BROKEN = 70
+# Bound now: the user's code may replace them, and what follows must hold all the same.
+_exit, _getpid = os._exit, os.getpid
+if sys.platform != "win32":
+    _mask, _ALL_SIGNALS = signal.pthread_sigmask, signal.valid_signals()
 # The stack is printed this long before the time limit, as a share of it.
 _DUMP_AT = 0.95
+# A traceback is for reading, and endless recursion makes an endless one.
+_MOST_FRAMES = 30
+_MOST_NAMES = 4
 
 
-def perform(job: Job, answer: int, output: int) -> NoReturn:
+def perform(job: Job, send: Callable[[bytes], None], output: int) -> NoReturn:
     """Run a job and end the process; nothing the user's code does can return from here.
 
     Args:
-        answer: Descriptor that takes the encoded answer.
+        send: Takes the encoded answer.
         output: Descriptor that takes what the user's code prints.
     """
-    status = _BROKEN
+    status = BROKEN
     try:
         _redirect(output)
         # Where a hanging model hangs is seen in this dump, just before it is killed.
         faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left)
-        _restrict(job.limits.memory)
-        _write(answer, answer_of(job))
+        me = _getpid()
+        restrict(job.limits.memory)
+        answer = answer_of(job)
+        # A copy of this process that the user's code forked and let return has nothing to say.
+        if _getpid() == me:
+            send(answer)
         status = 0
     finally:
         # Buffered prints and the traceback of a failure here belong to the output.
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(BaseException):
             if status:
                 traceback.print_exc()
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(status)
+            _flush()
+        _exit(status)
 
 
 def answer_of(job: Job) -> bytes:
     """Call the job's function; every way in which it can end becomes an answer."""
+    folder = folder_of(job.arguments)
     try:
-        module, _, name = job.function.partition(":")
-        function = getattr(importlib.import_module(module), name)
-        return encode_value(function(*job.arguments))
-    except BaseException as error:  # noqa: BLE001  # a child has no one to raise to
-        return encode_trouble(_trouble(error))
+        function = _function(job.function)
+    except Exception as error:  # noqa: BLE001  # a child has no one to raise to
+        return encode_trouble(_bug(error))
+    vitals = Vitals()
+    value, failure = _call(function, job.arguments)
+    _calm()
+    changed = vitals.changed()
+    vitals.restore()
+    try:
+        if changed:
+            return encode_trouble(_tampered(changed))
+        return _encoded(value) if failure is None else encode_trouble(_trouble(failure, folder))
+    except BaseException as error:  # noqa: BLE001  # an error of the user's may be as odd as it likes
+        return encode_trouble(_bug(error))
 
 
-def _trouble(error: BaseException) -> Trouble:
-    if isinstance(error, ScaleAuditError):
-        return trouble_of(error)
-    if ran_out_of_memory(error):
-        return out_of_memory()
-    if isinstance(error, SystemExit):
-        return Trouble(
-            TroubleKind.TARGET,
-            f"its code called sys.exit({error.code!r})",
-            hint='Put what a script does under `if __name__ == "__main__":`.',
-        )
-    return Trouble(
-        TroubleKind.BUG,
-        f"{type(error).__name__}: {error}",
-        details="".join(traceback.format_exception(error)),
+def _call(
+    function: Callable[..., object], arguments: tuple[str, ...]
+) -> tuple[object, BaseException | None]:
+    try:
+        return function(*arguments), None
+    except BaseException as error:  # noqa: BLE001  # every way to end is an answer
+        return None, error
+
+
+def _function(name: str) -> Callable[..., object]:
+    module, _, attribute = name.partition(":")
+    found: Callable[..., object] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def _encoded(value: object) -> bytes:
+    answer = encode_value(value)
+    return (
+        answer if len(answer) <= MAX_ANSWER_BYTES else encode_trouble(nonsense("it is too large"))
     )
 
 
+def _calm() -> None:
+    """Let nothing of the user's run any more, and have memory for an answer."""
+    sys.settrace(None)
+    sys.setprofile(None)
+    if sys.platform != "win32":
+        _mask(signal.SIG_BLOCK, _ALL_SIGNALS)
+    lift()
+
+
+def _tampered(changed: list[str]) -> Trouble:
+    more = f" and {len(changed) - _MOST_NAMES} more" if len(changed) > _MOST_NAMES else ""
+    return Trouble(
+        TroubleKind.TARGET,
+        f"its code replaced {', '.join(changed[:_MOST_NAMES])}{more}, on which the audit relies",
+        hint="Leave Python's own names and torch's modules in place, or put them back.",
+    )
+
+
+def _trouble(error: BaseException, folder: Path | None) -> Trouble:
+    # isinstance() would ask the error for its class.
+    if issubclass(type(error), ScaleAuditError):
+        return trouble_of(cast("ScaleAuditError", error))
+    frames = _frames(error)
+    if ran_out_of_memory(error):
+        return out_of_memory(innermost(frames, folder))
+    if issubclass(type(error), Exception) and not is_users_fault(frames, folder):
+        return _bug(error)
+    hint = "Run the file by itself in Python to see the whole traceback."
+    if issubclass(type(error), SystemExit):
+        hint = 'Put what a script does under `if __name__ == "__main__":`.'
+    message = f"its code raised {described(error)}"
+    return Trouble(TroubleKind.TARGET, message, innermost(frames, folder), hint)
+
+
+def _bug(error: BaseException) -> Trouble:
+    details = "".join(traceback.format_exception(error, limit=-_MOST_FRAMES))
+    return Trouble(TroubleKind.BUG, described(error), details=details)
+
+
+def _frames(error: BaseException) -> list[tuple[str, int]]:
+    """Return the files and lines that an error passed through, the innermost first."""
+    walked = traceback.walk_tb(error.__traceback__)
+    return [(frame.f_code.co_filename, line) for frame, line in walked][::-1]
+
+
 def _redirect(output: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     for standard in (1, 2):
         os.dup2(output, standard)
+    if output not in {1, 2}:
+        os.close(output)
     # A segmentation fault prints the Python lines that led to it.
     faulthandler.enable(file=2)
 
 
-def _restrict(memory: int) -> None:
-    try:
-        import resource  # noqa: PLC0415  # not on every system
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # RLIMIT_DATA counts private writable memory; RLIMIT_AS would also count what GPU runtimes
-    # reserve and never touch. A lower limit that the user set already stays.
-    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    ceilings = [memory, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (min(ceilings), hard))
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # What the user put in their place may do anything.
+        if type(stream) is io.TextIOWrapper:
+            stream.flush()

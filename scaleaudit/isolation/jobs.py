@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
@@ -93,16 +89,56 @@ class Trouble:
     details: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RawOutcome:
-    """How a child ended, unread.
+class How(Enum):
+    """How a child ended.
 
-    Attributes:
-        status: Exit code, negative for a signal; None where the time limit ended it.
+    A job is unwatched when the process that watches over its child was ended, and abandoned when
+    that was the one that starts the children.
     """
 
+    EXITED = "exited"
+    KILLED = "killed"
+    STOPPED = "stopped"
+    TIMED_OUT = "timed-out"
+    UNWATCHED = "unwatched"
+    ABANDONED = "abandoned"
+
+
+# Exit code of a child that could not answer; EX_SOFTWARE of sysexits.h.
+BROKEN = 70
+# What a status pipe says first, once the child's time runs.
+STARTED = b"started\n"
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a child ended, with the exit code or the number of the signal that did it."""
+
+    how: How
+    number: int = 0
+
+    @classmethod
+    def of(cls, code: int) -> End:
+        """Read an exit code of which a negative one stands for a signal."""
+        return cls(How.KILLED, -code) if code < 0 else cls(How.EXITED, code)
+
+    def line(self) -> bytes:
+        """Return the line that says this in a status pipe."""
+        return f"{self.how.value} {self.number}\n".encode()
+
+    @classmethod
+    def read(cls, line: bytes) -> End:
+        """Read such a line."""
+        how, number = line.decode().split()
+        return cls(How(how), int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class RawOutcome:
+    """What a child left behind, unread."""
+
     answer: bytes
-    status: int | None
+    end: End
     output: str
     seconds: float
 
@@ -183,90 +219,30 @@ def encode_job(job: Job) -> bytes:
     return msgspec.msgpack.encode(job)
 
 
-def decode_job(data: bytes) -> Job:
-    """Read a job."""
-    return msgspec.msgpack.decode(data, type=Job)
+def decode_answer(data: bytes, expected: type[Value]) -> tuple[Value, None] | tuple[None, Trouble]:
+    """Read an answer, a value of the expected type or a trouble.
+
+    Raises:
+        msgspec.DecodeError: It is neither.
+        UnicodeDecodeError: Some text in it is none.
+    """
+    tag, body = data[:1], data[1:]
+    if tag == _TROUBLE:
+        return None, msgspec.msgpack.decode(body, type=Trouble)
+    if tag == _VALUE:
+        return msgspec.msgpack.decode(body, type=expected), None
+    return None, nonsense("no known kind of answer")
 
 
-def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
-    """Read what a child left behind; whatever it is, the result is a value or a trouble."""
-    value, trouble = _read(raw, job, expected)
-    return Outcome(value, trouble, raw.output, raw.seconds)
-
-
-def _read(
-    raw: RawOutcome, job: Job, expected: type[Value]
-) -> tuple[Value, None] | tuple[None, Trouble]:
-    where = _last_line(raw.output, job)
-    if raw.status is None:
-        return None, _timed_out(job.limits, where)
-    if raw.status != 0 or not raw.answer:
-        return None, _crashed(raw.status, where)
-    tag, body = raw.answer[:1], raw.answer[1:]
-    try:
-        if tag == _TROUBLE:
-            return None, msgspec.msgpack.decode(body, type=Trouble)
-        if tag == _VALUE:
-            return msgspec.msgpack.decode(body, type=expected), None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return None, _nonsense(str(error))
-    return None, _nonsense("no known kind of answer")
-
-
-# A frame as faulthandler prints it, the innermost first.
-_FRAME = re.compile(r'^  File "([^<].*)", line (\d+) in ', re.MULTILINE)
-
-
-def _last_line(output: str, job: Job) -> str:
-    """Return the innermost line of the target's folder in a dump of the Python stack, if any."""
-    if not job.arguments:
-        return ""
-    folder = Path(job.arguments[0]).resolve().parent
-    for path, line in _FRAME.findall(output):
-        found = Path(path).resolve()
-        if found.is_relative_to(folder) and "site-packages" not in found.parts:
-            return f"{path}:{line}"
-    return ""
-
-
-def _timed_out(limits: Limits, where: str) -> Trouble:
-    return Trouble(
-        TroubleKind.TIME,
-        f"it was still running after {limits.seconds:g} seconds and was stopped",
-        where,
-        "Give the target smaller inputs or fewer loops, or raise the limit with --timeout.",
-    )
-
-
-# What the system sends to code that touches wrong memory or fails a check of its own.
-_FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
-if sys.platform != "win32":
-    _FAULTS |= {signal.SIGBUS}
-
-
-def _crashed(status: int, where: str) -> Trouble:
-    kind = TroubleKind.FAULT if -status in _FAULTS else TroubleKind.CRASH
-    if status < 0:
-        message = f"its process was killed by {_signal_name(-status)}"
-    else:
-        message = f"its code ended the process with exit code {status} before the audit was done"
-    hint = "See what it printed with --show-output."
-    if status == -signal.SIGKILL:
-        hint = "Most likely the machine ran out of memory: give the target smaller inputs."
-    return Trouble(kind, message, where, hint)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        found = signal.Signals(number)
-    except ValueError:
-        return f"signal {number}"
-    return f"{found.name} ({signal.strsignal(number)})"
-
-
-def _nonsense(reason: str) -> Trouble:
+def nonsense(reason: str) -> Trouble:
+    """Say that what a child answered is no answer of ours."""
     return Trouble(
         TroubleKind.NONSENSE,
         f"its process ended without a readable answer ({reason})",
         hint="Code that writes to descriptors it did not open does this.",
     )
+
+
+def decode_job(data: bytes) -> Job:
+    """Read a job."""
+    return msgspec.msgpack.decode(data, type=Job)

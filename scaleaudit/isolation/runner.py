@@ -6,9 +6,12 @@ import sys
 from typing import Protocol, TypeVar
 
 from scaleaudit.errors import ScaleAuditError
-from scaleaudit.isolation.forking import ForkServer
-from scaleaudit.isolation.jobs import Job, Outcome, RawOutcome, judge, trouble_of
+from scaleaudit.isolation.jobs import Job, Outcome, RawOutcome, trouble_of
+from scaleaudit.isolation.judging import judge
 from scaleaudit.isolation.spawning import Spawner
+
+if sys.platform == "linux":
+    from scaleaudit.isolation.forking import ForkServer
 
 Value = TypeVar("Value")
 
@@ -31,7 +34,7 @@ def start_runner(preload: tuple[str, ...]) -> Runner:
     Args:
         preload: Modules that every child has loaded when it starts.
     """
-    return ForkServer(preload) if sys.platform == "linux" else Spawner()
+    return ForkServer(preload) if sys.platform == "linux" else Spawner(preload)
 
 
 def run(runner: Runner, job: Job, expected: type[Value]) -> Outcome[Value]:

@@ -1,9 +1,8 @@
-"""The fork server: loads torch once, then forks a fresh child for every job.
+"""The fork server: loads torch once, then forks a keeper with a fresh child for every job.
 
 Runs in a process of its own (see forking.py). Over its socket it receives a length, three
-descriptors (answer, output, status) and an encoded job. To the status descriptor it writes the
-child's process id once forked, and its exit status once ended. When the socket closes, whatever
-the reason, every child is killed: a job never outlives the command line that asked for it.
+descriptors (answer, output, status) and an encoded job; the keeper does the rest. When the socket
+closes, whatever the reason, every job is ended: none outlives the command line that asked for it.
 """
 
 from __future__ import annotations
@@ -13,15 +12,20 @@ import gc
 import importlib
 import os
 import selectors
-import signal
 import socket
 import struct
 import sys
 import traceback
-from typing import NoReturn
 
-from scaleaudit.isolation.child import perform
-from scaleaudit.isolation.jobs import Job, decode_job
+from scaleaudit.isolation.jobs import End, How, Job, decode_job
+from scaleaudit.isolation.keeper import Pipes, keep
+from scaleaudit.isolation.processes import (
+    adopt_orphans,
+    descendants,
+    end_all,
+    end_descendants,
+)
+from scaleaudit.isolation.signals import Bell, ended_children, ignore_all
 
 LENGTH = struct.Struct("!I")
 DESCRIPTORS = 3
@@ -40,6 +44,8 @@ def main(descriptor: int, preload: list[str]) -> None:
     # Objects alive now are shared with every child; the collector must not touch their pages.
     gc.collect()
     gc.freeze()
+    ignore_all()
+    adopt_orphans()
     status = 1
     try:
         Server(socket.socket(fileno=descriptor)).serve()
@@ -53,28 +59,24 @@ def main(descriptor: int, preload: list[str]) -> None:
 
 
 class Server:
-    """Forks children and reaps them, in one thread."""
+    """Forks keepers and buries them, in one thread."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
+        self._pid = os.getpid()
         self._status_of: dict[int, int] = {}
-        self._woken, self._wake = os.pipe()
-        os.set_blocking(self._woken, False)
-        os.set_blocking(self._wake, False)
+        self._bell = Bell()
 
     def serve(self) -> None:
-        """Handle requests and ended children until the socket closes; leave no child behind."""
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+        """Handle requests and ended keepers until the socket closes; leave no process behind."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._requests, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
+            selector.register(self._bell.woken, selectors.EVENT_READ)
             try:
                 while self._turn(selector):
                     pass
             finally:
-                for pid in self._status_of:
-                    kill_group(pid)
+                end_descendants(self._pid)
 
     def _turn(self, selector: selectors.BaseSelector) -> bool:
         for key, _ in selector.select():
@@ -84,11 +86,11 @@ class Server:
                     return False
                 self._fork(*request)
             else:
-                os.read(self._woken, 4096)
-                self._reap()
+                self._bell.hush()
+                self._bury()
         return True
 
-    def _receive(self) -> tuple[Job, list[int]] | None:
+    def _receive(self) -> tuple[Job, Pipes] | None:
         header, descriptors, _, _ = socket.recv_fds(self._requests, LENGTH.size, DESCRIPTORS)
         if len(header) < LENGTH.size or len(descriptors) < DESCRIPTORS:
             return None
@@ -99,51 +101,36 @@ class Server:
             if not chunk:
                 return None
             body += chunk
-        return decode_job(bytes(body)), descriptors
+        return decode_job(bytes(body)), Pipes(*descriptors)
 
-    def _fork(self, job: Job, descriptors: list[int]) -> None:
-        answer, output, status = descriptors
-        pid = os.fork()
-        if pid == 0:
-            self._become_child(job, answer, output, status)
-        # Both sides do this, so that neither can be too late to kill the group.
-        with contextlib.suppress(OSError):
-            os.setpgid(pid, pid)
-        self._status_of[pid] = status
-        os.close(answer)
-        os.close(output)
-        _report(status, f"{pid}\n")
+    def _fork(self, job: Job, pipes: Pipes) -> None:
+        keeper = os.fork()
+        if keeper == 0:
+            self._bell.close()
+            self._requests.close()
+            for status in self._status_of.values():
+                os.close(status)
+            keep(job, pipes, self._pid)
+        self._status_of[keeper] = pipes.status
+        os.close(pipes.answer)
+        os.close(pipes.output)
 
-    def _become_child(self, job: Job, answer: int, output: int, status: int) -> NoReturn:
-        with contextlib.suppress(OSError):
-            os.setpgid(0, 0)
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        self._requests.close()
-        for descriptor in (self._woken, self._wake, status, *self._status_of.values()):
-            os.close(descriptor)
-        perform(job, answer, output)
-
-    def _reap(self) -> None:
-        while self._status_of:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return
-            # Processes that the user's code started go with it.
-            kill_group(pid)
+    def _bury(self) -> None:
+        for pid, status in list(ended_children()):
             descriptor = self._status_of.pop(pid, None)
-            if descriptor is not None:
-                _report(descriptor, f"{os.waitstatus_to_exitcode(status)}\n")
-                os.close(descriptor)
+            if descriptor is None:
+                continue
+            if status != 0:
+                self._stand_in(descriptor, status)
+            os.close(descriptor)
 
+    def _stand_in(self, descriptor: int, status: int) -> None:
+        """Do what a keeper that was killed left undone; its orphans are ours now."""
+        end_all(self._strangers)
+        # The command line may have gone; its socket will say so.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(descriptor, End(How.UNWATCHED, os.waitstatus_to_exitcode(status)).line())
 
-def kill_group(pid: int) -> None:
-    """Kill a child and all that it started; it may be gone already."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def _report(descriptor: int, text: str) -> None:
-    # The command line may have gone; its socket will say so.
-    with contextlib.suppress(BrokenPipeError):
-        os.write(descriptor, text.encode())
+    def _strangers(self) -> list[int]:
+        """Return the descendants that no keeper watches over."""
+        return descendants(self._pid, spared=self._status_of)

@@ -89,12 +89,18 @@ def read_stdin() -> dict[str, float]:
 
 
 def scribble_on_descriptors() -> dict[str, float]:
+    scribbled = 0
     for descriptor in range(3, 64):
         try:
-            os.write(descriptor, b"scribble")
+            scribbled += os.write(descriptor, b"scribble")
         except OSError:
             continue
-    os._exit(0)
+    return {"scribbled": float(scribbled)}
+
+
+def close_descriptors() -> dict[str, float]:
+    os.closerange(0, 1000)
+    return {"closed": 1.0}
 
 
 def answer_large() -> dict[str, float]:

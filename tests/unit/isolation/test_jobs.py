@@ -21,6 +21,8 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.isolation.buffers import Kept
 from scaleaudit.isolation.jobs import (
+    End,
+    How,
     Job,
     Limits,
     RawOutcome,
@@ -30,8 +32,8 @@ from scaleaudit.isolation.jobs import (
     encode_job,
     encode_trouble,
     encode_value,
-    judge,
 )
+from scaleaudit.isolation.judging import judge
 
 HERE = Location("model.py", 3, 1, 3, 9)
 STEP = ProofStep(HERE, "aten.add.Tensor", None, "unknown")
@@ -60,8 +62,11 @@ FACTS = ScaleFacts(
 JOB = Job("module:function", ("model.py", "Model"), Limits(3.0, 1 << 20))
 
 
-def _ended(answer: bytes = b"", status: int | None = 0, output: str = "") -> RawOutcome:
-    return RawOutcome(answer, status, output, 0.5)
+WELL = End(How.EXITED)
+
+
+def _ended(answer: bytes = b"", end: End = WELL, output: str = "") -> RawOutcome:
+    return RawOutcome(answer, end, output, 0.5)
 
 
 def test_facts_survive_the_way_between_processes():
@@ -107,19 +112,19 @@ def test_no_answer_means_that_the_code_ended_the_process():
 
 
 def test_an_answer_does_not_count_after_a_crash():
-    trouble = judge(_ended(encode_value(FACTS), status=-11), JOB, ScaleFacts).trouble
+    trouble = judge(_ended(encode_value(FACTS), end=End.of(-11)), JOB, ScaleFacts).trouble
     assert trouble is not None
     assert "SIGSEGV" in trouble.message
 
 
 def test_a_kill_from_outside_points_to_memory():
-    trouble = judge(_ended(status=-9), JOB, ScaleFacts).trouble
+    trouble = judge(_ended(end=End.of(-9)), JOB, ScaleFacts).trouble
     assert trouble is not None
     assert "memory" in trouble.hint
 
 
 def test_a_signal_without_a_name_is_told_by_number():
-    trouble = judge(_ended(status=-63), JOB, ScaleFacts).trouble
+    trouble = judge(_ended(end=End.of(-63)), JOB, ScaleFacts).trouble
     assert trouble is not None
     assert "63" in trouble.message
 
@@ -131,7 +136,7 @@ def test_the_innermost_line_of_the_targets_folder_is_where_it_hung(tmp_path):
         f'  File "{path}", line {line} in forward\n' for line, path in enumerate(frames, start=7)
     )
     job = Job("module:function", (str(model),))
-    trouble = judge(_ended(status=None, output=output), job, ScaleFacts).trouble
+    trouble = judge(_ended(end=End(How.TIMED_OUT), output=output), job, ScaleFacts).trouble
     assert trouble is not None
     assert trouble.where == f"{tmp_path / 'blocks.py'}:9"
 

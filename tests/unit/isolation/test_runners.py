@@ -36,6 +36,26 @@ def runner(request) -> Iterator[Runner]:
 
 @pytest.fixture
 def ask(runner) -> Ask:
+    return _asking(runner)
+
+
+@pytest.fixture
+def forked(monkeypatch) -> Iterator[Ask]:
+    yield from _asking_a_new("fork", monkeypatch)
+
+
+@pytest.fixture
+def spawned(monkeypatch) -> Iterator[Ask]:
+    yield from _asking_a_new("spawn", monkeypatch)
+
+
+def _asking_a_new(kind: str, patch: pytest.MonkeyPatch) -> Iterator[Ask]:
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with closing(_make(kind)) as made:
+        yield _asking(made)
+
+
+def _asking(runner: Runner) -> Ask:
     def call(function: str, *arguments: str, limits: Limits = LIMITS):
         return run(runner, Job(f"chores:{function}", arguments, limits), dict[str, float])
 
@@ -128,12 +148,23 @@ def test_any_other_error_is_a_bug_of_ours_with_its_traceback(ask):
 def test_sys_exit_is_told_with_its_code(ask):
     trouble = ask("exit_politely").trouble
     assert trouble.kind is TroubleKind.TARGET
-    assert "sys.exit(4)" in trouble.message
+    assert "SystemExit: 4" in trouble.message
+    assert "__main__" in trouble.hint
 
 
-@pytest.mark.parametrize("chore", ["answer_with_a_number", "scribble_on_descriptors"])
-def test_an_answer_of_another_type_is_nonsense_and_no_crash_of_ours(ask, chore):
-    assert ask(chore).trouble.kind is TroubleKind.NONSENSE
+def test_an_answer_of_another_type_is_nonsense_and_no_crash_of_ours(ask):
+    assert ask("answer_with_a_number").trouble.kind is TroubleKind.NONSENSE
+
+
+def test_a_forked_child_answers_without_a_descriptor(forked):
+    assert forked("scribble_on_descriptors").value == {"scribbled": 0.0}
+    assert forked("close_descriptors").value == {"closed": 1.0}
+
+
+def test_a_spawned_child_that_harms_the_pipe_of_its_answer_is_told_so(spawned):
+    assert spawned("scribble_on_descriptors").trouble.kind is TroubleKind.NONSENSE
+    trouble = spawned("close_descriptors").trouble
+    assert "could not answer" in trouble.message
 
 
 def test_endless_output_is_bounded(ask):
