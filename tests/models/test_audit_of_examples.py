@@ -8,23 +8,33 @@ import pytest
 import torch
 
 from scaleaudit.api import audit_facts
-from scaleaudit.domain.facts import ScaleFacts
+from scaleaudit.domain.facts import ScaleFacts, StateFacts
 from scaleaudit.rules.engine import evaluate
 from scaleaudit.rules.loader import load_rules
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RULES = load_rules()
 
-# Variable, transition, visibility, effective penalties, rules.
+# Of every state: variable, transition, visibility, effective penalties; then the rules.
 EXPECTED = {
-    "looped_gpt_blind": ("x", "carried", "invariant", 0, {"SCL101"}),
-    "looped_gpt_fixed": ("x", "removed", "invariant", 0, set()),
-    "exits_blind": ("state", "carried", "invariant", 0, {"SCL101", "SCL103"}),
-    "exits_fixed": ("state", "carried", "visible", 0, set()),
-    "injection_coda_blind": ("latent", "carried", "asymptotic", 0, {"SCL101"}),
-    "injection_coda_fixed": ("latent", "carried", "asymptotic", 1, set()),
-    "gru_refinement_blind": ("hypothesis", "carried", "invariant", 0, {"SCL101"}),
-    "gru_refinement_fixed": ("hypothesis", "bounded", "invariant", 0, set()),
+    "looped_gpt_blind": ({("x", "carried", "invariant", 0)}, {"SCL101"}),
+    "looped_gpt_fixed": ({("x", "removed", "invariant", 0)}, set()),
+    "exits_blind": ({("state", "carried", "invariant", 0)}, {"SCL101", "SCL103"}),
+    "exits_fixed": ({("state", "carried", "visible", 0)}, set()),
+    "injection_coda_blind": ({("latent", "carried", "asymptotic", 0)}, {"SCL101"}),
+    "injection_coda_fixed": ({("latent", "carried", "asymptotic", 1)}, set()),
+    "gru_refinement_blind": ({("hypothesis", "carried", "invariant", 0)}, {"SCL101"}),
+    "gru_refinement_fixed": ({("hypothesis", "bounded", "invariant", 0)}, set()),
+    "fast_slow_blind": (
+        {("fast", "carried", "invariant", 0), ("slow", "carried", "invariant", 0)},
+        {"SCL101"},
+    ),
+    "damped_injection": ({("latent", "damped", "invariant", 0)}, {"SCL205"}),
+    "lstm_language_model": (
+        {("lstm", "bounded", "invariant", 0), ("lstm", "damped", "invariant", 0)},
+        set(),
+    ),
+    "untied_gpt": (set(), set()),
 }
 
 
@@ -37,19 +47,21 @@ def facts_of(name: str) -> ScaleFacts:
     return audit_facts(str(EXAMPLES / f"{name}.py"), "scaleaudit_target")
 
 
+def described(state: StateFacts) -> tuple[str, str, str, int]:
+    effective = sum(penalty.effective for penalty in state.penalties)
+    return state.name, state.transition.value, state.visibility.value, effective
+
+
 def test_every_example_is_expected_something_of() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_example_is_judged_as_its_docstring_says(name: str) -> None:
-    variable, transition, visibility, effective, codes = EXPECTED[name]
+    states, codes = EXPECTED[name]
     facts = facts_of(name)
-    (loop,) = facts.loops
-    (state,) = loop.states
-    assert (state.name, state.transition.value) == (variable, transition)
-    assert state.visibility.value == visibility
-    assert sum(penalty.effective for penalty in state.penalties) == effective
+    found = [described(state) for loop in facts.loops for state in loop.states]
+    assert (set(found), len(found)) == (states, len(states))
     judged = evaluate(RULES, name, "scaleaudit_target", facts)
     assert {finding.code for finding in judged.findings} == codes
 
