@@ -43,6 +43,7 @@ THEMES = (
     "scans",
     "halting",
     "equilibria",
+    "routing",
 )
 PREFIX = "scaleaudit_target_"
 
