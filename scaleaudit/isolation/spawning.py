@@ -202,8 +202,10 @@ def _end_with_parent(requests: BinaryIO, seconds: float) -> None:
     """End this process, and what it started, when the one that asked has gone."""
 
     def wait() -> None:
-        with contextlib.suppress(OSError):
+        try:
             requests.read(1)
+        except OSError:  # closed by the user's code: it will not tell us anything
+            return
         kill_group(os.getpgrp()) if sys.platform != "win32" else os._exit(0)
 
     threading.Thread(target=wait, daemon=True).start()
