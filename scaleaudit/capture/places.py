@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,15 +151,15 @@ class Stack:
 class ModuleCalls:
     """Know which frame is the call of which module, through global module hooks.
 
-    A module whose ``forward`` is called directly runs no hook; its frame is recognised by its code.
+    A module whose ``forward`` or other method is called directly runs no hook; its frame is
+    recognised by its code.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
         self._paths = {module: path for path, module in model.named_modules()}
         self._identities = {module: i for i, module in enumerate(self._paths, start=1)}
-        forwards: list[Any] = [getattr(type(module), "forward", None) for module in self._paths]
-        self._forwards = {
-            forward.__code__ for forward in forwards if isinstance(forward, FunctionType)
+        self._methods = {
+            method.__code__ for kind in set(map(type, self._paths)) for method in _methods(kind)
         }
         self._counts: dict[torch.nn.Module, int] = {}
         self._calls: dict[FrameType, ModuleCall] = {}
@@ -193,7 +194,7 @@ class ModuleCalls:
         self._stack.clear()
 
     def _direct_call(self, frame: FrameType, running: int) -> ModuleCall | None:
-        if frame.f_code not in self._forwards or not frame.f_code.co_varnames:
+        if frame.f_code not in self._methods or not frame.f_code.co_varnames:
             return None
         if frame in self._direct:
             return self._direct[frame]
@@ -210,6 +211,17 @@ class ModuleCalls:
         path = self._paths.get(module, "").replace("_orig_mod.", "").removesuffix("_orig_mod")
         path = path.removesuffix(".") or type(module).__name__
         return ModuleCall(path, identity, count)
+
+
+def _methods(kind: type[torch.nn.Module]) -> Iterator[FunctionType]:
+    """Yield the methods of a module's class, decorated ones as they were written."""
+    for owner in kind.__mro__:
+        if owner is torch.nn.Module:
+            return
+        for value in vars(owner).values():
+            written = inspect.unwrap(value) if isinstance(value, FunctionType) else None
+            if isinstance(written, FunctionType):
+                yield written
 
 
 def _function(frame: FrameType) -> str:

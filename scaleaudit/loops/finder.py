@@ -73,16 +73,23 @@ _Slot = tuple[str, object, int]
 
 
 def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[CarriedState, ...]:
-    """Group the values that cross the turns' boundaries by who makes and who reads them."""
+    """Group the values that cross the turns' boundaries by who makes and who reads them.
+
+    What was read in the turn that made it and is read in the same place again, as a sum that an
+    inner loop is given at every step, is no state but given.
+    """
     inside = frozenset(body.nodes)
     function, _ = _written(graph[turns.starts[0]], graph[turns.starts[1]])
     crossings: dict[Ref, set[_Slot]] = {}
     initial: dict[_Slot, Ref] = {}
+    read_at_once: set[tuple[Ref, _Slot]] = set()
     for n in body.nodes:
         turn = turns.of(n)
         for position, ref in enumerate(sites.reads[n]):
             slot: _Slot = ("slot", sites.place[n], position)
-            if ref.node in inside and turns.of(ref.node) < turn:
+            if ref.node in inside and turns.of(ref.node) == turn:
+                read_at_once.add((ref, slot))
+            elif ref.node in inside and (ref, slot) not in read_at_once:
                 crossings.setdefault(ref, set()).add(slot)
             elif ref.node < turns.starts[0]:
                 initial.setdefault(slot, ref)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.loops.steps import step_sites
+from scaleaudit.loops.stitching import Stitching
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
 MAX_FUSED = 3
@@ -32,8 +33,8 @@ class Sites:
     """
 
     key: tuple[int | None, ...]
-    weights: tuple[frozenset[int], ...]
     members: tuple[tuple[int, ...], ...]
+    weights: tuple[frozenset[int], ...]
     elements: dict[int, int]
     place: tuple[object, ...]
     reads: tuple[tuple[Ref, ...], ...]
@@ -67,16 +68,43 @@ def find_sites(graph: OpGraph) -> Sites:
             members.append([])
         members[number].append(node.id)
         keys.append(number)
+    reads = tuple(
+        tuple(packed.get(ref, Packed(ref, ())).source for ref in node.refs())
+        for node in graph.nodes
+    )
+    joined = Stitching(graph, keys, members, weights, reads).run()
     whole = parameters.whole
     places = tuple(
         (node.site, whole(_owner_weights(node, owners)), whole(weights[node.id]))
         for node in graph.nodes
     )
-    reads = tuple(
-        tuple(packed.get(ref, Packed(ref, ())).source for ref in node.refs())
-        for node in graph.nodes
+    return Sites(*_numbered(joined), weights, elements, _joined(places, keys, joined), reads)
+
+
+def _numbered(keys: list[int | None]) -> tuple[tuple[int | None, ...], tuple[tuple[int, ...], ...]]:
+    """Number classes anew, without gaps, and list their nodes."""
+    numbers: dict[int, int] = {}
+    members: list[list[int]] = []
+    for n, key in enumerate(keys):
+        if key is not None:
+            if numbers.setdefault(key, len(numbers)) == len(members):
+                members.append([])
+            members[numbers[key]].append(n)
+    found = tuple(None if key is None else numbers[key] for key in keys)
+    return found, tuple(map(tuple, members))
+
+
+def _joined(
+    places: tuple[object, ...], keys: list[int | None], joined: list[int | None]
+) -> tuple[object, ...]:
+    """Give what was written twice the places of what was written first."""
+    first: dict[int | None, object] = {}
+    for place, key in zip(places, keys, strict=True):
+        first.setdefault(key, place)
+    return tuple(
+        place if key == kept else first[kept]
+        for place, key, kept in zip(places, keys, joined, strict=True)
     )
-    return Sites(tuple(keys), weights, tuple(map(tuple, members)), elements, places, reads)
 
 
 def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> frozenset[int]:

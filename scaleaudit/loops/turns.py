@@ -180,10 +180,46 @@ def _whole_turns(graph: OpGraph, anchors: list[int]) -> tuple[list[int], list[in
     return anchors, [start for start, _ in steps]
 
 
+def _behind(graph: OpGraph, first: int, second: int, depth: int) -> int | None:
+    """First node behind a loop that one anchor is in and the next is not; else None."""
+    if depth < 0:
+        return None
+    frame, here = graph[second].turn_frames[depth]
+    last = _last_jump(graph, depth, frame)
+    if last is None or not graph[first].turn_frames[depth][1] <= last < here:
+        return None
+    for n in range(first + 1, second):
+        own = graph[n].turn_frames
+        if len(own) > depth and own[depth][0] == frame and own[depth][1] > last:
+            return n
+    return second
+
+
+def _last_jump(graph: OpGraph, depth: int, frame: int) -> int | None:
+    """The last instruction from which a running frame's code went back; None where it never did."""
+    sources: list[int] = []
+    previous: tuple[int, int] | None = None
+    for node in graph.nodes:
+        own = node.turn_frames
+        if len(own) <= depth or own[depth][0] != frame:
+            continue
+        place = own[depth][1], own[depth + 1][0] if len(own) > depth + 1 else -1
+        if previous is not None and place != previous and place[0] <= previous[0]:
+            sources.append(previous[0])
+        previous = place
+    return max(sources, default=None)
+
+
 def _start(graph: OpGraph, first: int, second: int) -> tuple[int, bool]:
-    """First node of the turn of the second anchor, and whether the loop's code went back there."""
+    """First node of the turn of the second anchor, and whether the loop's code went back there.
+
+    Code behind a loop that is the same as its body, written out once more, counts as a turn.
+    """
     frames = graph[second].turn_frames
     depth = _depth(graph[first], graph[second])
+    behind = _behind(graph, first, second, depth)
+    if behind is not None:
+        return behind, True
     best: tuple[int, int] | None = None
     previous = _place(graph[first], frames, depth)
     segment = second
