@@ -44,6 +44,7 @@ THEMES = (
     "halting",
     "equilibria",
     "routing",
+    "couplings",
 )
 PREFIX = "scaleaudit_target_"
 
