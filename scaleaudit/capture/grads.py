@@ -1,8 +1,8 @@
 """Whether autograd records an operator, as the user sees it.
 
 Inside a custom autograd function the gradient mode is always off, although the function as a whole
-has a gradient; checkpointing runs its block in one. There the mode of the code outside counts, and
-what the user's own code switches inside.
+has a gradient, by a backward of its own. There the mode of the code outside counts. Checkpointing
+runs its block in one of torch's; what the user's own code switches in there counts too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import FrameType
 
 import torch
 
-from scaleaudit.capture._torch_private import APPLY_CODE, DECORATED_FILE
+from scaleaudit.capture._torch_private import APPLY_CODE, DECORATED_FILE, FUNCTION_NAMESPACE
 from scaleaudit.capture.places import Place, is_own, is_user
 
 _SWITCHES = torch.autograd.grad_mode.__file__
@@ -29,6 +29,8 @@ class GradWatch:
         if not place.function:
             self._inner.clear()
             return torch.is_grad_enabled()
+        if not place.function.startswith(FUNCTION_NAMESPACE):
+            return self._outer  # its own backward says what the gradient is
         return self._inner[-1] if self._inner else self._outer
 
     def switched(self, frame: FrameType | None, *, enabled: bool) -> None:

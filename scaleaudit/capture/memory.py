@@ -51,6 +51,8 @@ class Memory:
 
     def bind(self, node: fx.Node, info: OpInfo, operands: Operands, out: Any) -> None:
         """Note which node holds which of the tensors that a call returned."""
+        if out is None:
+            return  # a check that returns nothing
         tensors = flat(out)
         for index, (tensor, picked) in enumerate(
             zip(tensors, self._scribe.pick(node, out), strict=True)

@@ -8,10 +8,11 @@ a few times, then the other, so that every loop turns often enough to be seen an
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TypeAlias
 
 from scaleaudit.capture.places import is_user, location
@@ -80,7 +81,7 @@ def _wish(frame: FrameType) -> tuple[FrameType, _Wish | None]:
     """
     for _ in range(_CALLERS):
         node = _expression(frame)
-        found = None if node is None else _read_test(node)
+        found = None if node is None else _by_jump(frame, node) or _read_test(node)
         outer = innermost_user(frame.f_back)
         if not isinstance(found, ast.Return):
             return frame, found
@@ -88,6 +89,46 @@ def _wish(frame: FrameType) -> tuple[FrameType, _Wish | None]:
             break
         frame = outer
     return frame, None
+
+
+def _by_jump(frame: FrameType, node: ast.AST) -> _Wish | None:
+    """Read from the jump that follows a test which operand of ``and`` and ``or`` it is.
+
+    The compiler places the jumps of such tests at other operands, or at the whole statement.
+    """
+    statement = _tester(node)
+    jump = _instructions(frame.f_code).get(frame.f_lasti)
+    if statement is None or jump is None or "JUMP" not in jump.opname or "IF" not in jump.opname:
+        return None
+    target = location(frame.f_code, jump.argval)
+    if _covers(statement.test, target):
+        return None  # on to the next operand, whatever comes of it
+    jumps_on = "TRUE" in jump.opname
+    into_body = isinstance(statement, ast.Assert) or _covers(statement.body, target)
+    wanted, ends = _wanted(statement)
+    return (jumps_on == into_body) == wanted, ends
+
+
+def _tester(node: ast.AST) -> ast.While | ast.If | ast.Assert | None:
+    """Return the statement that tests several operands of which a node is one."""
+    while not isinstance(node, ast.stmt):
+        node = node.parent  # type: ignore[attr-defined]
+    if not isinstance(node, (ast.While, ast.If, ast.Assert)):
+        return None
+    several = any(isinstance(part, ast.BoolOp) for part in ast.walk(node.test))
+    return node if several else None
+
+
+def _covers(code: ast.expr | list[ast.stmt], place: Location) -> bool:
+    """Tell whether a place is in some code, by lines and columns."""
+    first, last = (code, code) if isinstance(code, ast.expr) else (code[0], code[-1])
+    start, end = (first.lineno, first.col_offset), (last.end_lineno or 0, last.end_col_offset or 0)
+    return start <= (place.line, place.column - 1) < end
+
+
+@cache
+def _instructions(code: CodeType) -> dict[int, dis.Instruction]:
+    return {each.offset: each for each in dis.get_instructions(code)}
 
 
 def _read_test(node: ast.AST) -> _Wish | ast.Return | None:

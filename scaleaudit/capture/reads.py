@@ -113,6 +113,13 @@ class Reads:
         """Note that a number continues as a bare one."""
         self.escapes.append(node)
 
+    def whole(self, node: fx.Node, value: int) -> int:
+        """Return an integer for a number: the true one where it is known."""
+        if node not in self.unknown or value > 1:
+            return value
+        self.report(f"an integer read from a tensor is taken for {INTEGER}", sys._getframe(2))
+        return INTEGER + self._step
+
     def tag(self, value: float, node: fx.Node) -> None:
         """Remember a number by its value, unless that is one that programs are full of."""
         if not is_common(value):

@@ -14,10 +14,9 @@ from typing import Any, Protocol
 
 from torch import fx
 
-_ESCAPES: tuple[tuple[str, Callable[..., Any]], ...] = (
+_WHOLE: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("round", round),
     ("int", int),
-    ("float", float),
     ("trunc", math.trunc),
     ("floor", math.floor),
     ("ceil", math.ceil),
@@ -35,6 +34,9 @@ class Book(Protocol):
 
     def escaped(self, node: fx.Node) -> None:
         """Note that a number continues as a bare one."""
+
+    def whole(self, node: fx.Node, value: int) -> int:
+        """Return what a number that was read is as an integer, a count of turns as like as not."""
 
     def tag(self, value: float, node: fx.Node) -> None:
         """Note the node that a bare number stands for."""
@@ -97,10 +99,19 @@ def _comparison(function: Callable[..., bool], *, greater: bool | None) -> Calla
     return method
 
 
-def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Any, *others: Any) -> Any:
+def _bared(self: Any) -> float:
+    """Continue as a bare number."""
+    self.book.escaped(self.node)
+    return float(_bare(self))
+
+
+def _whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Build a method that rounds; to so many digits, a float remains."""
+
+    def method(self: Any, *digits: Any) -> Any:
         self.book.escaped(self.node)
-        return function(_bare(self), *others)
+        value = function(_bare(self), *digits)
+        return value if digits else self.book.whole(self.node, value)
 
     return method
 
@@ -118,8 +129,9 @@ def _methods(kind: type) -> dict[str, Any]:
         methods[f"__{name}__"] = _comparison(getattr(operator, name), greater=greater)
     for name, function in (("eq", operator.eq), ("ne", operator.ne)):
         methods[f"__{name}__"] = _comparison(function, greater=None)
-    for name, function in _ESCAPES:
-        methods[f"__{name}__"] = _plain(function)
+    for name, function in _WHOLE:
+        methods[f"__{name}__"] = _whole(function)
+    methods["__float__"] = _bared
     methods["__bool__"] = lambda self: self.book.decide(
         self.node, value=bool(_bare(self)), greater=None
     )

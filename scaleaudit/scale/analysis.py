@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from scaleaudit.domain.facts import Coverage, LoopFacts, ScaleFacts, Transition
+from scaleaudit.domain.facts import Coverage, LoopFacts, Opaque, ScaleFacts, Transition
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.scale import (
@@ -19,6 +19,7 @@ from scaleaudit.domain.scale import (
     Support,
 )
 from scaleaudit.scale import judge
+from scaleaudit.scale.cycles import Cycle, Update, find_cycle, period_of, update_of
 from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View, stops_gradient
 from scaleaudit.scale.laws import all_laws
 from scaleaudit.scale.states import StateJudge
@@ -58,6 +59,7 @@ class LoopPasses:
         self._interpreter = interpreter
         self._loop = loop
         self._count = len(loop.states)
+        self._seeded: dict[Atom, Ref] = {}
         self.joint = interpreter.run(self._seeds(range(self._count)))
         self._growing = self._settle()
         self._single: dict[tuple[int, View], ScaleTable] = {}
@@ -92,6 +94,23 @@ class LoopPasses:
     def transitions_of(self, index: int) -> ScaleTable:
         """The pass in which the transition of a state is judged."""
         return self._growing[index]
+
+    def cycle_of(self, index: int) -> Cycle:
+        """The states that feed each other with one, and what a period of the loop multiplies by."""
+        table = self._growing[index]
+        boundaries = [state.boundary for state in self._loop.states]
+        updates = [self._update(state, ends[-1], table) for state, ends in enumerate(boundaries)]
+        states = sorted(find_cycle(updates, index).states)
+        period = period_of(boundaries, states)
+        return find_cycle([self._update(state, ref, table) for state, ref in period], index)
+
+    def _update(self, state: int, ref: Ref, table: ScaleTable) -> Update:
+        boundaries = [each.boundary for each in self._loop.states]
+        return update_of(state, ref, table.inflow[ref], boundaries, self._seeded)
+
+    def opaque_in(self, index: int) -> tuple[Opaque, ...]:
+        """What keeps the last turn of a state from being known."""
+        return self.joint.inflow[self._loop.states[index].boundary[-1]].opaque
 
     def alone(self, index: int, view: View) -> ScaleTable:
         """The pass in which one state is scaled and the others stay, in either view."""
@@ -144,6 +163,7 @@ class LoopPasses:
             for ref in state.boundary:
                 if index in indices and not _is_stopped(self.graph, ref, view):
                     seeds[ref] = free_input(self.graph, ref, index)
+                    self._seeded.update(dict.fromkeys(seeds[ref].form.parts, ref))
                 else:
                     seeds[ref] = held(self.graph, ref)
         return seeds

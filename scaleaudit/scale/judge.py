@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import networkx as nx
-
 from scaleaudit.domain.facts import Gain, Transition, Visibility
 from scaleaudit.domain.scale import (
     VANISHING,
@@ -21,6 +19,7 @@ from scaleaudit.domain.scale import (
     Scale,
 )
 from scaleaudit.scale import forms, growth, intervals
+from scaleaudit.scale.cycles import Cycle
 
 ORDER = {
     Visibility.INVARIANT: 0,
@@ -85,62 +84,6 @@ class Turn:
     writes_bounded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cycle:
-    """States that feed each other, and the spectral radius of their gains (lowest, highest)."""
-
-    states: frozenset[int]
-    gain: Interval
-
-
-def find_cycle(rows: list[dict[int, Interval]], state: int) -> Cycle:
-    """Return the cycle of a state in the gain matrix (rows: what each next state is made of)."""
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_nodes_from(range(len(rows)))
-    graph.add_edges_from((j, i) for i, row in enumerate(rows) for j in row)
-    states = next(c for c in nx.strongly_connected_components(graph) if state in c)
-    order = sorted(states)
-    nothing = intervals.point(0.0)
-    cells = [[rows[i].get(j, nothing) for j in order] for i in order]
-    low = spectral_radius([[cell.low for cell in row] for row in cells])
-    high = spectral_radius([[cell.high for cell in row] for row in cells])
-    is_open = any(cell.high_open for row in cells for cell in row)
-    return Cycle(frozenset(states), Interval(low, high, high_open=is_open))
-
-
-# The 2**30th power shows the spectral radius to six digits, Jordan blocks included.
-SQUARINGS = 30
-
-
-def spectral_radius(matrix: list[list[float]]) -> float:
-    """Spectral radius of a matrix without negative entries, by Gelfand's formula."""
-    if any(math.isinf(entry) for row in matrix for entry in row):
-        return math.inf
-    size = len(matrix)
-    growth_log, product = 0.0, matrix
-    for _ in range(SQUARINGS):
-        product = [
-            [sum(row[k] * product[k][j] for k in range(size)) for j in range(size)]
-            for row in product
-        ]
-        norm = max(sum(row) for row in product)
-        if norm == 0:
-            return 0.0
-        product = [[entry / norm for entry in row] for row in product]
-        growth_log = 2 * growth_log + math.log(norm)
-    return round(math.exp(growth_log / 2**SQUARINGS), 6)
-
-
-def coupling(scale: Scale) -> dict[int, Interval]:
-    """The gain from every state to a value: one row of the loop's gain matrix."""
-    row: dict[int, Interval] = {}
-    for atom, poly in scale.form.parts.items():
-        if atom.state is not None:
-            gain = intervals.even(forms.poly_span(poly), abs)
-            row[atom.state] = intervals.add(row.get(atom.state, intervals.point(0.0)), gain)
-    return row
-
-
 def judge_turn(scale: Scale, state: int, cycle: Cycle | None = None) -> Turn:
     """Classify the value that one turn computes for a state (design: the table of activity).
 
@@ -164,7 +107,8 @@ def judge_turn(scale: Scale, state: int, cycle: Cycle | None = None) -> Turn:
     own = {atom: poly for atom, poly in identity.items() if atom.state in inside}
     if not own:
         return Turn(Transition.REMOVED if len(inside) == 1 else Transition.LINEAR, branch=branch)
-    gain = total_gain(own) if cycle is None or len(inside) == 1 else cycle.gain
+    coupled = cycle is not None and (len(inside) > 1 or cycle.delayed)
+    gain = cycle.gain if cycle is not None and coupled else total_gain(own)
     return _with_identity(form, own, identity, branch, gain)
 
 

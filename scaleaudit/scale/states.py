@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scaleaudit.domain.facts import (
     Gain,
+    Opaque,
     Penalty,
     PenaltyFlaw,
     ProofStep,
@@ -232,7 +233,7 @@ class StateJudge:
             writes_bounded=turn.writes_bounded,
             bypassed_norm=bypassed_norm(self.graph, table, end, self.index),
             transition_proof=steps(self.graph, table, path, all_laws(), inflow=True),
-            opaque=inflow.opaque,
+            opaque=inflow.opaque or self._hidden_in_cycle(end),
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),
         )
@@ -240,15 +241,25 @@ class StateJudge:
     def _transition(self) -> tuple[judge.Turn, Ref]:
         table = self.passes.transitions_of(self.index)
         ends = self.state.boundary[1:] or self.state.boundary
-        last = (table.inflow[state.boundary[-1]] for state in self.loop.states)
-        rows = [{} if scale.opaque else judge.coupling(scale) for scale in last]
-        cycle = judge.find_cycle(rows, self.index)
+        cycle = self.passes.cycle_of(self.index)
         turns = [judge.judge_turn(table.inflow[ref], self.index, cycle) for ref in ends]
+        if self._hidden_in_cycle(ends[-1]):
+            turns = [judge.Turn(Transition.UNKNOWN)]
+            ends = ends[-1:]
         turn = judge.steady(turns)
         typical = next(
             ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn
         )
         return turn, typical
+
+    def _hidden_in_cycle(self, end: Ref) -> tuple[Opaque, ...]:
+        """The operators of states in between, where a state comes back through others alone."""
+        scale = self.passes.transitions_of(self.index).inflow[end]
+        others = {a.state for a in scale.form.parts if a.state is not None} - {self.index}
+        alone = len(others) > 0 and all(a.state != self.index for a in scale.form.parts)
+        if scale.opaque or not alone or not self.passes.feeds_itself_through_others(self.index):
+            return ()
+        return tuple(reason for other in sorted(others) for reason in self.passes.opaque_in(other))
 
     def _through(self, own: list[Readings]) -> tuple[list[str], list[Visibility]]:
         """What the loss sees of this state through other states, at least as they are seen."""

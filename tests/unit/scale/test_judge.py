@@ -28,7 +28,8 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import judge
 from scaleaudit.scale.algebra import number, plus, times
-from scaleaudit.scale.judge import Turn, judge_turn, spectral_radius, steady, visibility
+from scaleaudit.scale.cycles import Cycle, Update, find_cycle, spectral_radius
+from scaleaudit.scale.judge import Turn, judge_turn, steady, visibility
 
 GATE = Interval(0.0, 1.0, low_open=True, high_open=True)
 UNIT = Interval(-1.0, 1.0, low_open=True, high_open=True)
@@ -192,23 +193,43 @@ def test_another_state_alone_replaces_this_one() -> None:
     assert judge_turn(state(1), 0).transition is Transition.REMOVED
 
 
+def updated(changed: int, gains: dict[tuple[int, int], float]) -> Update:
+    return Update(changed, {aged: Interval(g, g) for aged, g in gains.items()}, signed=True)
+
+
+def test_momentum_carries_what_it_adds_and_takes_away_again() -> None:
+    """h + 0.9 (h - previous): the roots of x**2 - 1.9 x + 0.9 are 1 and 0.9."""
+    cycle = find_cycle([updated(0, {(0, 0): 1.9, (0, 1): -0.9})], 0)
+    assert cycle.gain == Interval(1, 1)
+
+
+def test_a_rotation_carries_two_states() -> None:
+    turn = [updated(0, {(0, 0): 0.8, (1, 0): -0.6}), updated(1, {(0, 1): 0.6, (1, 0): 0.8})]
+    assert find_cycle(turn, 0).gain == find_cycle(turn, 1).gain == Interval(1, 1)
+
+
+def test_magnitudes_add_up_where_signs_are_not_known() -> None:
+    gains = {(0, 0): Interval(-0.8, 0.8), (1, 0): Interval(-0.6, 0.6)}
+    assert find_cycle([Update(0, gains), updated(1, {(0, 0): 1.0})], 0).gain.high > 1
+
+
 def test_two_states_that_swap_carry_each_other() -> None:
-    rows = [judge.coupling(state(1)), judge.coupling(state(0))]
-    cycle = judge.find_cycle(rows, 0)
-    assert cycle == judge.Cycle(frozenset({0, 1}), Interval(1, 1))
+    # One after the other, the second would read the first's new value: age 1 is the old one.
+    cycle = find_cycle([updated(0, {(1, 0): 1.0}), updated(1, {(0, 1): 1.0})], 0)
+    assert cycle == Cycle(frozenset({0, 1}), Interval(1, 1), delayed=True)
     assert judge_turn(plus(state(1), WRITE), 0, cycle).transition is Transition.CARRIED
 
 
 def test_two_states_that_add_each_other_expand() -> None:
-    rows = [judge.coupling(plus(state(0), state(1))) for _ in range(2)]
-    cycle = judge.find_cycle(rows, 0)
+    both = {(0, 0): 1.0, (1, 0): 1.0}
+    cycle = find_cycle([updated(0, both), updated(1, {(0, 1): 1.0, (1, 0): 1.0})], 0)
     assert cycle.gain == Interval(2, 2)
     assert judge_turn(plus(state(0), state(1)), 0, cycle).transition is Transition.EXPANDING
 
 
 def test_a_state_that_only_feeds_another_does_not_multiply_it() -> None:
     fed = plus(times(number(0.5), state(0)), state(1))
-    cycle = judge.find_cycle([judge.coupling(fed), judge.coupling(state(1))], 0)
+    cycle = find_cycle([updated(0, {(0, 0): 0.5, (1, 0): 1.0}), updated(1, {(1, 0): 1.0})], 0)
     assert cycle.states == {0}
     assert judge_turn(fed, 0, cycle).transition is Transition.DAMPED
 
