@@ -14,6 +14,9 @@
   Public way round: ``data_ptr()``, which fake tensors don't have.
 - ``HigherOrderOperator``: the type of ``torch.while_loop``, ``scan`` and ``cond``, which are run as
   Python. Public way round: none; ``torch.export`` keeps them as they are.
+- The code of ``associative_scan``: replaced while a program is recorded by one that combines
+  step by step, since the name is bound wherever it was imported. Public way round: none; torch's
+  own order is recorded, in which no recurrence can be seen.
 - ``torch._C._set_grad_enabled``: what every switch of the gradient mode calls, seen by a function
   mode. Public way round: ``is_grad_enabled()``, which is off inside custom autograd functions.
 - ``torch.utils._pytree``: takes nested arguments apart. Public way round: ``torch.utils.pytree``,
@@ -25,6 +28,9 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -56,6 +62,7 @@ __all__ = [
     "overloads",
     "pytree",
     "schema",
+    "stepwise_scans",
     "storage_key",
 ]
 
@@ -75,6 +82,34 @@ FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (
     DynamicOutputShapeException,
     UnsupportedOperatorException,
 )
+
+
+@contextmanager
+def stepwise_scans() -> Iterator[None]:
+    """Let ``associative_scan`` combine one element after the other, on any device."""
+    try:
+        scan: Any = importlib.import_module("torch._higher_order_ops").associative_scan
+        code = scan.__code__
+        scan.__code__ = _associative_scan.__code__
+    except (AttributeError, ImportError, ValueError):
+        yield  # another torch: its own order it is
+        return
+    try:
+        yield
+    finally:
+        scan.__code__ = code
+
+
+def _associative_scan(  # its code alone is used, in torch's module
+    combine_fn: Any,
+    xs: Any,
+    dim: int,
+    reverse: bool = False,  # noqa: FBT001, FBT002 - torch's signature
+    combine_mode: str = "pointwise",  # noqa: ARG001
+) -> Any:
+    from scaleaudit.capture.higher_order import associative_scan  # noqa: PLC0415
+
+    return associative_scan(combine_fn, xs, dim, reverse=reverse)
 
 
 def schema(op: OpOverload) -> Any:

@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
+from scaleaudit.capture._torch_private import stepwise_scans
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.places import ModuleCalls
 
@@ -30,6 +31,7 @@ def eager_and_plain() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
         stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
         stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(stepwise_scans())
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
