@@ -45,6 +45,7 @@ THEMES = (
     "equilibria",
     "routing",
     "couplings",
+    "styles",
 )
 PREFIX = "scaleaudit_target_"
 
