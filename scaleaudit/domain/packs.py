@@ -1,7 +1,8 @@
 """Values that are packed into one tensor and taken out again unchanged.
 
 nn.LSTM returns the memories of all layers stacked, and is given them so; each layer goes on with
-its own. Read as plain dataflow, the stack would make one state of all of them.
+its own. Read as plain dataflow, the stack would make one state of all of them. A state that is
+kept in the rows of a buffer, one a turn, is the row that was written, not the buffer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from scaleaudit.domain.graph import Argument, Node, OpGraph, Ref
 COPIES = frozenset({"aten.detach", "aten.clone", "aten.alias"})
 _PACKS = frozenset({"aten.stack", "aten.unsqueeze"})
 _UNPACKS = frozenset({"aten.select", "aten.unbind", "aten.squeeze"})
+_WRITE = "scaleaudit.write_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,12 @@ def unpacked(graph: OpGraph) -> dict[Ref, Packed]:
         packed = dict(node.arguments).get("self") if node.base_op in _UNPACKS else None
         if isinstance(packed, Ref):
             way = (node.id, *_way(graph, packed))
-            for output, source in _taken(graph, node, packed, graph[way[-1]]):
+            pack = graph[way[-1]]
+            if pack.base_op == _WRITE:
+                way, taken = _written(graph, node, way)
+            else:
+                taken = _taken(graph, node, packed, pack)
+            for output, source in taken:
                 inner = found.get(source, Packed(source, ()))
                 found[Ref(node.id, output)] = Packed(inner.source, way + inner.way)
     return found
@@ -47,6 +54,37 @@ def _way(graph: OpGraph, ref: Ref) -> tuple[int, ...]:
     while graph[way[-1]].base_op in COPIES:
         way.append(next(graph[way[-1]].refs()).node)
     return tuple(way)
+
+
+def _written(
+    graph: OpGraph, node: Node, way: tuple[int, ...]
+) -> tuple[tuple[int, ...], list[tuple[int, Ref]]]:
+    """Find the row of a buffer that a node picks among the writes to the buffer."""
+    row = _row(tuple(value for _, value in node.arguments[1:]))
+    while row is not None and graph[way[-1]].base_op == _WRITE:
+        base, value, views = (argument for _, argument in graph[way[-1]].arguments)
+        written = _row(views[0][1]) if _is_select(views) else None
+        if written is None or written[0] != row[0] or not isinstance(base, Ref):
+            break
+        if written == row and isinstance(value, Ref):
+            same = graph.meta(value) == node.outputs[0]
+            return way, [(0, value)] if same else []
+        way += _way(graph, base)
+    return way, []
+
+
+def _is_select(views: Argument) -> bool:
+    """Whether a write went through one picked row."""
+    return isinstance(views, tuple) and len(views) == 1 and views[0][0] == "aten.select.int"
+
+
+def _row(picked: tuple[Argument, ...]) -> tuple[int, int] | None:
+    """The dim and the index of a picked row, where they are plain numbers from the front."""
+    match picked:
+        case (int(dim), int(index)) if dim >= 0 and index >= 0:
+            return dim, index
+        case _:
+            return None
 
 
 def _taken(graph: OpGraph, node: Node, packed: Ref, pack: Node) -> list[tuple[int, Ref]]:

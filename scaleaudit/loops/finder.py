@@ -183,14 +183,15 @@ def _final(graph: OpGraph, sites: Sites, turns: Turns, group: list[Ref]) -> Ref 
 
 def _name(graph: OpGraph, boundary: tuple[Ref, ...], function: str) -> str:
     """The user's variable for a state, in the code of the loop: what most turns agree on."""
-    votes: Counter[str] = Counter()
     owner = function.split(".", 1)[0]
+    near: Counter[str] = Counter()
+    anywhere: Counter[str] = Counter()
     for ref in boundary:
         names = graph[ref.node].names if ref.output == 0 else ()
-        called = function.startswith(_CALLS)
-        near = [name for place, name in names if called or place.split(".", 1)[0] == owner]
-        votes.update(near[:1])
-    if votes:
-        return votes.most_common(1)[0][0]
+        near.update([name for place, name in names if place.split(".", 1)[0] == owner][:1])
+        anywhere.update([name for _, name in names][:1])
+    for votes in (near, anywhere):
+        if votes:
+            return votes.most_common(1)[0][0]
     node = graph[boundary[-1].node]
     return node.modules[-1].path if node.modules else "state"

@@ -96,9 +96,14 @@ class Stitching:
         if self._form(first[0]) != self._form(second[0]):
             return False
         assumed |= {pair}
-        return all(
+        early, late = sorted((one, other), key=lambda key: self._members[key][0])
+        positions = range(len(self._reads[first[0]]))
+        # Where the later one is fed by the earlier, the state goes from one to the other.
+        handed_on = [p for p in positions if ("class", early) in self._sources(late, p)]
+        rest = [p for p in positions if p not in handed_on]
+        return bool(rest) and all(
             self._share(self._sources(one, position), self._sources(other, position), assumed)
-            for position in range(len(self._reads[first[0]]))
+            for position in rest
         )
 
     def _share(
@@ -106,8 +111,7 @@ class Stitching:
     ) -> bool:
         if one & other:
             return True
-        classes = ([key for kind, key in each if kind == "class"] for each in (one, other))
-        first, second = classes
+        first, second = ([key for kind, key in each if kind == "class"] for each in (one, other))
         return any(self._are_alike(a, b, assumed) for a in first for b in second)
 
     def _sources(self, key: int, position: int) -> set[_Source]:

@@ -125,11 +125,18 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
         for members in recurring
         if all(feeds[first] >> second & 1 for first, second in pairwise(members))
     ]
-    candidates = chains or recurring
-    uses = ((len(members), sites.weights[members[0]]) for members in candidates)
+    chains = chains or [members for members in recurring if _takes_turns(members, feeds)]
+    uses = ((len(members), sites.weights[members[0]]) for members in chains)
     count = turn_count(uses, sites)
-    chosen = [members for members in candidates if len(members) == count]
+    chosen = [members for members in chains if len(members) == count]
     return min(chosen, key=lambda members: members[0], default=[])
+
+
+def _takes_turns(members: list[int], feeds: dict[int, int]) -> bool:
+    """Whether occurrences feed the next but one at least, as states do that change places."""
+    later = zip(members, members[1:], members[2:], strict=False)
+    pairs = [feeds[first] >> second & 1 | feeds[first] >> third & 1 for first, second, third in later]
+    return bool(pairs) and all(pairs)
 
 
 def _feeds(sites: Sites, body: Body, classes: list[list[int]]) -> dict[int, int]:
