@@ -55,7 +55,7 @@ class Stitching:
 
     def run(self) -> list[int | None]:
         """Return the classes, joined."""
-        pending = [key for key, nodes in enumerate(self._members) if self._is_tied(nodes)]
+        pending = [key for key, nodes in enumerate(self._members) if len(nodes) > 1]
         while pending:
             key = self._find(pending.pop())
             for one, other in self._neighbours(key):
@@ -64,11 +64,12 @@ class Stitching:
                     pending.append(self._join(first, second))
         return [None if key is None else self._find(key) for key in self._keys]
 
-    def _is_tied(self, nodes: list[int]) -> bool:
-        return len(nodes) > 1 and bool(self._weights[nodes[0]])
-
     def _neighbours(self, key: int) -> Iterator[tuple[int, int]]:
-        """Pairs of classes that feed the same operand of a class, or that it feeds alike."""
+        """Pairs of classes that feed the same operand of a class, or that it feeds alike.
+
+        Layers of another kind read the same value and are no continuation: what is fed alike
+        must feed alike too, or go on from one to the other.
+        """
         fed: dict[int, set[int]] = {}
         for n in self._members[key]:
             for position, ref in enumerate(self._reads[n]):
@@ -80,10 +81,21 @@ class Stitching:
             user = self._keys[n]
             assert user is not None
             feeds.setdefault((self._graph[n].op, position), set()).add(self._find(user))
-        for classes in (*fed.values(), *feeds.values()):
-            # Pieces of code follow each other: neighbours in time are enough to compare.
-            ordered = sorted(classes, key=lambda each: self._members[each][0])
-            yield from pairwise(ordered)
+        for classes in fed.values():
+            yield from self._in_time(classes)
+        for classes in feeds.values():
+            yield from (pair for pair in self._in_time(classes) if self._feed_alike(*pair))
+
+    def _in_time(self, classes: set[int]) -> Iterator[tuple[int, int]]:
+        """Pieces of code follow each other: neighbours in time are enough to compare."""
+        return pairwise(sorted(classes, key=lambda each: self._members[each][0]))
+
+    def _feed_alike(self, one: int, other: int) -> bool:
+        first, second = (
+            {self._find(key) for n, _ in self._users[each] if (key := self._keys[n]) is not None}
+            for each in (one, other)
+        )
+        return bool(first & second) or other in first or one in second
 
     def _are_alike(self, one: int, other: int, assumed: frozenset[frozenset[int]]) -> bool:
         """Whether two classes do the same to the same, one after the other."""
