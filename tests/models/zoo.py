@@ -46,6 +46,7 @@ THEMES = (
     "routing",
     "couplings",
     "styles",
+    "segments",
 )
 PREFIX = "scaleaudit_target_"
 
