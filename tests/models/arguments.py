@@ -238,7 +238,7 @@ EXPECT = {
         carries=(),
         turns=(),
     ),
-    "state_first": one("bounded", "invariant", line="hidden = self.cell", name="hidden"),
+    "state_first": one("bounded", "invariant", line="hidden = self.cell", name="hidden|state"),
     "reasoner": REASONER,
     "reasoner_post_norm": Expect(
         (
@@ -266,7 +266,8 @@ EXPECT = {
     "dict_of_states": Expect(
         (
             State("carried", "visible", line='a = states["a"] +'),
-            State("carried", "invariant", line='b = states["b"] +'),
+            # Within the call it also enters a, behind a norm and beside the text.
+            State("carried", "invariant|asymptotic", line='b = states["b"] +'),
         ),
         "SCL101",
         "SCL302",

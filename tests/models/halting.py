@@ -249,6 +249,7 @@ EXPECT = {
             State("carried|bounded", "invariant|visible|unknown", name="total", optional=True),
         ),
         "SCL101",
+        carries=(),
     ),
 }
 

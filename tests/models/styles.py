@@ -316,7 +316,7 @@ EXPECT = {
     "repeated": styled("h|x|input|layers|block", line="return x + self.mlp"),
     "composed": styled("h|x", line=STEP),
     "frames": styled("h|frame|frame.h", line=STEP),
-    "tuples": styled("state|pair|pair.state", line="state=pair.state +"),
+    "tuples": styled("state|pair|pair.state|h", line="state=pair.state +"),
     "window": styled("h|window", line=STEP),
     "attribute": styled("h|self.h", line="self.h = self.h +"),
     "buffer": styled("h|history", line="return h + self.branch|history[turn + 1]"),
