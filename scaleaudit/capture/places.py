@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from sysconfig import get_paths
 from types import CodeType, FrameType, FunctionType
-from typing import Any
 
 import torch
 
@@ -72,7 +71,7 @@ class Stack:
         self._entries: list[_Entry] = []
         self._known: dict[FrameType, int] = {}
         self._generators: dict[FrameType, int] = {}
-        self._codes: dict[CodeType, int] = {}
+        self._codes: dict[tuple[str, CodeType], int] = {}
         self._serial = 0
 
     def here(self, frame: FrameType | None) -> Place:
@@ -125,7 +124,7 @@ class Stack:
         code, offset = frame.f_code, frame.f_lasti
         serial = self._serial_for(frame, serials)
         user = is_user(code)
-        step = (self._codes.setdefault(code, len(self._codes)), offset)
+        step = (self._codes.setdefault((code.co_filename, code), len(self._codes)), offset)
         modules, path, module = outer.modules, (*outer.path, step), outer.module
         call = self._modules.called_from(frame, outer.module)
         if call is not None:
@@ -230,18 +229,17 @@ def _function(frame: FrameType) -> str:
     return f"{getattr(owner, '__module__', '')}.{getattr(owner, '__qualname__', 'Function')}"
 
 
-@cache
 def is_own(code: CodeType) -> bool:
     """Tell whether a frame is the capture's own."""
     return code.co_filename.startswith(_OWN)
 
 
-@cache
 def is_user(code: CodeType) -> bool:
     """Tell whether a frame is the user's code: not torch, nor the standard library, nor ours."""
     return is_user_file(code.co_filename)
 
 
+@cache
 def is_user_file(name: str) -> bool:
     """Tell whether a file is the user's."""
     if name.startswith((_OWN, _TORCH, "<frozen")) or name == "<string>":
@@ -252,19 +250,24 @@ def is_user_file(name: str) -> bool:
     return not name.startswith(_STDLIB)
 
 
-@cache
 def location(code: CodeType, offset: int) -> Location:
     """Return the source span of one instruction, columns in characters from 1."""
+    return _location(code, code.co_filename, offset)
+
+
+@cache
+def _location(code: CodeType, file: str, offset: int) -> Location:
+    """Keep equal codes of different files apart, which their own equality does not."""
     positions = _positions(code)
     index = offset // 2
     first, last, start, end = positions[index] if 0 <= index < len(positions) else (None,) * 4
     if first is None:
-        return Location(code.co_filename, code.co_firstlineno)
+        return Location(file, code.co_firstlineno)
     if start is None or end is None:
-        return Location(code.co_filename, first, 0, last or first)
+        return Location(file, first, 0, last or first)
     last = last or first
-    begin, finish = _character(code, first, start), _character(code, last, end)
-    return Location(code.co_filename, first, begin + 1, last, finish + 1)
+    begin, finish = _character(file, first, start), _character(file, last, end)
+    return Location(file, first, begin + 1, last, finish + 1)
 
 
 @cache
@@ -272,9 +275,9 @@ def _positions(code: CodeType) -> tuple[tuple[int | None, ...], ...]:
     return tuple(code.co_positions())
 
 
-def _character(code: CodeType, line: int, offset: int) -> int:
+def _character(file: str, line: int, offset: int) -> int:
     """Turn an offset in bytes into one in characters."""
-    text = linecache.getline(code.co_filename, line)
+    text = linecache.getline(file, line)
     if text.isascii():
         return offset
     return len(text.encode()[:offset].decode(errors="ignore"))

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from capture_support import calls, captured
 from torch import nn
 
+from scaleaudit.capture.places import location
 from scaleaudit.domain.graph import NodeKind
 
 D = 8
@@ -207,3 +208,12 @@ def test_arguments_have_the_names_and_defaults_of_the_schema():
     assert len(norm.outputs) == 3
     (mean,) = calls(looped_graph(), "aten.mean.default")
     assert dict(mean.arguments)["dtype"] is None
+
+
+def test_equal_code_of_two_files_is_told_apart():
+    source = "def forward(x):\n    return x + 1\n"
+    codes = [
+        next(c for c in compile(source, f, "exec").co_consts if hasattr(c, "co_code")) for f in "ab"
+    ]
+    assert codes[0] == codes[1]
+    assert [location(code, 0).path for code in codes] == ["a", "b"]
