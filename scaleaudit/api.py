@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import scaleaudit
 from scaleaudit.children import (
     Audited,
+    GivenUp,
     Survey,
     Surveyed,
     TargetFacts,
@@ -35,6 +37,7 @@ from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Limits,
     TroubleKind,
+    decode_plans,
     trouble_of,
 )
 from scaleaudit.isolation.pool import open_pool
@@ -46,17 +49,20 @@ from scaleaudit.sources import (
 )
 
 if TYPE_CHECKING:
-    from scaleaudit.capture.targets import TargetFile
+    from scaleaudit.capture.targets import Rebuild, TargetFile
     from scaleaudit.rules.rule import Rule
 
 # What every child needs; the fork server loads it once.
 _PRELOAD = (
     "scaleaudit.capture.capturing",
+    "scaleaudit.capture.discovery.finding",
     "scaleaudit.capture.targets",
     "scaleaudit.loops.finder",
     "scaleaudit.scale.analysis",
     "scaleaudit.api",
 )
+# The share of a child's time in which a model is looked for.
+_SEARCHING = 0.6
 # Neither can be left out: a target that was not audited, and an analysis that was refuted.
 ALWAYS_REPORTED = ("SCL901", "SCL904")
 
@@ -130,32 +136,60 @@ def audit_facts(path: str, name: str) -> ScaleFacts:
     return _analysed(capture(load_target(Path(path), name)).graph)
 
 
-def attempt_audit(path: str, name: str, attempt: str, since: str) -> Survey:
+def attempt_audit(  # noqa: PLR0913, PLR0917  # the text arguments of a job
+    path: str, name: str, entries: str, attempt: str, since: str, seconds: str
+) -> Survey:
     """List the targets of a file and audit one in one way; runs the user's code in a child.
 
     Args:
         name: Which target to audit; empty for the only one, if there is only one.
+        entries: Plans that the project's settings hold for the file.
         attempt: How to capture it, a value of Attempt.
         since: Why a better way did not do.
+        seconds: How long the child may run.
     """
-    from scaleaudit.capture.targets import run_file
+    from scaleaudit.capture.targets import open_file
 
-    file = run_file(Path(path))
+    file = open_file(Path(path))
+    if not file.functions:
+        return _searched(file, name, entries, float(seconds))
     if not name and len(file.names) > 1:
         return Survey(file.names)
     name = name or file.names[0]
     try:
-        return Survey((name,), _attempted(file, name, Attempt(attempt), since))
+        found = _attempted(partial(file.build, name), name, Attempt(attempt), since)
     except ScaleAuditError as error:
-        return Survey((name,), TargetFacts(name, trouble=trouble_of(error)))
+        found = TargetFacts(name, trouble=trouble_of(error))
+    return Survey((name,), found)
 
 
-def _attempted(file: TargetFile, name: str, attempt: Attempt, since: str) -> TargetFacts:
+def _searched(file: TargetFile, name: str, entries: str, seconds: float) -> Survey:
+    """Find what to audit in a file that has no target function."""
+    from scaleaudit.capture.discovery.finding import find_targets
+
+    found = find_targets(file, decode_plans(entries), name, _SEARCHING * seconds)
+    lost = tuple(GivenUp(n, trouble_of(error), whole) for n, error, whole in found.failures)
+    return Survey(plans=found.plans, given_up=lost)
+
+
+def attempt_plan(path: str, plans: str, attempt: str, since: str, seconds: str) -> Survey:  # noqa: ARG001
+    """Audit the target of a plan in one way; runs the user's code in a child."""
+    from scaleaudit.capture.targets import build_plan
+
+    (plan,) = decode_plans(plans)
+    try:
+        found = _attempted(partial(build_plan, plan), plan.name, Attempt(attempt), since)
+    except ScaleAuditError as error:
+        found = TargetFacts(plan.name, trouble=trouble_of(error))
+    return Survey((plan.name,), found)
+
+
+def _attempted(build: Rebuild, name: str, attempt: Attempt, since: str) -> TargetFacts:
     from scaleaudit.capture.capturing import Unfit, capture_by, not_built
     from scaleaudit.capture.targets import BuildError
 
     try:
-        target = file.build(name, fake=attempt.builds_fakes)
+        target = build(fake=attempt.builds_fakes)
     except BuildError as error:
         return _failed(name, error, not_built(attempt, error))
     try:
@@ -248,7 +282,7 @@ def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -
         version=scaleaudit.__version__,
         torch_version=version("torch"),
         targets=targets,
-        skipped=tuple((file.request.path, file.skipped) for file in surveyed if file.skipped),
+        skipped=tuple(left_out for file in surveyed for left_out in file.skipped),
         sources=read_sources(named),
     )
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
+from scaleaudit.config import entries_for
 from scaleaudit.domain.attempts import (
     Attempt,
     Failure,
@@ -19,12 +21,13 @@ from scaleaudit.domain.attempts import (
     next_attempt,
 )
 from scaleaudit.domain.facts import ScaleFacts
-from scaleaudit.isolation.jobs import Job, Limits, Outcome, Trouble, TroubleKind
+from scaleaudit.domain.plans import Plan
+from scaleaudit.isolation.jobs import Job, Limits, Outcome, Trouble, TroubleKind, encode_plans
 from scaleaudit.isolation.pool import Pool
 from scaleaudit.isolation.runner import Runner, run
 from scaleaudit.sources import Request, declares_target, reason_to_skip
 
-_ATTEMPT = "scaleaudit.api:attempt_audit"
+_ATTEMPT, _PLAN = "scaleaudit.api:attempt_audit", "scaleaudit.api:attempt_plan"
 _Done = TypeVar("_Done")
 
 # Called with how many are done, of how many, and what the last one was.
@@ -46,11 +49,31 @@ class TargetFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file declares; one target comes audited, which saves a child."""
+class GivenUp:
+    """A model that could not be built or called.
 
-    names: tuple[str, ...]
+    Attributes:
+        whole: Whether it is made of other models of the file, so that it counts as one itself.
+    """
+
+    name: str
+    trouble: Trouble
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file declares; one target comes audited, which saves a child.
+
+    Attributes:
+        plans: Targets that were found by trying, or that the project's settings declare.
+        given_up: Models that were met and could not be built or called.
+    """
+
+    names: tuple[str, ...] = ()
     only: TargetFacts | None = None
+    plans: tuple[Plan, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +88,17 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """A file with the target audited on the way, those still to audit, or why it has none."""
+    """A file with the target audited on the way, those still to audit, or why it has none.
+
+    Attributes:
+        pending: What is still to audit, by name or by plan.
+        skipped: What of it is left out, and why.
+    """
 
     request: Request
     done: tuple[Audited, ...] = ()
-    names: tuple[str, ...] = ()
-    skipped: str = ""
+    pending: tuple[str | Plan, ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 def survey_all(
@@ -86,12 +114,18 @@ def audit_all(
     surveyed: tuple[Surveyed, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
 ) -> tuple[Audited, ...]:
     """Audit the targets that the survey left, and return all of them in the files' order."""
-    pending = [(file.request.path, name) for file in surveyed for name in file.names]
-    names = ["::".join(target) for target in pending]
+    pending = [(file.request.path, asked) for file in surveyed for asked in file.pending]
+    names = [f"{path}::{_name(asked)}" for path, asked in pending]
     results = _watched(pool.map(partial(_audit, workers, limits), pending), names, watch)
     return tuple(
-        target for file in surveyed for target in (*file.done, *(next(results) for _ in file.names))
+        target
+        for file in surveyed
+        for target in (*file.done, *(next(results) for _ in file.pending))
     )
+
+
+def _name(asked: str | Plan) -> str:
+    return asked if isinstance(asked, str) else asked.name
 
 
 def _watched(results: Iterable[_Done], names: list[str], watch: Watch) -> Iterator[_Done]:
@@ -102,29 +136,70 @@ def _watched(results: Iterable[_Done], names: list[str], watch: Watch) -> Iterat
         yield result
 
 
-def _audit(workers: Runner, limits: Limits, asked: tuple[str, str]) -> Audited:
-    path, name = asked
-    outcome = _try_all(workers, limits, path, name)
-    return _audited(path, _found(outcome, name), outcome)
+def _audit(workers: Runner, limits: Limits, pending: tuple[str, str | Plan]) -> Audited:
+    path, asked = pending
+    if isinstance(asked, Plan):
+        outcome = _try_all(workers, limits, _PLAN, (path, encode_plans((asked,))))
+    else:
+        outcome = _try_all(workers, limits, _ATTEMPT, (path, asked, encode_plans(())))
+    return _audited(path, _found(outcome, _name(asked)), outcome)
 
 
 def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
-    if request.name is not None:
-        return Surveyed(request, names=(request.name,))
-    reason = None if request.named else reason_to_skip(request.path)
+    entries = entries_for(Path(request.path))
+    reason = None if request.named or entries else reason_to_skip(request.path)
     if reason:
-        return Surveyed(request, skipped=reason)
-    outcome = _try_all(workers, limits, request.path)
-    if outcome.value is not None and len(outcome.value.names) > 1:
-        return Surveyed(request, names=outcome.value.names)
-    found = _found(outcome, "")
-    if _holds_no_model(request, found):
-        return Surveyed(request, skipped=found.trouble.message if found.trouble else "")
-    return Surveyed(request, done=(_audited(request.path, found, outcome),))
+        return Surveyed(request, skipped=((request.path, reason),))
+    arguments = (request.path, request.name or "", encode_plans(entries))
+    outcome = _try_all(workers, limits, _ATTEMPT, arguments)
+    found = outcome.value
+    if found is not None and (found.plans or len(found.names) > 1):
+        return _to_audit(request, found, outcome)
+    if found is not None and found.given_up:
+        return _nothing_built(request, found, outcome)
+    only = _found(outcome, request.name or "")
+    if _holds_no_model(request, only, entries):
+        message = only.trouble.message if only.trouble else ""
+        return Surveyed(request, skipped=((request.path, message),))
+    return Surveyed(request, done=(_audited(request.path, only, outcome),))
 
 
-def _try_all(workers: Runner, limits: Limits, path: str, name: str = "") -> Outcome[Survey]:
+def _to_audit(request: Request, found: Survey, outcome: Outcome[Survey]) -> Surveyed:
+    """Go on with what was found; a whole model that was not is told of where it was asked for."""
+    failed = [lost for lost in found.given_up if lost.whole and request.named]
+    done = (
+        _audited(request.path, TargetFacts(lost.name, trouble=lost.trouble), outcome)
+        for lost in failed
+    )
+    skipped = (
+        (f"{request.path}::{lost.name}", lost.trouble.message)
+        for lost in found.given_up
+        if lost not in failed
+    )
+    return Surveyed(request, tuple(done), found.plans or found.names, tuple(skipped))
+
+
+def _nothing_built(request: Request, found: Survey, outcome: Outcome[Survey]) -> Surveyed:
+    """Tell of the models that a file defines and that could not be built or called."""
+    lost = [each for each in found.given_up if each.whole] or found.given_up[:1]
+    if not request.named:
+        messages = ((request.path, each.trouble.message) for each in lost)
+        return Surveyed(request, skipped=tuple(messages))
+    done = (
+        _audited(request.path, TargetFacts(each.name, trouble=each.trouble), outcome)
+        for each in lost
+    )
+    return Surveyed(request, tuple(done))
+
+
+def _try_all(
+    workers: Runner, limits: Limits, function: str, asked: tuple[str, ...]
+) -> Outcome[Survey]:
     """Attempt a target in one way after the other, each in a fresh child, until one does.
+
+    Args:
+        function: Makes an attempt, in the child.
+        asked: Its first arguments, which say what to audit.
 
     Returns:
         What the good attempt said, or that which failed most tellingly.
@@ -133,11 +208,9 @@ def _try_all(workers: Runner, limits: Limits, path: str, name: str = "") -> Outc
     failures: list[Failure] = []
     attempt: Attempt | None = Attempt.FAKES
     while attempt is not None:
-        spent = _seconds(outcomes)
-        arguments = (path, name, attempt.value, first_reason(failures))
-        outcomes.append(
-            run(workers, Job(_ATTEMPT, arguments, replace(limits, spent=spent)), Survey)
-        )
+        left = replace(limits, spent=_seconds(outcomes))
+        arguments = (*asked, attempt.value, first_reason(failures), f"{left.left:g}")
+        outcomes.append(run(workers, Job(function, arguments, left), Survey))
         failure = _failure(attempt, outcomes[-1])
         if failure is None:
             return replace(outcomes[-1], seconds=_seconds(outcomes))
@@ -152,6 +225,8 @@ def _seconds(outcomes: list[Outcome[Survey]]) -> float:
 
 def _failure(attempt: Attempt, outcome: Outcome[Survey]) -> Failure | None:
     """Say how an attempt failed; None where it did not."""
+    if outcome.value is not None and outcome.value.only is None:
+        return None
     found = _found(outcome, "")
     trouble = found.trouble
     if trouble is None or found.failure is not None:
@@ -172,10 +247,10 @@ def _found(outcome: Outcome[Survey], name: str) -> TargetFacts:
     return only or TargetFacts(name, trouble=outcome.trouble or _NO_MODEL)
 
 
-def _holds_no_model(request: Request, only: TargetFacts) -> bool:
-    """Tell whether a file that nobody named failed for want of a target, not in one."""
-    failed = only.trouble is not None and only.trouble.kind is TroubleKind.TARGET
-    return failed and not request.named and not declares_target(request.path)
+def _holds_no_model(request: Request, only: TargetFacts, entries: tuple[Plan, ...]) -> bool:
+    """Tell whether a file that nobody named failed before it came to a target."""
+    declared = bool(entries) or declares_target(request.path)
+    return only.trouble is not None and not request.named and not declared
 
 
 def _audited(path: str, found: TargetFacts, outcome: Outcome[Survey]) -> Audited:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import fx
 
 from scaleaudit.domain.graph import Note, NoteKind
 
@@ -40,19 +41,41 @@ def _parts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield (f"{name}.{key}" if name else str(key)), item
 
 
-def find_loss(output: Any) -> tuple[torch.Tensor | None, Note | None]:
-    """Pick the loss from a model's output: its only scalar, else the one kept as ``loss``."""
-    scalars = [
-        (name, tensor)
+def find_loss(
+    output: Any, node_of: Callable[[torch.Tensor], fx.Node]
+) -> tuple[torch.Tensor | None, Note | None]:
+    """Pick the loss from a model's output: a scalar with a gradient.
+
+    Of several it is the one that the others are added up to, that is which most of them lead to;
+    else the first.
+
+    Args:
+        node_of: Finds the node of a tensor in the graph that was recorded.
+    """
+    scalars = {
+        name: tensor
         for name, tensor in named_tensors(output)
-        if tensor.dim() == 0 and tensor.is_floating_point()
-    ]
+        if tensor.dim() == 0 and tensor.is_floating_point() and tensor.requires_grad
+    }
     if not scalars:
-        return None, Note(NoteKind.LOSS, "the output holds no scalar, so there is no loss")
+        message = "the output holds no scalar with a gradient, so there is no loss"
+        return None, Note(NoteKind.LOSS, message)
     if len(scalars) == 1:
-        return scalars[0][1], None
-    named = [tensor for name, tensor in scalars if name.rsplit(".", 1)[-1] == "loss"]
-    chosen = named[0] if named else scalars[0][1]
-    name = next(name for name, tensor in scalars if tensor is chosen)
-    others = ", ".join(other for other, _ in scalars)
-    return chosen, Note(NoteKind.LOSS, f"of the scalars {others} in the output {name} is the loss")
+        return next(iter(scalars.values())), None
+    nodes = {name: node_of(tensor) for name, tensor in scalars.items()}
+    parts = {name: len(_ancestors(node) & set(nodes.values())) for name, node in nodes.items()}
+    chosen = max(parts, key=lambda name: parts[name])  # the first of those with most
+    others = ", ".join(scalars)
+    return scalars[chosen], Note(
+        NoteKind.LOSS, f"of the scalars {others} in the output {chosen} is the loss"
+    )
+
+
+def _ancestors(node: fx.Node) -> set[fx.Node]:
+    seen: set[fx.Node] = set()
+    stack = [node]
+    while stack:
+        fresh = set(stack.pop().all_input_nodes) - seen
+        seen |= fresh
+        stack.extend(fresh)
+    return seen

@@ -25,6 +25,7 @@ from scaleaudit.capture.recorder import Recorder
 from scaleaudit.capture.surroundings import adopted, eager_and_plain, module_calls
 from scaleaudit.capture.targets import Target
 from scaleaudit.capture.trace import Trace
+from scaleaudit.domain.graph import Note, NoteKind
 from scaleaudit.errors import CaptureError
 
 
@@ -78,6 +79,8 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         CaptureError: The loss is no scalar. Errors of the user's code pass through.
     """
     recorder = Recorder(engine, target.model, sys._getframe(), manner.variation)
+    for text in target.assumed:
+        recorder.trace.note(Note(NoteKind.OTHER, text))
     if manner.listen is not None:
         manner.listen(recorder.claim)
     with ExitStack() as stack:
@@ -125,7 +128,7 @@ def _given_again(
 def _loss_of(recorder: Recorder, target: Target, output: Any) -> torch.Tensor | None:
     if target.loss is not None:
         return _checked_loss(output)
-    loss, note = find_loss(output)
+    loss, note = find_loss(output, recorder.node_of)
     if note is not None:
         recorder.trace.note(note)
     return loss

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +15,8 @@ import torch
 from scaleaudit.capture.building import Building
 from scaleaudit.capture.engines import FakeEngine
 from scaleaudit.capture.loading import innermost_line, load_module, reason
+from scaleaudit.capture.planned import declared_by
+from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import TargetError
 
 _PREFIX = "scaleaudit_target"
@@ -41,6 +44,7 @@ class Target:
         path: The file that declares it.
         loss: Called as ``loss(model, *loss_args)``; None where the loss is in the output.
         engine: The fake world it was built in; None where it was built of real tensors.
+        assumed: What nobody declared, in words for notes.
     """
 
     path: Path
@@ -53,6 +57,7 @@ class Target:
     batches: Callable[..., Any] | None
     engine: FakeEngine | None
     rebuild: Rebuild
+    assumed: tuple[str, ...] = ()
 
 
 class BuildError(TargetError):
@@ -64,6 +69,7 @@ class TargetFile:
     """A user's file that was run, with the target functions that it declares."""
 
     path: Path
+    module: ModuleType
     functions: Mapping[str, Callable[[], Any]]
 
     @property
@@ -92,8 +98,9 @@ class TargetFile:
         return self._build_class(name, fake=fake)
 
     def _build(self, key: str, *, fake: bool) -> Target:
-        engine = FakeEngine(building=True) if fake else None
-        return _built(self.path, key, self.functions[key], engine)
+        name = "" if key == _PREFIX else _declared_name(key)
+        source = _Source(self.path, f"{key}()", name, self.functions[key])
+        return _built(source, fake, lambda *, fake: run_file(self.path)._build(key, fake=fake))
 
     def _build_class(self, name: str, *, fake: bool) -> Target:
         """Build target after target until the model of one has the class."""
@@ -114,13 +121,49 @@ class TargetFile:
         )
 
 
+def open_file(path: Path) -> TargetFile:
+    """Run a user's file and find the targets that it declares, if any.
+
+    Raises:
+        TargetError: The file cannot be read or run.
+    """
+    module = load_module(path)
+    found = {
+        key: value
+        for key, value in vars(module).items()
+        if callable(value) and (key == _PREFIX or key.startswith(f"{_PREFIX}_"))
+    }
+    return TargetFile(path, module, found)
+
+
 def run_file(path: Path) -> TargetFile:
     """Run a user's file and find the targets that it declares.
 
     Raises:
         TargetError: The file cannot be read or run, or declares none.
     """
-    return TargetFile(path, _functions(path))
+    file = open_file(path)
+    if not file.functions:
+        raise TargetError(f"{path} declares no target", where=str(path), hint=_SNIPPET)
+    return file
+
+
+def build_plan(plan: Plan, *, fake: bool) -> Target:
+    """Run a file afresh and build a target as a plan says.
+
+    Raises:
+        BuildError: The target's code failed.
+        TargetError: The file cannot be run, or the plan does not fit it.
+    """
+    module = load_module(Path(plan.path))
+    source = _Source(
+        Path(plan.path),
+        label=plan.where or plan.model,
+        name=plan.name,
+        declare=lambda: declared_by(plan, module),
+        assumed=plan.assumed,
+    )
+    return _built(source, fake, lambda *, fake: build_plan(plan, fake=fake))
 
 
 def target_names(path: Path) -> tuple[str, ...]:
@@ -143,35 +186,35 @@ def load_target(path: Path, name: str) -> Target:
             raise error from None
 
 
-def _functions(path: Path) -> dict[str, Callable[[], Any]]:
-    module = load_module(path)
-    found = {
-        key: value
-        for key, value in vars(module).items()
-        if callable(value) and (key == _PREFIX or key.startswith(f"{_PREFIX}_"))
-    }
-    if not found:
-        raise TargetError(f"{path} declares no target", where=str(path), hint=_SNIPPET)
-    return found
-
-
 def _declared_name(function: str) -> str:
     return function.removeprefix(f"{_PREFIX}_")
 
 
-def _built(path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None) -> Target:
-    declared = _call(path, key, function, engine)
-    _check(path, key, declared)
+@dataclass(frozen=True)
+class _Source:
+    """Where a target comes from.
+
+    Attributes:
+        label: How messages call it.
+        name: Its name; empty for that of its model's class.
+    """
+
+    path: Path
+    label: str
+    name: str
+    declare: Callable[[], Any]
+    assumed: tuple[str, ...] = ()
+
+
+def _built(source: _Source, fake: bool, rebuild: Rebuild) -> Target:  # noqa: FBT001 - passed on
+    engine = FakeEngine(building=True) if fake else None
+    declared = _call(source, engine)
+    _check(source, declared)
     model = declared["model"]
     args = declared.get("args", ())
-
-    def rebuild(*, fake: bool) -> Target:
-        again = FakeEngine(building=True) if fake else None
-        return _built(path, key, _functions(path)[key], again)
-
     return Target(
-        path=path,
-        name=type(model).__name__ if key == _PREFIX else _declared_name(key),
+        path=source.path,
+        name=source.name or type(model).__name__,
         model=model,
         args=args,
         kwargs=declared.get("kwargs") or {},
@@ -180,25 +223,28 @@ def _built(path: Path, key: str, function: Callable[[], Any], engine: FakeEngine
         batches=declared.get("batches"),
         engine=engine,
         rebuild=rebuild,
+        assumed=source.assumed,
     )
 
 
-def _call(
-    path: Path, key: str, function: Callable[[], Any], engine: FakeEngine | None
-) -> dict[str, Any]:
+def _call(source: _Source, engine: FakeEngine | None) -> dict[str, Any]:
     world: AbstractContextManager[Any] = nullcontext() if engine is None else Building(engine)
     try:
         with world:
-            declared = function()
+            declared = source.declare()
+    except TargetError:
+        raise
     except (Exception, SystemExit) as error:
         raise BuildError(
-            f"{key}() failed: {reason(error)}",
-            where=innermost_line(error, str(path)),
+            f"{source.label} failed: {reason(error)}",
+            where=innermost_line(error, str(source.path)),
             hint=_build_hint(error),
         ) from error
     if not isinstance(declared, dict):
         raise TargetError(
-            f"{key}() returned {_described(declared)}, not a dict", where=str(path), hint=_SNIPPET
+            f"{source.label} returned {_described(declared)}, not a dict",
+            where=str(source.path),
+            hint=_SNIPPET,
         )
     return declared
 
@@ -209,11 +255,11 @@ def _build_hint(error: BaseException) -> str:
     return "run the function by itself in Python to see the whole traceback"
 
 
-def _check(path: Path, key: str, declared: Mapping[str, Any]) -> None:
+def _check(source: _Source, declared: Mapping[str, Any]) -> None:
     """Check the dict that a target function returned, with a message for each mistake."""
     problem = _unknown_key(declared) or _wrong_model(declared) or _wrong_call(declared)
     if problem:
-        raise TargetError(f"{key}() {problem}", where=str(path), hint=_SNIPPET)
+        raise TargetError(f"{source.label} {problem}", where=str(source.path), hint=_SNIPPET)
 
 
 def _unknown_key(declared: Mapping[str, Any]) -> str:

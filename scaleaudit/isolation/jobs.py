@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
 
 Value = TypeVar("Value")
@@ -241,6 +242,16 @@ def nonsense(reason: str) -> Trouble:
         f"its process ended without a readable answer ({reason})",
         hint="Code that writes to descriptors it did not open does this.",
     )
+
+
+def encode_plans(plans: tuple[Plan, ...]) -> str:
+    """Write plans as the text that a job's argument is."""
+    return msgspec.json.encode(plans).decode()
+
+
+def decode_plans(text: str) -> tuple[Plan, ...]:
+    """Read plans."""
+    return msgspec.json.decode(text, type=tuple[Plan, ...])
 
 
 def decode_job(data: bytes) -> Job:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 
+from scaleaudit.config.entries import read_entries
+from scaleaudit.config.words import did_you_mean
 from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import ConfigError
+
+__all__ = ["Config", "did_you_mean", "entries_for", "load_config"]
 
 _FILE = "pyproject.toml"
 
@@ -23,12 +28,14 @@ class Config:
         ignore: Codes or prefixes of the rules to leave out.
         fail_level: The least severity that fails a run.
         rule_paths: Folders with more rule pages; relative ones start at the file's folder.
+        targets: Models to audit that their files do not declare.
     """
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_level: Severity = Severity.ERROR
     rule_paths: tuple[Path, ...] = ()
+    targets: tuple[Plan, ...] = ()
 
 
 def load_config(folder: Path) -> Config:
@@ -37,22 +44,43 @@ def load_config(folder: Path) -> Config:
     Raises:
         ConfigError: The file is no TOML, or the table holds what it may not.
     """
-    file = _find(folder)
-    if file is None:
-        return Config()
+    file = next(_files(folder.resolve()), None)
+    return Config() if file is None else _read(file, file.stat().st_mtime_ns)
+
+
+def entries_for(path: Path) -> tuple[Plan, ...]:
+    """Return the targets that the nearest project with any for a file declares for it.
+
+    Raises:
+        ConfigError: A file on the way is no TOML, or holds what it may not.
+    """
+    wanted = path.resolve()
+    for file in _files(wanted.parent):
+        found = [
+            plan
+            for plan in _read(file, file.stat().st_mtime_ns).targets
+            if Path(plan.path).resolve() == wanted
+        ]
+        if found:
+            return tuple(replace(plan, path=str(path)) for plan in found)
+    return ()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the settings of a folder and those above it, the nearest first."""
+    return (file for parent in (folder, *folder.parents) if (file := parent / _FILE).is_file())
+
+
+@cache
+def _read(file: Path, _changed: int) -> Config:
+    """Read a file of settings, once as long as it does not change."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", where=str(file)) from error
-    table = document.get("tool", {}).get("scaleaudit", {})
+    tool = document.get("tool", {})
+    table = tool.get("scaleaudit", {}) if isinstance(tool, dict) else {}
     return _config(table, str(file))
-
-
-def _find(folder: Path) -> Path | None:
-    here = folder.resolve()
-    return next(
-        (file for parent in (here, *here.parents) if (file := parent / _FILE).is_file()), None
-    )
 
 
 def _config(table: object, where: str) -> Config:
@@ -73,6 +101,7 @@ def _config(table: object, where: str) -> Config:
         rule_paths=tuple(
             Path(where).parent / path for path in _texts(table, "rule-paths", '["rules"]', where)
         ),
+        targets=read_entries(table.get("targets", []), Path(where)),
     )
 
 
@@ -96,9 +125,3 @@ def _severity(value: object, where: str) -> Severity:
             where=where,
         )
     return Severity(value)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the nearest known word, else nothing."""
-    nearest = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -1,0 +1,1 @@
+"""Discovery: what can be audited in a file that declares nothing, found out by trying."""
