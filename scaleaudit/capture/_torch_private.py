@@ -6,6 +6,10 @@
   dynamo. Where a version doesn't ask for it, recording is only slower.
 - ``FakeTensorMode``, ``FakeTensor``: shapes without memory. Public way round: run on real tensors,
   our second attempt.
+- ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
+  are recorded on real tensors.
+- ``torch._VF._pack_padded_sequence``, ``_pad_packed_sequence``: what packing calls, done by plain
+  operators for fakes. Public way round: packed sequences are recorded on real tensors.
 - The exceptions of the fake tensors: tell what the fake world cannot answer from a user's error.
   Public way round: treat every error alike and always try real tensors.
 - ``OpOverload._schema`` and friends: names, defaults and aliasing of arguments. Public way round:
@@ -44,12 +48,15 @@ from torch._subclasses.fake_tensor import (
 )
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import _disable_current_modes as without_modes
 
 __all__ = [
     "APPLY_CODE",
     "DECORATED_FILE",
     "FAKE_EXCEPTIONS",
     "FUNCTION_NAMESPACE",
+    "PACK",
+    "PAD_PACKED",
     "PRIM_DEVICE",
     "SET_GRAD_ENABLED",
     "DataDependentOutputException",
@@ -64,8 +71,11 @@ __all__ = [
     "schema",
     "stepwise_scans",
     "storage_key",
+    "without_modes",
 ]
 
+PACK: Any = torch._VF._pack_padded_sequence
+PAD_PACKED: Any = torch._VF._pad_packed_sequence
 PRIM_DEVICE: OpOverload = torch.ops.prim.device.default
 SET_GRAD_ENABLED: Any = torch._C._set_grad_enabled
 APPLY_CODE = torch.autograd.Function.apply.__code__

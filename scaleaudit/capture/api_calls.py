@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from scaleaudit.capture import higher_order
 from scaleaudit.capture._torch_private import SET_GRAD_ENABLED, HigherOrderOperator
+from scaleaudit.capture.packing import replacement
 
 _MOVES = frozenset({torch.Tensor.cuda, torch.Tensor.pin_memory})
 _CPU = torch.device("cpu")
@@ -62,6 +63,7 @@ class ApiCalls(TorchFunctionMode):
             if func in _MOVES:
                 return args[0]
             args, named = on_cpu(func, args, named)
+            func = replacement(func) or func
         if func is torch.Tensor.tolist:
             return self._listener.to_list(args[0])
         out = func(*args, **named)

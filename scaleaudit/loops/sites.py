@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
-from scaleaudit.loops.steps import step_sites
+from scaleaudit.loops.steps import Likes, step_likes
 from scaleaudit.loops.stitching import Stitching
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
@@ -52,17 +52,19 @@ def find_sites(graph: OpGraph) -> Sites:
     computed = _computed_from(graph)
     weights = tuple(_used(node, made, computed) for node in graph.nodes)
     owners = _owners(graph, weights)
-    steps = step_sites(graph, weights)
+    likes = step_likes(graph, weights)
+    weights = tuple(weights[_like(node, likes).usual] for node in graph.nodes)
     packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
     members: list[list[int]] = []
     for node in graph.nodes:
         plain = node.kind is NodeKind.CALL and Ref(node.id) not in packed
-        if not plain or _only_reshapes(node, made):
+        like = _like(node, likes)
+        if not plain or _only_reshapes(graph[like.usual], made):
             keys.append(None)
             continue
-        key = (steps.get(node.id, node.site), _owner(node, owners), weights[node.id])
+        key = (graph[like.first].site, _owner(node, owners), weights[node.id])
         number = numbers.setdefault(key, len(numbers))
         if number == len(members):
             members.append([])
@@ -79,6 +81,10 @@ def find_sites(graph: OpGraph) -> Sites:
         for node in graph.nodes
     )
     return Sites(*_numbered(joined), weights, elements, _joined(places, keys, joined), reads)
+
+
+def _like(node: Node, likes: dict[int, Likes]) -> Likes:
+    return likes.get(node.id, Likes(node.id, node.id))
 
 
 def _numbered(keys: list[int | None]) -> tuple[tuple[int | None, ...], tuple[tuple[int, ...], ...]]:

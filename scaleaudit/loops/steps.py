@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph
 
 
-def step_sites(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, str]:
-    """Return the site of every operator that recurs within one call, the same at every step.
+@dataclass(frozen=True, slots=True)
+class Likes:
+    """The same operator in two steps.
+
+    Attributes:
+        first: In the first one, which stands in the same place in every call.
+        usual: In a later one: in the first a state may be made of parameters alone.
+    """
+
+    first: int
+    usual: int
+
+
+def step_likes(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, Likes]:
+    """Return, for every operator that recurs within one call, its like in other steps.
 
     All operators of such a call stand on one instruction, so only their order tells them apart:
     a weight that is used again starts the next step, and steps are the same run of operators.
     """
-    sites: dict[int, str] = {}
+    models: dict[int, Likes] = {}
     for run in _runs(graph):
         for anchors in _recurring(run, weights):
-            sites.update(_aligned(run, anchors))
-    return sites
+            models.update(_aligned(run, anchors))
+    return models
 
 
 def _runs(graph: OpGraph) -> Iterator[list[Node]]:
@@ -29,26 +44,51 @@ def _runs(graph: OpGraph) -> Iterator[list[Node]]:
 
 
 def _recurring(run: list[Node], weights: tuple[frozenset[int], ...]) -> Iterator[list[int]]:
-    """For every weight that recurs in a run, the positions of the operator that uses it."""
+    """The positions of an operator that uses a weight again and again, one for each recurrence.
+
+    Layers follow each other; of several weights of one layer the first one used counts its steps.
+    """
     uses: dict[tuple[str, frozenset[int]], list[int]] = {}
     for position, node in enumerate(run):
         if weights[node.id] and len(list(node.refs())) > 1:
             uses.setdefault((node.op, weights[node.id]), []).append(position)
-    yield from (positions for positions in uses.values() if len(positions) > 1)
+    series = (_with_first(run, each, weights) for each in uses.values() if len(each) > 1)
+    end = -1
+    for positions in sorted(series):
+        if positions[0] > end:
+            yield positions
+            end = positions[-1]
 
 
-def _aligned(run: list[Node], anchors: list[int]) -> dict[int, str]:
-    """Give the operators of every step the sites of those of the first."""
-    gaps = {second - first for first, second in pairwise(anchors)}
-    if len(gaps) != 1:
-        return {}
-    length = gaps.pop()
-    first = run[anchors[0] : anchors[0] + length]
-    sites: dict[int, str] = {}
-    for start in anchors:
-        step = run[start : start + length]
-        for node, model in zip(step, first, strict=False):
-            if node.op != model.op:
-                break
-            sites[node.id] = model.site
-    return sites
+def _with_first(
+    run: list[Node], anchors: list[int], weights: tuple[frozenset[int], ...]
+) -> list[int]:
+    """Add the first step, which uses more weights than the others where its state starts as one."""
+    op, used = run[anchors[0]].op, weights[run[anchors[0]].id]
+    earlier = [p for p in range(anchors[0]) if run[p].op == op and used <= weights[run[p].id]]
+    return [*earlier[-1:], *anchors]
+
+
+def _aligned(run: list[Node], anchors: list[int]) -> dict[int, Likes]:
+    """Give the operators of every step their likes.
+
+    The first step may lack what another has, and the last is followed by other operators:
+    operators are told apart by their order among their like.
+    """
+    lengths = Counter(second - first for first, second in pairwise(anchors))
+    usual = lengths.most_common(1)[0][0]
+    bounds = [*pairwise(anchors), (anchors[-1], anchors[-1] + usual)]
+    steps = [list(_ordinals(run[first:second])) for first, second in bounds]
+    first = {key: node.id for step in reversed(steps) for key, node in step}
+    later = {key: node.id for step in reversed(steps[1:]) for key, node in step}
+    return {
+        node.id: Likes(first[key], later.get(key, node.id)) for step in steps for key, node in step
+    }
+
+
+def _ordinals(step: list[Node]) -> Iterator[tuple[tuple[str, int], Node]]:
+    """Number the operators of a step among those of the same kind."""
+    seen: Counter[str] = Counter()
+    for node in step:
+        yield (node.op, seen[node.op]), node
+        seen[node.op] += 1

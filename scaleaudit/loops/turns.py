@@ -135,7 +135,9 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
 def _takes_turns(members: list[int], feeds: dict[int, int]) -> bool:
     """Whether occurrences feed the next but one at least, as states do that change places."""
     later = zip(members, members[1:], members[2:], strict=False)
-    pairs = [feeds[first] >> second & 1 | feeds[first] >> third & 1 for first, second, third in later]
+    pairs = [
+        feeds[first] >> second & 1 | feeds[first] >> third & 1 for first, second, third in later
+    ]
     return bool(pairs) and all(pairs)
 
 

@@ -6,7 +6,7 @@ from loop_support import MATRIX, STATE, WIDTH, Program, block
 
 from scaleaudit.domain.graph import Ref
 from scaleaudit.loops.sites import Sites, find_sites
-from scaleaudit.loops.steps import step_sites
+from scaleaudit.loops.steps import step_likes
 
 
 def sites_of(program: Program) -> Sites:
@@ -106,12 +106,12 @@ def over_time(steps: int) -> Program:
     return program
 
 
-def test_steps_within_one_call_have_the_sites_of_the_first() -> None:
+def test_steps_within_one_call_are_like_the_first() -> None:
     program = over_time(4)
     graph = program.graph()
-    sites = step_sites(graph, find_sites(graph).weights)
-    assert {node: sites[node] for node in (2, 4, 6, 8)} == dict.fromkeys((2, 4, 6, 8), "rnn 0")
-    assert {node: sites[node] for node in (3, 5, 7, 9)} == dict.fromkeys((3, 5, 7, 9), "rnn 1")
+    models = step_likes(graph, find_sites(graph).weights)
+    assert {node: models[node].first for node in (2, 4, 6, 8)} == dict.fromkeys((2, 4, 6, 8), 2)
+    assert {node: models[node].first for node in (3, 5, 7, 9)} == dict.fromkeys((3, 5, 7, 9), 3)
 
 
 def test_operators_on_lines_of_their_own_are_no_steps() -> None:
@@ -120,4 +120,4 @@ def test_operators_on_lines_of_their_own_are_no_steps() -> None:
     for line in range(3):
         h = program.call("aten.mm.default", h, w, offset=line)
     graph = program.graph()
-    assert step_sites(graph, find_sites(graph).weights) == {}
+    assert step_likes(graph, find_sites(graph).weights) == {}
