@@ -136,7 +136,7 @@ def audit_facts(path: str, name: str) -> ScaleFacts:
     return _analysed(capture(load_target(Path(path), name)).graph)
 
 
-def attempt_audit(  # noqa: PLR0913, PLR0917  # the text arguments of a job
+def attempt_audit(
     path: str, name: str, entries: str, attempt: str, since: str, seconds: str
 ) -> Survey:
     """List the targets of a file and audit one in one way; runs the user's code in a child.

@@ -83,7 +83,10 @@ def _is_walked(folder: Path) -> bool:
 
 def declares_target(path: str) -> bool:
     """Tell whether a file has a target function of its own, without running it."""
-    return any(_is_target_function(node) for node in _statements(path))
+    try:
+        return any(_is_target_function(node) for node in _statements(path))
+    except (SyntaxError, OSError, ValueError):
+        return False
 
 
 def reason_to_skip(path: str) -> str | None:

@@ -9,7 +9,6 @@ import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from scaleaudit.config.inputs import input_text
 from scaleaudit.config.words import did_you_mean
@@ -41,9 +40,9 @@ class Place:
             self.file, f"{self.key}[{step}]" if isinstance(step, int) else f"{self.key}.{step}"
         )
 
-    def refuse(self, problem: str, hint: str = EXAMPLE) -> NoReturn:
+    def error(self, problem: str, hint: str = EXAMPLE) -> ConfigError:
         """Say what is wrong here."""
-        raise ConfigError(f"{self.key} {problem}", where=str(self.file), hint=hint)
+        return ConfigError(f"{self.key} {problem}", where=str(self.file), hint=hint)
 
 
 def read_entries(value: object, file: Path) -> tuple[Plan, ...]:
@@ -54,16 +53,16 @@ def read_entries(value: object, file: Path) -> tuple[Plan, ...]:
     """
     place = Place(file, "targets")
     if not isinstance(value, list):
-        place.refuse(f"must be a list of tables, not {value!r}")
+        raise place.error(f"must be a list of tables, not {value!r}")
     return tuple(_plan(entry, place.at(i)) for i, entry in enumerate(value))
 
 
 def _plan(entry: object, place: Place) -> Plan:
     if not isinstance(entry, dict):
-        place.refuse(f"must be a table, not {entry!r}")
+        raise place.error(f"must be a table, not {entry!r}")
     for key in entry:
         if key not in _KEYS:
-            place.refuse(f"has the unknown key {key!r}{did_you_mean(str(key), _KEYS)}")
+            raise place.error(f"has the unknown key {key!r}{did_you_mean(str(key), _KEYS)}")
     factory = _dotted(entry, "factory", place)
     args, kwargs = _inputs(entry.get("inputs"), place.at("inputs"))
     loss = _dotted(entry, "loss", place) if "loss" in entry else ""
@@ -87,7 +86,7 @@ def file_name(file: Path) -> str:
 def _path(entry: Mapping[str, object], place: Place) -> Path:
     path = place.file.parent / _text(entry, "path", place)
     if not path.is_file():
-        place.at("path").refuse(
+        raise place.at("path").error(
             f"names {entry['path']!r}, and there is no such file in {place.file.parent}",
             "paths are relative to the folder of pyproject.toml",
         )
@@ -96,17 +95,17 @@ def _path(entry: Mapping[str, object], place: Place) -> Path:
 
 def _text(entry: Mapping[str, object], key: str, place: Place) -> str:
     if key not in entry:
-        place.refuse(f"has no {key!r}")
+        raise place.error(f"has no {key!r}")
     value = entry[key]
     if not isinstance(value, str) or not value:
-        place.at(key).refuse(f"must be a string, not {value!r}")
+        raise place.at(key).error(f"must be a string, not {value!r}")
     return value
 
 
 def _dotted(entry: Mapping[str, object], key: str, place: Place) -> str:
     name = _text(entry, key, place)
     if not is_dotted(name):
-        place.at(key).refuse(f"must be a name as 'Model' or 'Model.tiny', not {name!r}")
+        raise place.at(key).error(f"must be a name as 'Model' or 'Model.tiny', not {name!r}")
     return name
 
 
@@ -127,15 +126,16 @@ def _inputs(
             _check_names(value, place)
             return (), tuple((key, input_text(item, place.at(key))) for key, item in value.items())
         case _:
-            place.refuse(f"must be a list of tables or a table of them by name, not {value!r}")
+            pass
+    raise place.error(f"must be a list of tables or a table of them by name, not {value!r}")
 
 
 def _check_names(table: Mapping[str, object], place: Place) -> None:
     if "shape" in table:
-        place.refuse("is a single input; put it into a list: inputs = [{shape = ...}]")
+        raise place.error("is a single input; put it into a list: inputs = [{shape = ...}]")
     for name in table:
         if not name.isidentifier():
-            place.refuse(f"has {name!r}, which is no name of a parameter")
+            raise place.error(f"has {name!r}, which is no name of a parameter")
 
 
 def _arguments(value: object, place: Place) -> str:
@@ -147,28 +147,29 @@ def _arguments(value: object, place: Place) -> str:
             texts = (f"{key}={argument_text(item, place.at(key))}" for key, item in value.items())
             return ", ".join(texts)
         case _:
-            place.refuse(f"must be a table of keyword arguments, not {value!r}")
+            pass
+    raise place.error(f"must be a table of keyword arguments, not {value!r}")
 
 
 def argument_text(value: object, place: Place) -> str:
     """Write an argument of a factory as source."""
     match value:
-        case {"factory": _}:
+        case dict() if "factory" in value:
             unknown = [key for key in value if key not in {"factory", "arguments"}]
             if unknown:
-                place.refuse(
+                raise place.error(
                     f"has {unknown[0]!r} beside 'factory'"
                     f"{did_you_mean(unknown[0], ['arguments'])}; put it under 'arguments'"
                 )
             inner = _arguments(value.get("arguments", {}), place.at("arguments"))
             return f"{_dotted(value, 'factory', place)}({inner})"
-        case {"object": str(name)} if len(value) == 1:
-            return name if is_dotted(name) else place.at("object").refuse(f"is no name: {name!r}")
+        case {"object": str(name), **rest} if not rest and is_dotted(name):
+            return name
         case dict():
-            inner = (
+            texts = (
                 f"{key!r}: {argument_text(item, place.at(key))}" for key, item in value.items()
             )
-            return "{" + ", ".join(inner) + "}"
+            return "{" + ", ".join(texts) + "}"
         case list():
             return (
                 f"[{', '.join(argument_text(item, place.at(i)) for i, item in enumerate(value))}]"
@@ -176,4 +177,5 @@ def argument_text(value: object, place: Place) -> str:
         case str() | bool() | int() | float():
             return repr(value) if not isinstance(value, float) else f"float({str(value)!r})"
         case _:
-            place.refuse(f"cannot be {value!r}")
+            pass
+    raise place.error(f"cannot be {value!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from scaleaudit.config.words import did_you_mean
 
@@ -30,20 +30,20 @@ class Place(Protocol):
     def at(self, step: str | int) -> Place:
         """Go one step further in."""
 
-    def refuse(self, problem: str, hint: str = "") -> NoReturn:
+    def error(self, problem: str, hint: str = "") -> Exception:
         """Say what is wrong here."""
 
 
 def input_text(value: object, place: Place) -> str:
     """Write an input as source."""
     match value:
-        case {"shape": _}:
+        case dict() if "shape" in value:
             return _tensor(value, place)
-        case {"value": literal} if len(value) == 1:
+        case {"value": literal, **rest} if not rest:
             if not isinstance(literal, (str, int, float, bool, list)):
-                place.at("value").refuse(f"must be a plain value, not {literal!r}", _EXAMPLE)
+                raise place.at("value").error(f"must be a plain value, not {literal!r}", _EXAMPLE)
             return repr(literal)
-        case {"none": True} if len(value) == 1:
+        case {"none": True, **rest} if not rest:
             return "None"
         case dict():
             _check_entries(value, place)
@@ -55,31 +55,32 @@ def input_text(value: object, place: Place) -> str:
         case bool() | int() | float() | str():
             return repr(value)
         case _:
-            place.refuse(f"cannot be {value!r}", _EXAMPLE)
+            pass
+    raise place.error(f"cannot be {value!r}", _EXAMPLE)
 
 
 def _check_entries(table: Mapping[str, object], place: Place) -> None:
     """Tell a dict of tensors from a tensor whose keys are misspelt."""
     if not table:
-        place.refuse("is empty", _EXAMPLE)
+        raise place.error("is empty", _EXAMPLE)
     for key, item in table.items():
         meant = did_you_mean(key, ("shape", "value", "none"))
         if not isinstance(item, dict) and (meant or key in _KEYS):
-            place.refuse(f"has no 'shape', but {key!r}{meant}", _EXAMPLE)
+            raise place.error(f"has no 'shape', but {key!r}{meant}", _EXAMPLE)
 
 
 def _tensor(table: Mapping[str, object], place: Place) -> str:
     for key in table:
         if key not in _KEYS:
-            place.refuse(f"has the unknown key {key!r}{did_you_mean(key, _KEYS)}", _EXAMPLE)
+            raise place.error(f"has the unknown key {key!r}{did_you_mean(key, _KEYS)}", _EXAMPLE)
     shape = _shape(table["shape"], place.at("shape"))
     low, high = (_number(table, key, place) for key in ("low", "high"))
     dtype = table.get("dtype", "float32" if high is None and low is None else "int64")
     if dtype not in _DTYPES:
         problem = f"is no dtype: {dtype!r}{did_you_mean(str(dtype), _DTYPES)}"
-        place.at("dtype").refuse(problem, f"known are {', '.join(_DTYPES)}")
+        raise place.at("dtype").error(problem, f"known are {', '.join(_DTYPES)}")
     if low is not None and high is not None and low >= high:
-        place.at("high").refuse(f"must be greater than low, {high!r} is not", _EXAMPLE)
+        raise place.at("high").error(f"must be greater than low, {high!r} is not", _EXAMPLE)
     return _drawn(shape, str(dtype), low, high)
 
 
@@ -102,12 +103,12 @@ def _shape(value: object, place: Place) -> str:
     if not isinstance(value, list) or not all(
         isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value
     ):
-        place.refuse(f"must be a list of sizes as [2, 16], not {value!r}", _EXAMPLE)
+        raise place.error(f"must be a list of sizes as [2, 16], not {value!r}", _EXAMPLE)
     return f"({', '.join(map(str, value))}{',' if len(value) == 1 else ''})"
 
 
 def _number(table: Mapping[str, object], key: str, place: Place) -> float | None:
     value = table.get(key)
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
-        place.at(key).refuse(f"must be a number, not {value!r}", _EXAMPLE)
+        raise place.at(key).error(f"must be a number, not {value!r}", _EXAMPLE)
     return value

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from scaleaudit.capture.discovery.bench import Bench, Outcome
 from scaleaudit.capture.discovery.climbing import Call, Climb
 from scaleaudit.capture.discovery.leaves import Fields, Floats, Ints, Leaf, Slot
-from scaleaudit.capture.discovery.limits import Budget
 from scaleaudit.capture.discovery.measures import measures_of
 from scaleaudit.capture.discovery.menus import menu
 from scaleaudit.capture.discovery.signatures import Asked, asked
@@ -111,7 +110,7 @@ def _with_labels(bench: Bench, call: Call, found: Found, chosen: list[Asked]) ->
     if seen is None:
         return found
     for name, slots, key in _places_for_labels(bench, call, chosen):
-        for leaf in _labels(seen, call):
+        for leaf in dict.fromkeys([*labels_for(seen), *_inputs_again(seen, call)]):
             slots[key] = Slot([leaf])
             plan = replace(bench.plan, args=call.texts, kwargs=call.named_texts)
             outcome = bench.attempt(plan)
@@ -137,13 +136,9 @@ def _places_for_labels(
                         yield f"{parameter.name}[{key!r}]", slot.leaf.entries, key
 
 
-def _labels(seen: Watched, call: Call) -> Iterator[Leaf]:
-    """Yield what outputs may be compared with: classes for each position, or their like."""
-    yielded: set[Leaf] = set()
-    for leaf in (*_classes(seen), *_likes(seen), *_inputs_again(seen, call)):
-        if leaf not in yielded:
-            yielded.add(leaf)
-            yield leaf
+def labels_for(seen: Watched) -> tuple[Leaf, ...]:
+    """Return what outputs may be compared with: classes for each position, or their like."""
+    return tuple(dict.fromkeys((*_classes(seen), *_likes(seen))))
 
 
 def _classes(seen: Watched) -> Iterator[Ints]:

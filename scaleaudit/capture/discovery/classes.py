@@ -82,13 +82,10 @@ def _definitions(tree: ast.Module) -> Iterator[ast.stmt]:
         node = stack.pop()
         match node:
             case ast.If() | ast.Try():
-                stack.extend(child for child in ast.iter_child_nodes(node) if _is_stmt(child))
+                children = ast.iter_child_nodes(node)
+                stack.extend(child for child in children if isinstance(child, ast.stmt))
             case _:
                 yield node
-
-
-def _is_stmt(node: ast.AST) -> bool:
-    return isinstance(node, ast.stmt)
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
@@ -96,15 +93,12 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.Assign(targets=targets):
-            yield from (t.id for target in targets for t in ast.walk(target) if _is_name(t))
+            parts = (part for target in targets for part in ast.walk(target))
+            yield from (part.id for part in parts if isinstance(part, ast.Name))
         case ast.AnnAssign(target=ast.Name(id=name)):
             yield name
         case _:
             pass
-
-
-def _is_name(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name)
 
 
 def _names_read(node: ast.stmt) -> set[str]:

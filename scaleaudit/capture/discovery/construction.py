@@ -134,11 +134,12 @@ def _options(
     return [*first, *ranked, *held, *models] or [HOLE]
 
 
-def _kind_text(index: FileIndex, kind: Any) -> str:
+def _kind_text(index: FileIndex, annotation: Any) -> str:
     """Return how to build what an annotation names, holes for integers that it requires."""
-    if not isinstance(kind, type) or vars(index.module).get(kind.__name__) is not kind:
+    if not isinstance(annotation, type):
         return ""
-    if issubclass(kind, nn.Module):
+    kind: type = annotation
+    if vars(index.module).get(kind.__name__) is not kind or issubclass(kind, nn.Module):
         return ""
     required = [p for p in asked(kind) if p.required]
     inner = ", ".join(f"{p.name}={_simple(index, p) or HOLE}" for p in required)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 
-class TooLong(BaseException):  # noqa: N818 - no Exception, so that no user code takes it for its own
+class TooLong(BaseException):
     """A trial took longer than it may."""
 
 

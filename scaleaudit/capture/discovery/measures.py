@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 
 # Small, distinct from each other, and not what a batch of two could be taken for.
@@ -115,5 +114,5 @@ def _has(model: nn.Module, kind: type[nn.Module]) -> bool:
     return any(isinstance(module, kind) for module in model.modules())
 
 
-def _inner(model: nn.Module, kind: type[torch.nn.Conv1d] | type[torch.nn.Conv2d]) -> Iterator[int]:
+def _inner(model: nn.Module, kind: type[nn.Conv1d | nn.Conv2d]) -> Iterator[int]:
     return (int(m.in_channels) for m in model.modules() if isinstance(m, kind))

@@ -70,7 +70,7 @@ class Search:
                 found = self._class(name, tuple(plan.model for plan in plans))
                 if isinstance(found, Plan):
                     plans.append(found)
-                else:
+                elif found is not None:
                     whole = bool(self.index.uses(name) & self.index.classes().keys())
                     failures.append((name, found, whole or bool(only)))
         return Discovery(self._outermost(plans), tuple(failures))
@@ -103,7 +103,8 @@ class Search:
                 found = find_loss_function(bench, found, self.index)
         return replace(found.plan, assumed=assumptions(found))
 
-    def _class(self, name: str, models: tuple[str, ...]) -> Plan | TargetError:
+    def _class(self, name: str, models: tuple[str, ...]) -> Plan | TargetError | None:
+        """Find how a class is built and called; None where it has no weights to audit."""
         budget = Budget.of(_TRIALS, self.seconds / max(len(roots(self.index)), 1))
         best: Found | None = None
         error: BaseException | None = None
@@ -112,7 +113,7 @@ class Search:
                 error = error or bench
                 continue
             if not any(True for _ in bench.model.parameters()):
-                return TargetError(f"{name} has no weights", where=str(self.path))
+                return None
             found = find_call(bench)
             if found.outcome.works:
                 return self._finished(bench, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import dataclasses
 import inspect
 import types
@@ -68,9 +69,10 @@ def _attributes(value: Any) -> frozenset[str]:
 def _built(index: FileIndex) -> Iterator[Value]:
     """Yield classes of settings that can be built without arguments."""
     for name, value in vars(index.module).items():
-        if isinstance(value, type) and _is_own(value, index) and not issubclass(value, nn.Module):
-            if not any(parameter.required for parameter in asked(value)):
-                yield Value(f"{name}()", _class_names(value), is_mapping=issubclass(value, dict))
+        if not isinstance(value, type) or issubclass(value, nn.Module):
+            continue
+        if _is_own(value, index) and not any(parameter.required for parameter in asked(value)):
+            yield Value(f"{name}()", _class_names(value), is_mapping=issubclass(value, dict))
 
 
 def _is_own(cls: type, index: FileIndex) -> bool:
@@ -90,10 +92,8 @@ def _class_names(cls: type) -> frozenset[str]:
         for node in ast.walk(tree) if tree is not None else ():
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 found.add(node.attr)
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         found.update(inspect.signature(cls).parameters)
-    except (TypeError, ValueError):
-        pass
     return frozenset(found)
 
 

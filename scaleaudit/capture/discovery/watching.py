@@ -72,10 +72,23 @@ def _judged(recording: Recording) -> Watched:
             return Watched(index, TypeError(f"{node.target} of tensors of several types"))
     return Watched(
         len(trace.graph.nodes),
-        loss=recording.loss is not None,
+        loss=recording.loss is not None and _learns(trace, recording.loss),
         outputs=tuple(_meta(trace, node) for _, node in recording.outputs),
         rows=_rows(trace),
     )
+
+
+def _learns(trace: Trace, loss: fx.Node) -> bool:
+    """Tell whether a loss has a gradient and is computed from weights."""
+    seen, stack = {loss}, [loss]
+    while stack:
+        node = stack.pop()
+        if node in trace.origins and trace.origins[node].kind is NodeKind.PARAMETER:
+            return trace.origin(loss).grad
+        fresh = [above for above in node.all_input_nodes if above not in seen]
+        seen.update(fresh)
+        stack.extend(fresh)
+    return False
 
 
 def _mixes_types(trace: Trace, node: fx.Node) -> bool:
