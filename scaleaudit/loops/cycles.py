@@ -40,11 +40,30 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     bodies: list[Body] = []
     for component in wide:
         closing = [c for c in narrow if c <= component]
+        if len(closing) > 1 and not _used(component.difference(*closing), sites, tied=True):
+            # Layers that each recur in time, one behind the other, with nothing tied in between.
+            bodies.extend(body for c in closing for body in _instances(sites, c))
+            continue
         share = _tied_share(component, sites)
         ties_nearly_all = _holds_weights(component, sites) and share >= OPEN_SHARE
         if (closing and share > CLOSED_SHARE) or ties_nearly_all:
             bodies.extend(_instances(sites, component))
-    return sorted(bodies, key=lambda body: body.nodes[0])
+    memories = _memories(wide, sites)
+    return sorted((*bodies, *memories), key=lambda body: body.nodes[0])
+
+
+def _memories(components: list[set[int]], sites: Sites) -> list[Body]:
+    """Recurrences without weights: linear attention, scans. Of several alike the last counts.
+
+    Nothing untied may lie on the way around: a sum that untied layers add to is no memory.
+    """
+    found: list[Body] = []
+    for component in components:
+        members = [sites.members[key] for key in component]
+        weighted = any(sites.weights[n] for nodes in members for n in nodes)
+        if not weighted and all(len(nodes) > 1 for nodes in members):
+            found.extend(_instances(sites, component)[-1:])
+    return found
 
 
 def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
@@ -116,6 +135,6 @@ def _instances(sites: Sites, component: set[int]) -> list[Body]:
 
 
 def _recurs(nodes: tuple[int, ...], sites: Sites) -> bool:
-    """Whether an operator with weights occurs twice in one instance."""
-    keys = [sites.key[n] for n in nodes if sites.weights[n]]
+    """Whether an operator occurs twice in one instance, one with weights where any has some."""
+    keys = [sites.key[n] for n in nodes if sites.weights[n]] or [sites.key[n] for n in nodes]
     return len(set(keys)) < len(keys)

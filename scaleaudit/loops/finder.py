@@ -28,9 +28,54 @@ def find_loops(graph: OpGraph) -> LoopNest:
         nodes = tuple(n for n in body.nodes if turns.starts[0] <= n < turns.stop)
         inside = replace(body, nodes=nodes)
         states = _states(graph, sites, inside, turns)
+        if not body.weights:
+            states = tuple(s for s in states if _is_memory(graph, inside, s))
         if states:
             loops.append(_loop(graph, inside, turns, states))
-    return LoopNest(tuple(loops))
+    memories = _side_by_side([loop for loop in loops if not loop.weights])
+    weighted = [loop for loop in loops if loop.weights]
+    found = [*weighted, *(loop for loop in memories if not _is_companion(loop, weighted))]
+    return LoopNest(tuple(sorted(found, key=lambda loop: min(loop.body))))
+
+
+def _side_by_side(loops: list[Loop]) -> list[Loop]:
+    """Join memories that are written turn by turn together: a sum and the gates it is scaled by."""
+    found: list[Loop] = []
+    for loop in loops:
+        like = next((f for f in found if f.turns == loop.turns and _overlap(f, loop)), None)
+        if like is None:
+            found.append(loop)
+        else:
+            joined = replace(like, states=like.states + loop.states, body=like.body | loop.body)
+            found[found.index(like)] = joined
+    return found
+
+
+# A memory is written to more often than twice; twice may be a coincidence.
+_WRITES = 3
+
+
+def _is_memory(graph: OpGraph, body: Body, state: CarriedState) -> bool:
+    """Whether a state without weights in its cycle is a memory of the input, read as it is written.
+
+    What is only added up and read in the end (losses, exits) is none, nor is what grows by parts.
+    """
+    metas = {graph.meta(ref).shape for ref in state.boundary}
+    made = [ref.node for ref in state.boundary]
+    if len(made) < _WRITES or len(metas) > 1 or len(metas.pop()) < 2:  # noqa: PLR2004 - batch, features
+        return False
+    inside = set(body.nodes)
+    read = [any(user not in inside for user in graph.users[n]) for n in made[:-1]]
+    return all(read) and all(n in graph.reads_inputs for n in made)
+
+
+def _is_companion(loop: Loop, weighted: list[Loop]) -> bool:
+    """Whether a loop without weights goes with another that has some, one turn for one."""
+    return any(other.turns == loop.turns and _overlap(loop, other) for other in weighted)
+
+
+def _overlap(loop: Loop, other: Loop) -> bool:
+    return min(loop.body) <= max(other.body) and min(other.body) <= max(loop.body)
 
 
 def _is_untrained(graph: OpGraph, body: Body) -> bool:

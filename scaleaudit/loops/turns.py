@@ -116,7 +116,7 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
     classes: dict[int, list[int]] = {}
     for n in body.nodes:
         key = sites.key[n]
-        if key is not None and sites.weights[n]:
+        if key is not None and (sites.weights[n] or not body.weights):
             classes.setdefault(key, []).append(n)
     recurring = [members for members in classes.values() if len(members) > 1]
     feeds = _feeds(sites, body, recurring)
@@ -127,7 +127,7 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
     ]
     chains = chains or [members for members in recurring if _takes_turns(members, feeds)]
     uses = ((len(members), sites.weights[members[0]]) for members in chains)
-    count = turn_count(uses, sites)
+    count = turn_count(uses, sites) if body.weights else max(map(len, chains), default=0)
     chosen = [members for members in chains if len(members) == count]
     return min(chosen, key=lambda members: members[0], default=[])
 

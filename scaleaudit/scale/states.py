@@ -311,6 +311,8 @@ class StateJudge:
         that adds up) writes what it is given: no weight of the loop ever multiplies it, but for
         a factor below 1.
         """
+        if not self.loop.weights:
+            return False
         if self.passes.feeds_itself_through_others(self.index):
             return True
         inflow = self.gradient.inflow[end]
