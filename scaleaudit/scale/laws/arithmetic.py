@@ -496,7 +496,7 @@ def _is_mask_value(x: Scale) -> bool:
     return not x.depends and x.span.is_point and abs(x.span.low) >= MASKED
 
 
-@TABLE.law("aten.masked_fill", "aten.masked_scatter")
+@TABLE.law("aten.masked_fill")
 def masked_fill(x: Arg, mask: Arg, value: Arg) -> Scale:
     """Elements of a constant beside those of x; -inf takes them out."""
     return choice(lift(mask), lift(value), lift(x))

@@ -217,6 +217,19 @@ def scattered(x: Arg, *arguments: Arg) -> Scale:
     return result if kept is None else replace(result, given=kept)
 
 
+@TABLE.law("aten.masked_scatter")
+def masked_scattered(x: Arg, mask: Arg, source: Arg) -> Scale:
+    """Elements of one value, in order, in the places that a mask leaves open in another."""
+    x, mask, source = lift(x), lift(mask), lift(source)
+    result = blurred(choice(mask, source, x))
+    if not x.depends or result.opaque:
+        return result
+    row = (size_of(source.shape),)
+    part = rearranged(x, picking((mask,), x.shape, row))
+    kept = _kept(x, part, rearranged(source, ("view", (), source.shape, row)))
+    return result if kept is None else replace(result, given=kept)
+
+
 def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
     """Return the base with a part of it replaced, which may be all that was not 0 in it."""
     result = choice(mask, value, base)

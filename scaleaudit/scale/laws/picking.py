@@ -142,7 +142,17 @@ def gathered(x: Arg, *arguments: Arg, out: Out) -> Scale:
 def picking(
     arguments: tuple[Arg, ...], before: tuple[int, ...], after: tuple[int, ...]
 ) -> LayoutStep:
-    """The elements at an index as an arrangement: the same index picks the same elements."""
-    places = (id(a) if isinstance(a, Scale) else a for a in flat(arguments))
-    numbers = tuple(p for p in places if isinstance(p, int) and not isinstance(p, bool))
-    return "index", numbers, before, after
+    """The elements at an index as an arrangement: the same index picks the same elements.
+
+    Rows at a dim are named alike, whether by ``x[:, rows]`` or ``index_select(x, 1, rows)``.
+    """
+    first, second = (*arguments, None, None)[:2]
+    if isinstance(first, tuple):
+        named = [(dim, index) for dim, index in enumerate(first) if isinstance(index, Scale)]
+        kind = "index"
+    else:
+        dim, index = (second, first) if isinstance(first, Scale) else (first, second)
+        named = [(integer(dim, 0) % max(len(before), 1), lift(index))]
+        each = isinstance(dim, int) and len(named[0][1].shape) > 1
+        kind = "gather" if each else "index"
+    return kind, tuple(n for dim, index in named for n in (dim, id(index))), before, after

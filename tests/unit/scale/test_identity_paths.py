@@ -1,0 +1,100 @@
+"""Identity paths through operators that move, replace or bend elements, against numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from lawkit.inferring import infer
+from lawkit.programs import SCALES, Program
+from lawkit.table import Apply, Operation, OperationTable, indices, mask
+
+from scaleaudit.domain.facts import Transition
+from scaleaudit.domain.graph import Ref
+from scaleaudit.scale import judge
+
+torch.set_num_threads(1)
+ROWS, WIDTH = 10, 6
+NEAR = 1e-3
+CARRIED = Transition.CARRIED
+ROUTED = OperationTable()
+
+
+def branch(p: Program, x: Ref) -> Ref:
+    """A branch of degree 0."""
+    size = p("aten.linalg_vector_norm.default", x, 2, [-1], True)
+    return p("aten.mul.Tensor", p("aten.div.Tensor", x, size), p.parameter(WIDTH))
+
+
+def moved(p: Program, x: Ref) -> Ref:
+    return p("aten.add.Tensor", x, branch(p, x))
+
+
+@ROUTED.add("aten.index_copy.default")
+def rows_copied_back(p: Program, op: str, h: Ref) -> Ref:
+    rows = indices(p, ROWS, 4)
+    return p(op, h, 0, rows, moved(p, p("aten.index.Tensor", h, [rows])))
+
+
+@ROUTED.add("aten.index_put.default")
+def rows_put_back(p: Program, op: str, h: Ref) -> Ref:
+    rows = indices(p, ROWS, 4)
+    return p(op, h, [rows], moved(p, p("aten.index_select.default", h, 0, rows)))
+
+
+@ROUTED.add("aten.masked_scatter.default")
+def selected_put_back(p: Program, op: str, h: Ref) -> Ref:
+    chosen = mask(p, ROWS, WIDTH)
+    picked = p("aten.masked_select.default", h, chosen)
+    moved_on = p("aten.add.Tensor", picked, p.parameter(*p.shape(picked)))
+    return p(op, h, chosen, p("aten.view.default", moved_on, [-1, 1]))
+
+
+@ROUTED.add("aten.scatter.src")
+def gathered_scattered_back(p: Program, op: str, h: Ref) -> Ref:
+    index = indices(p, WIDTH, ROWS, 2)
+    picked = p("aten.gather.default", h, 1, index)
+    return p(op, h, 1, index, p("aten.add.Tensor", picked, p.parameter(ROWS, 2)))
+
+
+def turned(way: Apply) -> tuple[judge.Turn, np.ndarray]:
+    """What is said of a turn, and by what it multiplies the elements of a long state."""
+    p = Program(1)
+    h = p.state(ROWS, WIDTH)
+    out = way(p, h)
+    samples = p.samples((h, out))
+    at = SCALES.index(max(SCALES))
+    factors = samples[out].values[at] / samples[h].values[at]
+    return judge.judge_turn(infer(p)[out], 0), factors
+
+
+@pytest.mark.parametrize("operation", ROUTED.rows, ids=lambda operation: operation.op)
+def test_rows_that_are_moved_and_put_back_are_carried(operation: Operation) -> None:
+    turn, factors = turned(operation.apply)
+    assert turn.transition is CARRIED
+    assert turn.gain is not None
+    assert (turn.gain.low, turn.gain.high) == (1.0, 1.0)
+    assert np.abs(factors - 1).max() < NEAR
+
+
+def test_rows_that_are_put_back_elsewhere_are_not_taken_for_the_same() -> None:
+    def elsewhere(p: Program, h: Ref) -> Ref:
+        picked = p("aten.index_select.default", h, 0, indices(p, ROWS, 4))
+        return p("aten.index_copy.default", h, 0, indices(p, ROWS, 4), picked)
+
+    turn, factors = turned(elsewhere)
+    assert turn.transition is not CARRIED
+    assert np.abs(factors - 1).max() > NEAR
+
+
+def test_columns_and_rows_at_one_index_are_not_taken_for_the_same() -> None:
+    def crossed(p: Program, h: Ref) -> Ref:
+        square = p("aten.slice.Tensor", h, 0, 0, WIDTH)
+        index = indices(p, WIDTH, WIDTH)
+        columns = p("aten.index.Tensor", square, [None, index])
+        put = p("aten.index_put.default", square, [index], columns)
+        return p("aten.cat.default", [put, p("aten.slice.Tensor", h, 0, WIDTH, ROWS)], 0)
+
+    turn, factors = turned(crossed)
+    assert turn.transition is not CARRIED
+    assert np.abs(factors - 1).max() > NEAR
