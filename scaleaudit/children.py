@@ -157,11 +157,23 @@ def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
         return _to_audit(request, found, outcome)
     if found is not None and found.given_up:
         return _nothing_built(request, found, outcome)
-    only = _found(outcome, request.name or "")
+    only = _with_advice(_found(outcome, request.name or ""), request)
     if _holds_no_model(request, only, entries):
         message = only.trouble.message if only.trouble else ""
         return Surveyed(request, skipped=((request.path, message),))
     return Surveyed(request, done=(_audited(request.path, only, outcome),))
+
+
+def _with_advice(only: TargetFacts, request: Request) -> TargetFacts:
+    """Say what may keep a file from coming to an end that has no target function to run."""
+    trouble = only.trouble
+    if trouble is None or trouble.kind is not TroubleKind.TIME or declares_target(request.path):
+        return only
+    hint = (
+        "Guard what should only run as a script with `if __name__ == '__main__':`, "
+        f"or declare a target in scaleaudit_target(). {trouble.hint}"
+    )
+    return replace(only, trouble=replace(trouble, hint=hint))
 
 
 def _to_audit(request: Request, found: Survey, outcome: Outcome[Survey]) -> Surveyed:

@@ -16,15 +16,10 @@ from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import ConfigError
 
 _KEYS = ("path", "factory", "name", "arguments", "inputs", "loss")
-EXAMPLE = """write an entry as
-
-    [[tool.scaleaudit.targets]]
-    path = "model.py"
-    factory = "Model"
-    arguments = {width = 64, config = {factory = "Config"}}
-    inputs = [{shape = [2, 16], dtype = "int64", high = 256}]
-    loss = "compute_loss"
-"""
+EXAMPLE = (
+    'An entry is path = "model.py", factory = "Model", arguments = {width = 64}, '
+    'inputs = [{shape = [2, 16], dtype = "int64", high = 256}], loss = "compute_loss".'
+)
 
 
 @dataclass(frozen=True, slots=True)

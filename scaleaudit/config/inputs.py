@@ -11,15 +11,10 @@ _INTEGERS = ("int64", "int32", "int16", "int8", "uint8")
 _FLOATS = ("float32", "float64", "float16", "bfloat16", "complex64")
 _DTYPES = (*_INTEGERS, *_FLOATS, "bool")
 _KEYS = ("shape", "dtype", "low", "high")
-_EXAMPLE = """describe an input as one of
-
-    {shape = [2, 16], dtype = "int64", low = 0, high = 256}
-    {shape = [2, 16, 64]}
-    {value = 3}
-    {none = true}
-    {name = {shape = ...}, other = {shape = ...}}  # a dict of tensors
-    [{shape = ...}, {shape = ...}]                 # a tuple of tensors
-"""
+_EXAMPLE = (
+    'An input is {shape = [2, 16], dtype = "int64", low = 0, high = 256}, {value = 3}, '
+    "{none = true}, or a list or table of these."
+)
 # Integers are drawn below this where nothing is said.
 _HIGH = 2
 

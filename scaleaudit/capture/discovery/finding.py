@@ -27,7 +27,7 @@ def find_targets(
     search = Search(file.path, file.module, seconds)
     chosen = tuple(plan for plan in entries if not name or plan.name == name)
     if chosen:
-        return Discovery(tuple(search.completed(plan) for plan in chosen), ())
+        return _completed(search, chosen)
     classes = search.index.classes()
     if name and name not in classes:
         known = [*(plan.name for plan in entries), *classes]
@@ -40,6 +40,17 @@ def find_targets(
             hint=_SNIPPET,
         )
     return _with_shown_path(found, file.path)
+
+
+def _completed(search: Search, entries: tuple[Plan, ...]) -> Discovery:
+    plans: list[Plan] = []
+    failures: list[tuple[str, TargetError, bool]] = []
+    for entry in entries:
+        try:
+            plans.append(search.completed(entry))
+        except TargetError as error:
+            failures.append((entry.name, error, True))
+    return Discovery(tuple(plans), tuple(failures))
 
 
 def _with_shown_path(found: Discovery, path: Path) -> Discovery:
