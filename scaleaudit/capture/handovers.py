@@ -84,12 +84,14 @@ class Search:
 
         Either a structure comes back as it went in (a dataclass, a named tuple, a tuple of
         memories beside other outputs), or a single tensor does of which something else speaks:
-        it starts as zeros, it may be left out, it comes back detached, or the loss that is
-        computed from the other outputs leaves it unread. In each case it depends on what it was, and a single one on other
+        it starts as zeros, it may be left out, it comes back detached, another output is computed
+        from it, or the loss that is computed from the other outputs leaves it unread. In each case it depends on what it was, and a single one on other
         inputs too: a memory that an encoder makes of its own input alone is no state.
         """
         found: list[Handover] = []
-        for path, value in structures.subtrees(self._call.arguments):
+        parts = list(structures.subtrees(self._call.arguments))
+        # Structures first: a part of one is not up for a single tensor of the same shape.
+        for path, value in sorted(parts, key=lambda part: isinstance(part[1], torch.Tensor)):
             if len(path) > 1 and not any(_related(path, each.argument) for each in found):
                 output = self._partner(path, value, [each.output for each in found])
                 if output is not None:
@@ -150,15 +152,23 @@ class Search:
         if not output:  # a cell returns nothing but its state
             return path in self._call.zeros
         optional = len(path) == 2 and self._is_optional(path)  # noqa: PLR2004 - an argument itself
-        return path in self._call.zeros or optional or any(self._evidence(output)[:2])
+        spoken_for = optional or self._is_decoded(output) or any(self._evidence(output)[:2])
+        return path in self._call.zeros or spoken_for
+
+    def _is_decoded(self, output: Path) -> bool:
+        """Tell whether another output, no single number, is computed from one."""
+        tensors, nodes = structures.tensors(self._call.output), self._call.returned
+        sources = _sources(self._graph, {nodes[output]})
+        others = [p for p, tensor in tensors.items() if tensor.dim() and p != output]
+        return any(sources[nodes[p]] for p in others if nodes[p] is not nodes[output])
 
     def _evidence(self, output: Path) -> tuple[bool, bool, int]:
-        """Say what speaks for an output to be a state: unread by the loss, detached, last."""
+        """Say what speaks for an output to be a state: unread by the loss, detached, early."""
         unread = self._loss is not None and self._is_unread(output)
         returned = structures.tensors(self._call.output)
         learns = any(tensor.requires_grad for tensor in returned.values())
         detached = learns and not returned[output].requires_grad
-        return unread, detached, list(returned).index(output)
+        return unread, detached, -list(returned).index(output)
 
     def _depends(self, output: Path, path: Path) -> bool:
         """Tell whether a value with a scale is computed from what it was."""

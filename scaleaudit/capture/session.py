@@ -101,7 +101,7 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
             returned.append(run(*arguments[0], **arguments[1]))
         loss = _total([_loss_of(recorder, target, output) for output in returned])
     recording = Recording(recorder.trace, None, calls=calls, drew=draws.made)
-    _finish(recorder, recording, target, returned, loss)
+    _finish(recorder, recording, loss, _handed_on(calls, manner.handovers))
     if engine.exact and recorder.reads.active:
         recording.drew = True  # what was read may have been drawn by torch
     return recording
@@ -146,22 +146,32 @@ def _total(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
 def _finish(
     recorder: Recorder,
     recording: Recording,
-    target: Target,
-    returned: list[Any],
     loss: torch.Tensor | None,
+    handed_on: set[fx.Node],
 ) -> None:
+    """Name the results; a state that the caller only hands on is no readout."""
     recording.made_up, recording.escaped = recorder.reads.unknown, bool(recorder.reads.escapes)
     if loss is not None:
         recording.loss = recorder.node_of(loss)
-    seen = [call.output for call in recording.calls] if target.loss is not None else returned
-    for turn, output in enumerate(seen):
-        suffix = f" (call {turn + 1})" if len(seen) > 1 else ""
-        for name, tensor in named_tensors(output):
-            if tensor is not loss:
-                recording.outputs.append((name + suffix, recorder.node_of(tensor)))
+    for turn, call in enumerate(recording.calls):
+        suffix = f" (call {turn + 1})" if len(recording.calls) > 1 else ""
+        for name, tensor in named_tensors(call.output):
+            node = recorder.node_of(tensor)
+            if tensor is not loss and node not in handed_on:
+                recording.outputs.append((name + suffix, node))
     recorder.close()
     results = (recording.loss, tuple(node for _, node in recording.outputs))
     recorder.trace.graph.output(results)
+
+
+def _handed_on(calls: list[ModelCall], handovers: tuple[Handover, ...]) -> set[fx.Node]:
+    """Return the nodes of what every call handed to the next."""
+    return {
+        node
+        for call in calls
+        for path, node in call.returned.items()
+        if any(path[: len(each.output)] == each.output for each in handovers)
+    }
 
 
 def _checked_loss(value: Any) -> torch.Tensor:

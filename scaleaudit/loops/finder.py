@@ -198,8 +198,16 @@ def _state(
         name=_name(graph, boundary, function),
         boundary=boundary,
         initial=entering.most_common(1)[0][0] if entering else None,
-        location=graph[boundary[-1].node].location,
+        location=_source(graph, boundary[-1]).location,
     )
+
+
+def _source(graph: OpGraph, ref: Ref) -> Node:
+    """The node that made a value, before it was detached or copied, in whatever turn."""
+    node = graph[ref.node]
+    while node.base_op in COPIES:
+        node = graph[next(node.refs()).node]
+    return node
 
 
 def _made(graph: OpGraph, turns: Turns, ref: Ref) -> Ref:
