@@ -104,6 +104,21 @@ def rrelu(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, noise, 0.2, 0.2, False)
 
 
+@TABLE.add("aten.softshrink.default", "aten.hardshrink.default", common=False)
+def shrunk(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x, p.random.choice([0.5, 0.25]))
+
+
+@TABLE.add("aten.logit.default", common=False, loose=True)
+def logit_of_gate(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, p("aten.sigmoid.default", p("aten.clamp.default", x, -2.0, 1.0)))
+
+
+@TABLE.add("aten.logit.default", common=False)
+def logit_of_clamped(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, x, p.random.choice([1e-3, 0.1]))
+
+
 # Two operands.
 
 

@@ -19,6 +19,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.laws.arithmetic import bent, clamp
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -55,6 +56,10 @@ def half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
         return x
     if x.span.high <= 0 and exact:
         return algebra.number(0.0)
+    return bent(x, _half_line(x, exact=exact, span=span))
+
+
+def _half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
     g = one_sided(x)
     if not g.depends:
         return algebra.independent(span, learned=x.learned)
@@ -106,13 +111,21 @@ def silu(x: Arg, *_: Arg) -> Scale:
 @TABLE.law(
     "aten.leaky_relu", "aten.prelu", "aten._prelu_kernel", "aten.rrelu_with_noise_functional"
 )
-def leaky_relu(x: Arg, *_: Arg) -> Scale:
+def leaky_relu(x: Arg, *slopes: Arg) -> Scale:
     """A leaky relu is homogeneous of degree 1 and vanishes nowhere."""
     x = lift(x)
     g = x.growth
-    return algebra.derived(
+    result = algebra.derived(
         x, growth.limit(g, Precision.ASYMPTOTIC) if growth.is_logarithmic(g) else g
     )
+    return bent(x, result, _slope(slopes).hull(intervals.point(1.0)))
+
+
+def _slope(slopes: tuple[Arg, ...]) -> Interval:
+    """Slope below 0: a number, or a weight that may be anything."""
+    if not slopes:
+        return intervals.point(0.01)
+    return lift(slopes[0]).span if len(slopes) == 1 else REALS
 
 
 @TABLE.law("aten.elu", "aten.celu", "aten.selu")
@@ -125,9 +138,15 @@ def elu(x: Arg, *_: Arg) -> Scale:
 
 
 @TABLE.law("aten.softplus")
-def softplus(x: Arg, *_: Arg) -> Scale:
+def softplus(x: Arg, beta: Arg = 1, *_: Arg) -> Scale:
     """softplus is asymptotically relu; it dies exponentially below."""
     x = lift(x)
+    sharp = lift(beta).span.low
+    rest = Interval(0.0, math.log(2.0) / sharp) if sharp > 0 else REALS
+    return bent(x, _softened(x), rest=rest)
+
+
+def _softened(x: Scale) -> Scale:
     g = one_sided(x)
     span = intervals.monotone(x.span, _softplus)
     if not g.depends:
@@ -172,6 +191,53 @@ def _bent(x: Scale, *, odd: bool) -> Growth:
     if x.span.high <= 0:
         return growth.saturate(g)
     return replace(g, lo=min(g.lo, ZERO), precision=precision, mix=g.mix)
+
+
+@TABLE.law("aten.softshrink", "aten.hardshrink")
+def shrink(x: Arg, width: Arg = 0.5) -> Scale:
+    """Shrinkage takes a bounded part off: degree of x in the limit; small elements vanish."""
+    x = lift(x)
+    span = x.span.hull(intervals.point(0.0))
+    g = x.growth
+    if not g.depends:
+        return algebra.independent(span, learned=x.learned)
+    if g.hi > ZERO:
+        below = growth.fresh_pattern() if g.lo <= ZERO or g.sparse else frozenset()
+        g = replace(growth.limit(g, Precision.ASYMPTOTIC), sparse=below)
+    elif g.hi == ZERO and growth.is_homogeneous(g):
+        g = Growth(sparse=growth.fresh_pattern(), precision=g.precision, normed=g.normed)
+    else:
+        g = Growth(VANISHING, g.hi, attained=False, precision=Precision.SATURATING)
+    off = abs(lift(width).span.high)
+    result = algebra.derived(x, g, span, slope=g.slope)
+    return bent(x, result, intervals.point(1.0), Interval(-off, off))
+
+
+@TABLE.law("aten.logit")
+def logit(x: Arg, eps: Arg = None) -> Scale:
+    """logit(x) = log(x) - log(1 - x), of a value kept eps away from 0 and 1 where asked."""
+    x = lift(x)
+    if eps is None:
+        rest = algebra.plus(algebra.number(1.0), x, -1.0)
+        return _through_zero(algebra.plus(algebra.log(x), algebra.log(rest), -1.0))
+    near = lift(eps).span.low
+    inside = clamp(x, near, 1.0 - near)
+    span = intervals.monotone(inside.span, _logit)
+    return _through_zero(algebra.derived(inside, growth.smooth(inside.growth), span))
+
+
+def _through_zero(x: Scale) -> Scale:
+    """What converges may converge to 0: a logit of what tends to a half."""
+    g = x.growth
+    if g.hi != ZERO or g.precision is not Precision.ASYMPTOTIC:
+        return x
+    return replace(x, growth=replace(g, lo=VANISHING, attained=False), given=None)
+
+
+def _logit(value: float) -> float:
+    if value <= 0:
+        return -math.inf
+    return math.log(value / (1 - value)) if value < 1 else math.inf
 
 
 @TABLE.law("aten.tanh")

@@ -27,6 +27,7 @@ TABLE = LawTable()
 
 # Masks add or fill with such numbers to take an element out of a softmax.
 MASKED = 1e4
+STEP = Interval(0.0, 1.0)
 
 
 @TABLE.law("aten.add", "aten.add_")
@@ -107,7 +108,8 @@ def absolute(x: Arg) -> Scale:
         g = growth.limit(g, Precision.ASYMPTOTIC)
     slope = g.slope if g.slope is None or g.slope >= 0 else -g.slope
     result = algebra.derived(x, g, intervals.even(x.span, abs), slope=slope)
-    return replace(result, size=Size(x.form, 1) if x.depends and not x.opaque else None)
+    result = replace(result, size=Size(x.form, 1) if x.depends and not x.opaque else None)
+    return bent(x, result, Interval(-1.0, 1.0))
 
 
 @TABLE.law("aten.addcmul")
@@ -161,8 +163,35 @@ def maximum(x: Scale, y: Scale) -> Scale:
             mixed_by_sign = g.lo < g.hi and not g.mix and value.span.low < 0
             sure = g.attained and not mixed_by_sign
             g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
-            return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span))
-    return algebra.joined(x, y, Scale(_larger(x, y), span, size=x.size or y.size))
+            form = _gated_form(x, y) if carries_state(value) else None
+            return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span, given=form))
+    form = _gated_form(x, y) if carries_state(x) or carries_state(y) else None
+    result = Scale(_larger(x, y), span, given=form, size=x.size or y.size)
+    return algebra.joined(x, y, result)
+
+
+def bent(x: Scale, result: Scale, gate: Interval = STEP, rest: Interval | None = None) -> Scale:
+    """Write f(x) as m x + r where x carries a state, with a gate m and a bounded r.
+
+    Args:
+        gate: Range of m, as f(x) / x has it.
+        rest: Range of r, where there is one.
+    """
+    if x.opaque or not result.depends or not carries_state(x):
+        return result
+    m = Atom(Growth(precision=x.growth.precision, sparse=result.growth.sparse), gate)
+    form = forms.gate(x.form, Poly({(m,): 1.0}))
+    if form is None:
+        return result
+    if rest is not None:
+        r = Atom(Growth(precision=Precision.SATURATING), rest)
+        form = Form(form.parts, forms.poly_add(form.rest, Poly({(r,): 1.0})))
+    return replace(result, given=form)
+
+
+def carries_state(x: Scale) -> bool:
+    """Whether a value holds a state itself, with a factor: an identity path."""
+    return any(atom.state is not None for atom in x.form.parts)
 
 
 def _larger(x: Scale, y: Scale) -> Growth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scaleaudit.domain.scale import VANISHING, ZERO, Interval, Precision, Scale, Support
+from scaleaudit.domain.scale import VANISHING, ZERO, Growth, Interval, Precision, Scale, Support
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.laws.activations import softmax
@@ -117,17 +117,30 @@ def outer(x: Arg, y: Arg) -> Scale:
 
 @TABLE.law("aten.convolution", "aten.conv1d", "aten.conv2d", "aten.conv3d", "aten._convolution",
            "aten.mkldnn_convolution")  # fmt: skip
-def convolution(x: Arg, weight: Arg, bias: Arg = None, *_: Arg) -> Scale:
+def convolution(x: Arg, weight: Arg, bias: Arg = None, *rest: Arg) -> Scale:
     """A convolution is linear: it keeps the degree."""
     x, weight = lift(x), lift(weight)
     rank = len(x.shape)
-    x = replace(x, growth=growth.blend(x.growth), given=None)
+    x = replace(x, growth=_windowed(x, weight, transposed=rest[3:4] == (True,)), given=None)
     product = contract(x, weight, frozenset(), frozenset(range(1 - rank, 0)))
     if product.support is not None:
         axes = (product.support.axes[0], *(None,) * (rank - 1))
         product = replace(product, support=replace(product.support, axes=axes))
     product = replace(product, shape=x.shape)
     return product if bias is None else plus(product, lift(bias))
+
+
+def _windowed(x: Scale, weight: Scale, *, transposed: bool) -> Growth:
+    """Sums over channels and windows: many elements together do not all vanish."""
+    if x.growth.mix or not x.growth.attained or len(weight.shape) < 3:
+        return growth.blend(x.growth)
+    # A window at a border sees half of its places, and no more than there are.
+    places = zip(weight.shape[2:], x.shape[2 - len(weight.shape) :], strict=True)
+    window = 1 if transposed else math.prod(min((k + 1) // 2, size) for k, size in places)
+    count = weight.shape[0 if transposed else 1] * window
+    if count < growth.MANY:
+        return growth.blend(x.growth)
+    return growth.reduce(x.growth, count=count)
 
 
 @TABLE.law("aten._embedding_bag")

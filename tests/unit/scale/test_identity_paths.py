@@ -57,6 +57,33 @@ def gathered_scattered_back(p: Program, op: str, h: Ref) -> Ref:
     return p(op, h, 1, index, p("aten.add.Tensor", picked, p.parameter(ROWS, 2)))
 
 
+BENT = OperationTable()
+
+
+@BENT.add(
+    "aten.relu.default", "aten.silu.default", "aten.gelu.default", "aten.mish.default",
+    "aten.hardswish.default", "aten.leaky_relu.default", "aten.softplus.default",
+    "aten.abs.default", "aten.softshrink.default", "aten.hardshrink.default",
+)  # fmt: skip
+def function_of_sum(p: Program, op: str, h: Ref) -> Ref:
+    return p(op, moved(p, h))
+
+
+@BENT.add("aten.clamp.default", "aten.clamp_min.default")
+def floored(p: Program, op: str, h: Ref) -> Ref:
+    return p(op, moved(p, h), 0.5)
+
+
+@BENT.add("aten.clamp_max.default", "aten.clamp_min.default")
+def held_at_zero(p: Program, op: str, h: Ref) -> Ref:
+    return p(op, moved(p, h), 0.0)
+
+
+@BENT.add("aten.maximum.default", "aten.minimum.default")
+def beside_a_weight(p: Program, op: str, h: Ref) -> Ref:
+    return p(op, moved(p, h), p.parameter(WIDTH))
+
+
 def turned(way: Apply) -> tuple[judge.Turn, np.ndarray]:
     """What is said of a turn, and by what it multiplies the elements of a long state."""
     p = Program(1)
@@ -98,3 +125,48 @@ def test_columns_and_rows_at_one_index_are_not_taken_for_the_same() -> None:
     turn, factors = turned(crossed)
     assert turn.transition is not CARRIED
     assert np.abs(factors - 1).max() > NEAR
+
+
+@pytest.mark.parametrize("operation", BENT.rows, ids=lambda operation: operation.op)
+def test_a_function_that_follows_its_argument_keeps_the_identity_path(operation: Operation) -> None:
+    turn, factors = turned(operation.apply)
+    assert turn.transition is CARRIED
+    assert turn.gain is not None
+    assert np.abs(factors).max() <= turn.gain.high + NEAR
+    assert np.abs(factors).min() >= turn.gain.low - NEAR
+    assert np.abs(factors).max() >= turn.gain.high - NEAR
+
+
+def test_a_steep_slope_below_zero_expands() -> None:
+    turn, factors = turned(lambda p, h: p("aten.leaky_relu.default", moved(p, h), 3.0))
+    assert turn.transition is Transition.EXPANDING
+    assert turn.gain is not None
+    assert np.abs(factors).max() == pytest.approx(turn.gain.high)
+
+
+def test_a_learned_slope_below_zero_decides() -> None:
+    turn, _ = turned(lambda p, h: p("aten._prelu_kernel.default", moved(p, h), p.parameter(1)))
+    assert turn.transition is Transition.LINEAR
+
+
+@pytest.mark.parametrize("op", ["aten.relu.default", "aten.softplus.default", "aten.abs.default"])
+def test_a_function_of_a_linear_map_stays_linear(op: str) -> None:
+    def mapped(p: Program, h: Ref) -> Ref:
+        return p(op, p("aten.mm.default", h, p.parameter(WIDTH, WIDTH)))
+
+    turn, factors = turned(mapped)
+    assert turn.transition is Transition.LINEAR
+    assert np.abs(factors).max() > 1 + NEAR
+
+
+def test_what_a_relu_takes_off_its_argument_is_carried() -> None:
+    turn, factors = turned(lambda p, h: p("aten.sub.Tensor", h, p("aten.relu.default", h)))
+    assert turn.transition is CARRIED
+    assert np.abs(factors).max() == 1.0
+
+
+def test_a_sum_with_its_relu_expands() -> None:
+    turn, factors = turned(lambda p, h: p("aten.add.Tensor", h, p("aten.relu.default", h)))
+    assert turn.transition is Transition.EXPANDING
+    assert turn.gain is not None
+    assert (np.abs(factors).min(), np.abs(factors).max()) == (turn.gain.low, turn.gain.high)
