@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 
+from foreign import ATTRIBUTES
 from naming import Defined
 
 CONTAINERS = ("ModuleList", "Sequential", "list", "tuple", "List", "Tuple")
@@ -21,6 +22,21 @@ class Inference:
     members: dict[tuple[str, str], str] = field(default_factory=dict)
     scopes: list[dict[str, str]] = field(default_factory=lambda: [{}])
     inside: list[str] = field(default_factory=list)
+
+    def asked(self, variable: str, body: list[ast.stmt]) -> str:
+        """Return the only class that has all that is asked of a variable, one thing its own."""
+        asked = {
+            node.attr
+            for statement in body
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == variable
+        }
+        if not (asked - ATTRIBUTES) & self.defined.attributes:
+            return ""
+        fit = [name for name in self.defined.classes if asked <= self.defined.members_of(name)]
+        return fit[0] if len(fit) == 1 else ""
 
     def annotated(self, node: ast.expr | None) -> str:
         """Return the class that an annotation names, alone, optional or in a container."""

@@ -50,6 +50,24 @@ class Defined:
         everything = self.variables | self.attributes | self.parameters | self.keys | self.modules
         return everything - set(self.kept)
 
+    def members_of(self, name: str) -> set[str]:
+        """Return what a class and its bases in the project are known to have."""
+        found = set(_members_of(self.classes[name].node))
+        for base in self.classes[name].bases:
+            if base in self.classes and base != name:
+                found |= self.members_of(base)
+        return found
+
+
+def _members_of(node: ast.ClassDef) -> Iterator[str]:
+    yield from _class_level(node)
+    for each in ast.walk(node):
+        match each:
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case _:
+                pass
+
 
 def defined_by(files: dict[str, Tree], foreign_bases: dict[str, frozenset[str]]) -> Defined:
     """Gather the names of all files of a project.

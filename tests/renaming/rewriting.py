@@ -121,7 +121,10 @@ class Renamer(ast.NodeTransformer):
         self.functions.append(node.name)
         node.args.defaults = [self.visit(each) for each in node.args.defaults]
         node.args.kw_defaults = [each and self.visit(each) for each in node.args.kw_defaults]
-        self.inference.scopes.append(self._parameters(node.args, owner))
+        types = self._parameters(node.args, owner)
+        for parameter, found in types.items():
+            types[parameter] = found or self.inference.asked(parameter, node.body)
+        self.inference.scopes.append(types)
         self._arguments(node.args)
         node.returns = node.returns and self._annotation(node.returns)
         self.result = (self.inference.inside[-1] if name.endswith("()") else "", name)
