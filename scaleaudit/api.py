@@ -33,6 +33,7 @@ from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location, OpGraph
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError, ScaleAuditError
+from scaleaudit.isolation.child import Original
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Limits,
@@ -57,6 +58,7 @@ _PRELOAD = (
     "scaleaudit.capture.capturing",
     "scaleaudit.capture.discovery.finding",
     "scaleaudit.capture.targets",
+    "scaleaudit.capture.warm",
     "scaleaudit.loops.finder",
     "scaleaudit.scale.analysis",
     "scaleaudit.api",
@@ -150,7 +152,9 @@ def attempt_audit(
     """
     from scaleaudit.capture.targets import open_file
 
+    original = Original()
     file = open_file(Path(path))
+    original.end_copies()
     if not file.functions:
         return _searched(file, name, entries, float(seconds))
     if not name and len(file.names) > 1:
@@ -188,10 +192,12 @@ def _attempted(build: Rebuild, name: str, attempt: Attempt, since: str) -> Targe
     from scaleaudit.capture.capturing import Unfit, capture_by, not_built
     from scaleaudit.capture.targets import BuildError
 
+    original = Original()
     try:
         target = build(fake=attempt.builds_fakes)
     except BuildError as error:
         return _failed(name, error, not_built(attempt, error))
+    original.end_copies()
     try:
         return TargetFacts(target.name, _analysed(capture_by(attempt, target, since).graph))
     except Unfit as error:

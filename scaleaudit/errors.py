@@ -44,13 +44,17 @@ class RuleError(ScaleAuditError):
 
 # A message is a sentence; user code may raise megabytes.
 _LONGEST = 500
-# The name of a class as its type knows it, whatever its metaclass says.
 _NAME = type.__dict__["__name__"].__get__
+
+
+def class_name(value: object) -> str:
+    """Return the name of a value's class as Python knows it, whatever its metaclass says."""
+    return str(_NAME(type(value)))
 
 
 def described(error: BaseException) -> str:
     """Say in one line what an exception says, whatever its class makes of that."""
-    kind = str(_NAME(type(error)))
+    kind = class_name(error)
     message = _first_line(error)
     if not message:
         return kind

@@ -93,6 +93,9 @@ FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (
     UnsupportedOperatorException,
 )
 
+# Loaded by the first use of fake tensors, of a compiler's stance and of random numbers.
+LATE_MODULES = ("torch.fx.experimental.symbolic_shapes", "torch._dynamo", "numpy.random")
+
 
 @contextmanager
 def stepwise_scans() -> Iterator[None]:

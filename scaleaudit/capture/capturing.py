@@ -28,7 +28,7 @@ from scaleaudit.domain.attempts import (
     next_attempt,
 )
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, OpGraph, Ref, TensorMeta, verify
-from scaleaudit.errors import CaptureError, TargetError
+from scaleaudit.errors import CaptureError, TargetError, class_name
 
 # Weights up to which a target is run on real tensors, in bytes.
 REAL_LIMIT = 2 << 30
@@ -137,21 +137,26 @@ def not_built(attempt: Attempt, error: BuildError) -> Failure:
     """Say how a target's building failed, for the choice of the next attempt."""
     return Failure(
         attempt,
-        type(error.__cause__).__name__,
+        class_name(error.__cause__),
         error.message,
         built=False,
-        telling=not isinstance(error.__cause__, FAKE_EXCEPTIONS),
+        telling=not _of_fakes(error.__cause__),
         curable=True,
     )
+
+
+def _of_fakes(error: BaseException | None) -> bool:
+    """Tell whether an error speaks of fake tensors, without asking it for its class."""
+    return issubclass(type(error), FAKE_EXCEPTIONS)
 
 
 def _failure(attempt: Attempt, target: Target, error: BaseException) -> Failure:
     return Failure(
         attempt,
-        type(error).__name__,
+        class_name(error),
         reason(error),
         built=True,
-        telling=not isinstance(error, FAKE_EXCEPTIONS),
+        telling=not _of_fakes(error),
         curable=_size(target) <= REAL_LIMIT,
     )
 
@@ -238,6 +243,5 @@ def lowered(target: Target, recording: Recording) -> Captured:
 def _is_ours(error: BaseException) -> bool:
     """Tell whether an error is a broken invariant of capture itself."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return isinstance(error, (AssertionError, NameError, AttributeError, KeyError)) and is_own(
-        frames[-1].f_code
-    )
+    kinds = (AssertionError, NameError, AttributeError, KeyError)
+    return issubclass(type(error), kinds) and is_own(frames[-1].f_code)

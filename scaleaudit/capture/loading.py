@@ -14,7 +14,7 @@ from types import ModuleType
 
 from scaleaudit.capture.naming import ModuleName, alias_of, folder_of_module, module_name
 from scaleaudit.capture.places import is_user, is_user_file
-from scaleaudit.errors import TargetError
+from scaleaudit.errors import TargetError, described
 
 # Folders and modules that the last load brought in; the next load starts without them.
 _FOLDERS: list[str] = []
@@ -142,10 +142,7 @@ def _is_users(name: str) -> bool:
 
 def reason(error: BaseException) -> str:
     """Say what an exception says, in one line."""
-    text = str(error).strip().splitlines()
-    message = text[0] if text else ""
-    kind = type(error).__name__
-    return f"{kind}: {message}" if message else kind
+    return described(error)
 
 
 def innermost_line(error: BaseException, default: str) -> str:

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
@@ -43,24 +44,42 @@ _MOST_FRAMES = 30
 _MOST_NAMES = 4
 
 
-def perform(job: Job, send: Callable[[bytes], None], output: int) -> NoReturn:
+class Original:
+    """This process, as opposed to the copies of it that a user's code may fork and let return."""
+
+    def __init__(self) -> None:
+        self._pid = _getpid()
+
+    def end_copies(self) -> None:
+        """End the process if it is a copy: what it has to say has been said, or will be."""
+        if _getpid() != self._pid:
+            _exit(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Where a child writes: what the user's code prints, and where it was when it had to end."""
+
+    output: int
+    dump: int
+
+
+def perform(job: Job, send: Callable[[bytes], None], descriptors: Descriptors) -> NoReturn:
     """Run a job and end the process; nothing the user's code does can return from here.
 
     Args:
         send: Takes the encoded answer.
-        output: Descriptor that takes what the user's code prints.
     """
     status = BROKEN
     try:
-        _redirect(output)
+        _redirect(descriptors)
         # Where a hanging model hangs is seen in this dump, just before it is killed.
-        faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left)
-        me = _getpid()
+        faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left, file=descriptors.dump)
+        original = Original()
         restrict(job.limits.memory)
         answer = answer_of(job)
-        # A copy of this process that the user's code forked and let return has nothing to say.
-        if _getpid() == me:
-            send(answer)
+        original.end_copies()
+        send(answer)
         status = 0
     finally:
         # Buffered prints and the traceback of a failure here belong to the output.
@@ -80,13 +99,18 @@ def answer_of(job: Job) -> bytes:
         return encode_trouble(_bug(error))
     vitals = Vitals()
     value, failure = _call(function, job.arguments)
+    vital, other = vitals.changed(), vitals.otherwise_changed()
     _calm()
-    changed = vitals.changed()
     vitals.restore()
     try:
-        if changed:
-            return encode_trouble(_tampered(changed))
-        return _encoded(value) if failure is None else encode_trouble(_trouble(failure, folder))
+        if vital:
+            return encode_trouble(_tampered(vital))
+        if failure is None:
+            return _encoded(value)
+        trouble = _trouble(failure, folder)
+        if trouble.kind is TroubleKind.BUG and other:
+            trouble = _tampered(other, since=trouble.message)
+        return encode_trouble(trouble)
     except BaseException as error:  # noqa: BLE001  # an error of the user's may be as odd as it likes
         return encode_trouble(_bug(error))
 
@@ -122,12 +146,15 @@ def _calm() -> None:
     lift()
 
 
-def _tampered(changed: list[str]) -> Trouble:
+def _tampered(changed: list[str], since: str = "") -> Trouble:
     more = f" and {len(changed) - _MOST_NAMES} more" if len(changed) > _MOST_NAMES else ""
+    message = (
+        f"its code changed {', '.join(changed[:_MOST_NAMES])}{more}, on which the audit relies"
+    )
     return Trouble(
         TroubleKind.TARGET,
-        f"its code replaced {', '.join(changed[:_MOST_NAMES])}{more}, on which the audit relies",
-        hint="Leave Python's own names and torch's modules in place, or put them back.",
+        f"{message} ({since})" if since else message,
+        hint="Leave what belongs to Python and torch as it is, or put it back.",
     )
 
 
@@ -158,14 +185,14 @@ def _frames(error: BaseException) -> list[tuple[str, int]]:
     return [(frame.f_code.co_filename, line) for frame, line in walked][::-1]
 
 
-def _redirect(output: int) -> None:
+def _redirect(descriptors: Descriptors) -> None:
     _flush()
     for standard in (1, 2):
-        os.dup2(output, standard)
-    if output not in {1, 2}:
-        os.close(output)
+        os.dup2(descriptors.output, standard)
+    if descriptors.output not in {1, 2}:
+        os.close(descriptors.output)
     # A segmentation fault prints the Python lines that led to it.
-    faulthandler.enable(file=2)
+    faulthandler.enable(file=descriptors.dump)
 
 
 def _flush() -> None:

@@ -19,6 +19,9 @@ MAX_ANSWER_BYTES = 64 << 20
 # Enough for the last screens of a log; user code may print without end.
 MAX_OUTPUT_BYTES = 64 << 10
 
+# A thread's stack takes a few kilobytes.
+MAX_DUMP_BYTES = 32 << 10
+
 _VALUE, _TROUBLE = b"v", b"t"
 
 
@@ -136,12 +139,18 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class RawOutcome:
-    """What a child left behind, unread."""
+    """What a child left behind, unread.
+
+    Attributes:
+        dump: The Python stack at a crash or just before the time limit, where it is not a part
+            of the output.
+    """
 
     answer: bytes
     end: End
     output: str
     seconds: float
+    dump: str = ""
 
 
 @dataclass(frozen=True, slots=True)

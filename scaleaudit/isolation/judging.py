@@ -31,7 +31,7 @@ Value = TypeVar("Value")
 def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
     """Read what a child left behind; whatever it is, the result is a value or a trouble."""
     value, trouble = _read(raw, job, expected)
-    return Outcome(value, trouble, raw.output, raw.seconds)
+    return Outcome(value, trouble, raw.output + raw.dump, raw.seconds)
 
 
 def _read(
@@ -53,8 +53,8 @@ _CPP_OUT_OF_MEMORY = "std::bad_alloc"
 
 def _cut_short(raw: RawOutcome, job: Job) -> Trouble:
     """Say what ended a job before it had answered, and where that was if it left a dump."""
-    dump = ((path, int(line)) for path, line in _FRAME.findall(raw.output))
-    where = innermost(dump, folder_of(job.arguments))
+    stack = ((path, int(line)) for path, line in _FRAME.findall(raw.dump or raw.output))
+    where = innermost(stack, folder_of(job.arguments))
     number = raw.end.number
     match raw.end.how:
         case How.EXITED:

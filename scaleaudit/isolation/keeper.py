@@ -19,17 +19,18 @@ import struct
 import time
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
-from scaleaudit.isolation.child import perform
-from scaleaudit.isolation.jobs import MAX_ANSWER_BYTES, STARTED, End, How, Job
+from scaleaudit.isolation.child import Descriptors, perform
+from scaleaudit.isolation.jobs import MAX_ANSWER_BYTES, MAX_DUMP_BYTES, STARTED, End, How, Job
 from scaleaudit.isolation.processes import (
     adopt_orphans,
     die_with,
     end_descendants,
     kill_group,
 )
-from scaleaudit.isolation.signals import Bell, ended_children, restore_all
+from scaleaudit.isolation.signals import Bell, changed_children, restore_all
 
 _SIZE = struct.Struct("!Q")
 
@@ -66,10 +67,17 @@ def keep(job: Job, pipes: Pipes, server: int) -> NoReturn:
 def _keep(job: Job, pipes: Pipes, server: int) -> None:
     bell = Bell()
     memory = mmap.mmap(-1, _SIZE.size + MAX_ANSWER_BYTES)
+    dump = os.memfd_create("dump")
     keeper = os.getpid()
     child = os.fork()
     if child == 0:
-        _become_child(job, pipes, bell, memory, keeper)
+        die_with(keeper)
+        os.setsid()
+        restore_all()
+        bell.close()
+        os.close(pipes.answer)
+        os.close(pipes.status)
+        perform(job, partial(_leave, memory), Descriptors(pipes.output, dump))
     os.close(pipes.output)
     _write(pipes.status, STARTED)
     end = _watched(child, bell, pipes.status, time.monotonic() + job.limits.left)
@@ -81,22 +89,12 @@ def _keep(job: Job, pipes: Pipes, server: int) -> None:
     end_descendants(keeper)
     if end is not None:
         _write(pipes.answer, _answer_in(memory))
-        _write(pipes.status, end.line())
+        _write(pipes.status, end.line() + os.pread(dump, MAX_DUMP_BYTES, 0))
 
 
-def _become_child(job: Job, pipes: Pipes, bell: Bell, memory: mmap.mmap, keeper: int) -> NoReturn:
-    die_with(keeper)
-    os.setsid()
-    restore_all()
-    bell.close()
-    os.close(pipes.answer)
-    os.close(pipes.status)
-
-    def send(answer: bytes) -> None:
-        memory[_SIZE.size : _SIZE.size + len(answer)] = answer
-        memory[: _SIZE.size] = _SIZE.pack(len(answer))
-
-    perform(job, send, pipes.output)
+def _leave(memory: mmap.mmap, answer: bytes) -> None:
+    memory[_SIZE.size : _SIZE.size + len(answer)] = answer
+    memory[: _SIZE.size] = _SIZE.pack(len(answer))
 
 
 def _watched(child: int, bell: Bell, status: int, deadline: float) -> End | None:
@@ -109,7 +107,7 @@ def _watched(child: int, bell: Bell, status: int, deadline: float) -> End | None
         if status in ready:
             return None
         bell.hush()
-        for pid, how in ended_children(stopped=True):
+        for pid, how in changed_children():
             if pid == child:
                 return _end(how)
     return End(How.TIMED_OUT)

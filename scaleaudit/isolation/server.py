@@ -12,6 +12,7 @@ import gc
 import importlib
 import os
 import selectors
+import signal
 import socket
 import struct
 import sys
@@ -25,7 +26,7 @@ from scaleaudit.isolation.processes import (
     end_all,
     end_descendants,
 )
-from scaleaudit.isolation.signals import Bell, ended_children, ignore_all
+from scaleaudit.isolation.signals import Bell, changed_children, ignore_all
 
 LENGTH = struct.Struct("!I")
 DESCRIPTORS = 3
@@ -106,17 +107,23 @@ class Server:
     def _fork(self, job: Job, pipes: Pipes) -> None:
         keeper = os.fork()
         if keeper == 0:
-            self._bell.close()
-            self._requests.close()
-            for status in self._status_of.values():
-                os.close(status)
-            keep(job, pipes, self._pid)
+            try:
+                self._bell.close()
+                self._requests.close()
+                for status in self._status_of.values():
+                    os.close(status)
+                keep(job, pipes, self._pid)
+            finally:
+                os._exit(1)  # on no account become a second server
         self._status_of[keeper] = pipes.status
         os.close(pipes.answer)
         os.close(pipes.output)
 
     def _bury(self) -> None:
-        for pid, status in list(ended_children()):
+        for pid, status in list(changed_children()):
+            if os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGCONT)
+                continue
             descriptor = self._status_of.pop(pid, None)
             if descriptor is None:
                 continue

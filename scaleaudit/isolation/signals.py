@@ -56,9 +56,9 @@ class Bell:
         os.close(self._wake)
 
 
-def ended_children(*, stopped: bool = False) -> Iterator[tuple[int, int]]:
-    """Yield the children that have ended, and their wait status; those that stopped as well."""
-    flags = os.WNOHANG | (os.WUNTRACED if stopped else 0)
+def changed_children() -> Iterator[tuple[int, int]]:
+    """Yield the children that have ended or stopped, with their wait status."""
+    flags = os.WNOHANG | os.WUNTRACED
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, flags))[0]:
             yield found

@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, NoReturn
 
 from scaleaudit.errors import TargetError
 from scaleaudit.isolation.buffers import Kept
-from scaleaudit.isolation.child import perform
+from scaleaudit.isolation.child import Descriptors, perform
 from scaleaudit.isolation.interpreters import interpreter
 from scaleaudit.isolation.jobs import (
     MAX_ANSWER_BYTES,
@@ -185,7 +185,7 @@ def main(preload: list[str]) -> NoReturn:
             view = view[write(answer, view) :]
 
     send(STARTED)
-    perform(job, send, output=2)
+    perform(job, send, Descriptors(output=2, dump=2))
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

@@ -1,7 +1,7 @@
 """What everything in a process relies on, and whether a user's code has taken it away.
 
 This is no defence: code that means harm can do it unseen. It keeps a careless patch of ``len``
-from becoming a wrong verdict or a fault that looks like ours.
+from becoming a wrong verdict, or a fault that looks like ours.
 """
 
 from __future__ import annotations
@@ -15,36 +15,57 @@ _MAY_CHANGE = frozenset({
     "__import__", "_", "breakpoint", "copyright", "credits", "exit", "help", "input", "license",
     "open", "print", "quit",
 })  # fmt: skip
-_MODULES = ("builtins", "msgspec", "networkx", "scaleaudit", "torch")
+_MUST_STAY = ("builtins", "msgspec", "networkx", "scaleaudit", "torch")
+# Whose names users patch.
+_PATCHED = ("torch", "torch.nn", "torch.nn.functional")
 
 
 class Vitals:
     """The names and modules that all code in a process uses, as they are now."""
 
     def __init__(self) -> None:
-        self._now = vars(builtins)
-        self._names = dict(self._now)
-        self._modules = {
-            name: module
-            for name, module in sys.modules.items()
-            if name.partition(".")[0] in _MODULES
+        self._builtins = vars(builtins)
+        self._modules = dict(sys.modules)
+        self._names = {"builtins": dict(self._builtins)}
+        self._names |= {
+            name: dict(vars(module))
+            for name in _PATCHED
+            if (module := self._modules.get(name)) is not None
         }
+        self._settings = _settings()
 
     def changed(self) -> list[str]:
-        """Return what was replaced or removed since, in words."""
-        return [*self._changed_names(), *self._changed_modules()]
+        """Return what was replaced or removed that no result can be trusted without."""
+        return [*self._names_of("builtins", but=_MAY_CHANGE), *self._replaced(vital=True)]
 
-    def _changed_names(self) -> Iterator[str]:
-        for name, value in self._names.items():
-            if name not in _MAY_CHANGE and self._now.get(name) is not value:
-                yield f"builtins.{name}"
+    def otherwise_changed(self) -> list[str]:
+        """Return what else was, which may explain a failure."""
+        names = (found for name in self._names for found in self._names_of(name))
+        now = _settings()
+        settings = (key for key, value in self._settings.items() if now[key] != value)
+        return [*names, *self._replaced(vital=False), *settings]
 
-    def _changed_modules(self) -> Iterator[str]:
+    def _names_of(self, module: str, but: frozenset[str] = frozenset()) -> Iterator[str]:
+        now = self._builtins if module == "builtins" else vars(self._modules[module])
+        for name, value in self._names[module].items():
+            if name not in but and now.get(name) is not value:
+                yield f"{module}.{name}"
+
+    def _replaced(self, *, vital: bool) -> Iterator[str]:
         for name, module in self._modules.items():
-            if sys.modules.get(name) is not module:
+            is_vital = name.partition(".")[0] in _MUST_STAY
+            if is_vital == vital and sys.modules.get(name) is not module:
                 yield f"sys.modules[{name!r}]"
 
     def restore(self) -> None:
         """Put everything back, for what is still to be done."""
-        self._now.update(self._names)
+        self._builtins.update(self._names["builtins"])
         sys.modules.update(self._modules)
+
+
+def _settings() -> dict[str, object]:
+    return {
+        "the trace function": sys.gettrace(),
+        "the profile function": sys.getprofile(),
+        "the recursion limit": sys.getrecursionlimit(),
+    }

@@ -86,8 +86,13 @@ class Watch:
         return self._since + limit - time.monotonic()
 
     def _outcome(self) -> RawOutcome | None:
-        lines = bytes(self._status).removeprefix(STARTED).splitlines()
-        if not lines:
+        line, said, dump = bytes(self._status).removeprefix(STARTED).partition(b"\n")
+        if not said:
             return None
-        seconds = time.monotonic() - self._since
-        return RawOutcome(bytes(self._answer), End.read(lines[0]), self._output.text(), seconds)
+        return RawOutcome(
+            bytes(self._answer),
+            End.read(line),
+            self._output.text(),
+            time.monotonic() - self._since,
+            dump.decode(errors="replace"),
+        )
