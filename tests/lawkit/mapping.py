@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lawkit.programs import Program
+from lawkit.programs import BASE_SHAPE, Program
 from lawkit.table import OperationTable, fit, grid, indices, magnitude, matrix, vector
 from scaleaudit.domain.graph import Ref
 
@@ -105,6 +105,49 @@ def outer_added(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 @TABLE.add("aten.outer.default", "aten.ger.default", "aten.kron.default", arity=2, common=False)
 def outer(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, fit(p, x, 5), fit(p, y, 4))
+
+
+def _homogeneous(p: Program, size: int) -> Ref:
+    """A matrix of degree 0, 1 or 2, or a constant."""
+    if p.random.random() < 0.3:
+        return p.parameter(size, size)
+    a = fit(p, p.state(*BASE_SHAPE), size, size)
+    if p.random.random() < 0.3:
+        return p("aten.mul.Tensor", a, a)
+    norm = p("aten.linalg_vector_norm.default", a, 2, [-1], True)
+    return p("aten.div.Tensor", a, norm) if p.random.random() < 0.3 else a
+
+
+@TABLE.add("aten._linalg_solve_ex.default", "aten.linalg_solve.default", common=False)
+def solved(p: Program, op: str, x: Ref) -> Ref:
+    shape = p.random.choice([(5, 4), (5,)])
+    return p(op, _homogeneous(p, 5), fit(p, x, *shape))
+
+
+@TABLE.add("aten._linalg_solve_ex.default", common=False)
+def solved_from_the_right(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, _homogeneous(p, 5), fit(p, x, 4, 5), left=False)
+
+
+@TABLE.add("aten.linalg_inv_ex.default", "aten.linalg_inv.default", "aten.inverse.default",
+           common=False)  # fmt: skip
+def inverted(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, _homogeneous(p, 5))
+
+
+@TABLE.add("aten.linalg_solve_triangular.default", common=False)
+def solved_triangular(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, _homogeneous(p, 5), fit(p, x, 5, 4), upper=p.random.random() < 0.5)
+
+
+@TABLE.add("aten.linalg_solve_triangular.default", common=False)
+def solved_with_ones(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, p.parameter(5, 5), fit(p, x, 5, 4), upper=True, unitriangular=True)
+
+
+@TABLE.add("aten.cholesky_solve.default", common=False)
+def solved_by_factor(p: Program, op: str, x: Ref) -> Ref:
+    return p(op, fit(p, x, 5, 4), _homogeneous(p, 5))
 
 
 @TABLE.add("aten.convolution.default")

@@ -15,6 +15,7 @@ from scaleaudit.scale.laws import (
     picking,
     reductions,
     shapes,
+    solving,
 )
 from scaleaudit.scale.laws.table import Law
 
@@ -23,6 +24,7 @@ _MODULES = (
     activations,
     reductions,
     linear,
+    solving,
     norms,
     losses,
     shapes,
