@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ import torch
 
 from scaleaudit.capture.building import Building
 from scaleaudit.capture.discovery.limits import Budget, TooLong, time_limit
-from scaleaudit.capture.discovery.watching import Watched, watched
+from scaleaudit.capture.discovery.watching import Counter, Watched, watched
 from scaleaudit.capture.engines import FakeEngine
 from scaleaudit.capture.planned import Scope, declared_by
 from scaleaudit.capture.targets import Target
@@ -57,15 +58,22 @@ class Bench:
             self._build()
 
     def _build(self) -> None:
-        self.engine = FakeEngine(building=True)
-        self.scope = Scope(self.module, Path(self.plan.path))
-        with Building(self.engine):
-            self.scope.run(self.plan.setup)
-            self.model: Any = self.scope.value(self.plan.model)
+        try:
+            self._build_of(FakeEngine(building=True))
+        except (Exception, SystemExit):  # noqa: BLE001 - of real tensors it may go well
+            self._build_of(None)
         self.scope.names["model"] = self.model
         if not isinstance(self.model, torch.nn.Module):
             raise TypeError(f"{self.plan.model} is no torch.nn.Module")
         self._state = _state(self.model)
+
+    def _build_of(self, fakes: FakeEngine | None) -> None:
+        """Build the model of fakes, or of real tensors where fakes do not suit its constructor."""
+        self.engine = fakes or FakeEngine(building=False)
+        self.scope = Scope(self.module, Path(self.plan.path))
+        with Building(fakes) if fakes else nullcontext():
+            self.scope.run(self.plan.setup)
+            self.model: Any = self.scope.value(self.plan.model)
 
     @property
     def weights(self) -> int:
@@ -103,22 +111,27 @@ class Bench:
             rebuild=_never,
         )
 
-    def holds_on_real_tensors(self, plan: Plan) -> bool:
-        """Tell whether a call also works in plain Python, where the model is small enough."""
+    def on_real_tensors(self, plan: Plan) -> Outcome:
+        """Make a call in plain Python too, where the model is small enough."""
         if self.weights > _REAL_BYTES:
-            return True
+            return Outcome(0)
+        counter = Counter()
         try:
             with time_limit(self.budget.each):
                 declared = declared_by(plan, self.module)
-                if plan.loss:
-                    declared["loss"](declared["model"], *declared["loss_args"])
-                else:
-                    declared["model"](*declared["args"], **declared["kwargs"])
+                with counter:
+                    _called(declared)
         except TooLong:
-            return True
-        except (Exception, SystemExit):  # noqa: BLE001 - all is an answer
-            return False
-        return True
+            return Outcome(counter.count)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - all is an answer
+            return Outcome(counter.count, error)
+        return Outcome(counter.count)
+
+
+def _called(declared: dict[str, Any]) -> Any:
+    if "loss" in declared:
+        return declared["loss"](declared["model"], *declared["loss_args"])
+    return declared["model"](*declared["args"], **declared["kwargs"])
 
 
 def _never(*, fake: bool) -> Target:

@@ -77,7 +77,7 @@ def _climbed(bench: Bench, call: Call) -> Found:
         budget.spend()
         return bench.attempt(plan())
 
-    outcome = Climb(call, attempt, lambda: bench.holds_on_real_tensors(plan()), budget).run()
+    outcome = Climb(call, attempt, lambda: bench.on_real_tensors(plan()), budget).run()
     return Found(plan(), outcome)
 
 

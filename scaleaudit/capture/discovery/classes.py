@@ -11,6 +11,8 @@ from types import ModuleType
 
 from torch import nn
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
 
 @dataclass(frozen=True)
 class FileIndex:
@@ -34,8 +36,8 @@ class FileIndex:
         for node in _definitions(tree):
             for name in _defined(node):
                 reads.setdefault(name, set()).update(_names_read(node))
-        names = reads.keys()
-        return cls(path, module, tree, {k: frozenset(v & names - {k}) for k, v in reads.items()})
+        names = reads.keys() & vars(module).keys()
+        return cls(path, module, tree, {k: frozenset(reads[k] & names - {k}) for k in names})
 
     def classes(self) -> dict[str, type[nn.Module]]:
         """Return the module classes that the file defines and that can run, in their order."""
@@ -102,16 +104,34 @@ def _defined(node: ast.stmt) -> Iterator[str]:
 
 
 def _names_read(node: ast.stmt) -> set[str]:
-    """Return the names that a definition's code reads; bases and annotations build nothing."""
+    """Return the names of the file that a definition's code reads.
+
+    Bases and annotations build nothing, and a function's own variables are nobody else's.
+    """
     skipped: set[ast.AST] = set()
     for inner in ast.walk(node):
         for part in _builds_nothing(inner):
             skipped.update(ast.walk(part))
-    return {
-        inner.id
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and inner not in skipped
-    }
+    return _free(node, frozenset(), skipped)
+
+
+def _free(node: ast.AST, local: frozenset[str], skipped: set[ast.AST]) -> set[str]:
+    if node in skipped:
+        return set()
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Load) and node.id not in local else set()
+    if isinstance(node, _FUNCTIONS):
+        local |= frozenset(_own_names(node))
+    return set().union(*(_free(child, local, skipped) for child in ast.iter_child_nodes(node)))
+
+
+def _own_names(function: ast.AST) -> Iterator[str]:
+    for node in ast.walk(function):
+        match node:
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case _:
+                pass
 
 
 def _builds_nothing(node: ast.AST) -> Iterator[ast.AST]:

@@ -158,10 +158,10 @@ def _tried(bench: Bench, found: Found, candidate: _Candidate) -> Found | None:
             return Outcome(outcome.progress, ValueError("it is no loss of the weights"))
         return outcome
 
-    def holds() -> bool:
-        return bench.holds_on_real_tensors(replace(base, loss_args=(*inputs, *call.texts)))
+    def check() -> Outcome:
+        return bench.on_real_tensors(replace(base, loss_args=(*inputs, *call.texts)))
 
-    outcome = Climb(call, attempt, holds, budget).run()
+    outcome = Climb(call, attempt, check, budget, lenient=False).run()
     if not outcome.works:
         return None
     return Found(replace(base, loss_args=(*inputs, *call.texts)), outcome)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx
 
+from scaleaudit.capture._torch_private import OpOverload, TorchDispatchMode
 from scaleaudit.capture.discovery.limits import TooLong
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.places import Place
@@ -43,6 +44,29 @@ class Watched:
     loss: bool = False
     outputs: tuple[TensorMeta, ...] = ()
     rows: dict[str, int] = field(default_factory=dict)
+
+
+class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Count the operators that run while the mode is on."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.count += 1
+        return out
 
 
 def watched(target: Target, engine: Engine) -> Watched:
