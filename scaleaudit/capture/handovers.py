@@ -84,8 +84,8 @@ class Search:
 
         Either a structure comes back as it went in (a dataclass, a named tuple, a tuple of
         memories beside other outputs), or a single tensor does of which something else speaks:
-        it starts as zeros, it may be left out, it comes back detached, another output is computed
-        from it, or the loss that is computed from the other outputs leaves it unread. In each case it depends on what it was, and a single one on other
+        it starts as zeros, it comes back detached, another output is computed from it, or the loss
+        that is computed from the other outputs leaves it unread. In each case it depends on what it was, and a single one on other
         inputs too: a memory that an encoder makes of its own input alone is no state.
         """
         found: list[Handover] = []
@@ -101,7 +101,12 @@ class Search:
     def possible(self) -> Iterator[tuple[Handover, ...]]:
         """Yield ways of filling the arguments that were left out, likely ones first."""
         empty = self._left_out()
-        parts = [(key,) for key, value in structures.parts(self._call.output) if _scaled(value)]
+        parts = [
+            (key,)
+            for key, value in structures.parts(self._call.output)
+            if _scaled(value)
+            and (not isinstance(value, torch.Tensor) or self._is_spoken_for((key,)))
+        ]
         alone = len({path[:1] for path in self._call.returned}) < 2  # noqa: PLR2004 - an output
         free = [path for path in parts if not alone and self._is_unread(path)]
         trials: list[tuple[Handover, ...]] = []
@@ -151,9 +156,11 @@ class Search:
         """Tell whether anything besides its shape speaks for a single tensor."""
         if not output:  # a cell returns nothing but its state
             return path in self._call.zeros
-        optional = len(path) == 2 and self._is_optional(path)  # noqa: PLR2004 - an argument itself
-        spoken_for = optional or self._is_decoded(output) or any(self._evidence(output)[:2])
-        return path in self._call.zeros or spoken_for
+        return path in self._call.zeros or self._is_spoken_for(output)
+
+    def _is_spoken_for(self, output: Path) -> bool:
+        """Tell whether an output looks like a state by what is done with it."""
+        return self._is_decoded(output) or any(self._evidence(output)[:2])
 
     def _is_decoded(self, output: Path) -> bool:
         """Tell whether another output, no single number, is computed from one."""
@@ -200,10 +207,6 @@ class Search:
         if kind == 1:
             return str(key)
         return names[key] if key < len(names) else f"args[{key}]"
-
-    def _is_optional(self, path: Path) -> bool:
-        parameter = self._parameters.get(self._parameter(path))
-        return parameter is not None and parameter.default is None
 
     def _left_out(self) -> list[Path]:
         """Return the paths of the arguments whose default None was left as it is."""

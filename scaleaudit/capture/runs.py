@@ -12,8 +12,8 @@ from scaleaudit.capture.targets import Target
 from scaleaudit.domain.graph import Note, NoteKind
 
 # Draws of which the one with the most operators is kept: of a number of turns between 1 and 2,
-# six draws are all 1 once in 64 times. Where so many come out alike, they steer nothing.
-_DRAWS, _ALIKE = 6, 4
+# eight draws are all 1 once in 256 times.
+_DRAWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,6 @@ def _longest_draw(first: Recording, studio: Studio) -> tuple[Recording, Manner]:
     best, chosen = first, PLAINLY
     sizes = {_size(first)}
     for seed in range(1, _DRAWS):
-        if seed == _ALIKE and len(sizes) == 1:
-            return best, chosen
         manner = Manner(seed=seed)
         recording = studio.record(manner)
         if _size(recording) > max(sizes):

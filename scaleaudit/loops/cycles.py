@@ -40,9 +40,10 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     bodies: list[Body] = []
     for component in wide:
         closing = [c for c in narrow if c <= component]
-        if len(closing) > 1 and not _used(component.difference(*closing), sites, tied=True):
+        turning = [c for c in closing if len(c) > 1]
+        if len(turning) > 1 and not _used(component.difference(*turning), sites, tied=True):
             # Layers that each recur in time, one behind the other, with nothing tied in between.
-            bodies.extend(body for c in closing for body in _instances(sites, c))
+            bodies.extend(body for c in turning for body in _instances(sites, c))
             continue
         share = _tied_share(component, sites)
         ties_nearly_all = _holds_weights(component, sites) and share >= OPEN_SHARE

@@ -185,7 +185,7 @@ def _state(
 ) -> CarriedState | None:
     """Line up the values of one state, one a boundary, the last turn's included."""
     by_turn: dict[int, Ref] = {turns.of(ref.node): ref for ref in group}
-    if not any("float" in graph.meta(ref).dtype for ref in group):
+    if not any(_has_scale(graph, ref) for ref in group):
         return None  # counters and masks have no scale
     last = len(turns.starts)
     final = _final(graph, sites, turns, group)
@@ -200,6 +200,11 @@ def _state(
         initial=entering.most_common(1)[0][0] if entering else None,
         location=_source(graph, boundary[-1]).location,
     )
+
+
+def _has_scale(graph: OpGraph, ref: Ref) -> bool:
+    dtype = graph.meta(ref).dtype
+    return "float" in dtype or "complex" in dtype
 
 
 def _source(graph: OpGraph, ref: Ref) -> Node:

@@ -248,18 +248,18 @@ EXPECT = {
         carries=(),
         turns=(),
     ),
-    # Attention mixes positions: the text's logits see the memory's length through a norm.
+    # Attention mixes positions: the text's logits see the memory's length through a norm. Open:
+    # that a slice of what was joined is the part that was put in is not followed through sums.
     "memory_tokens": Expect(
         (
             State(
-                "carried",
+                "carried|linear",
                 "invariant|asymptotic",
-                name="slots|memory.slots",
                 line="x = x + self|slots = x[:",
             ),
         ),
         "SCL101",
-        "SCL302",
+        "SCL202 SCL302",
         carries=(),
         turns=(),
     ),

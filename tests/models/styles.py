@@ -331,7 +331,8 @@ EXPECT = {
     "curried": styled(line="return h + self.branch(h) /", carries=("h",)),
     # Open: whether each sequence is a state of its own.
     "per_sequence": styled(
-        "h|row",
+        "",
+        visibility="invariant|asymptotic",
         line="return h + self.branch|torch.stack",
         carries=("h",),
         loops=(1, 2),

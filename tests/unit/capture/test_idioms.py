@@ -175,13 +175,14 @@ def test_places_in_tuples_and_lists_are_named():
     assert [name for name, _ in graph.outputs] == ["output[0]", "output[1][1].x"]
 
 
-def test_of_several_scalars_the_one_called_loss_is_the_loss():
-    def pack(loss, logits):
-        return {"aux": logits.mean() * 2, "loss": loss}
+def test_of_several_scalars_the_one_that_others_are_added_up_to_is_the_loss():
+    def pack(first, logits):
+        second = logits.mean() * 2
+        return {"loss": second, "first": first, "total": first + second}
 
     graph = captured(Returning(pack), torch.randn(3, D)).graph
-    assert graph[graph.loss.node].op == "aten.mean.default"
-    assert [name for name, _ in graph.outputs] == ["aux"]
+    assert graph[graph.loss.node].op == "aten.add.Tensor"
+    assert [name for name, _ in graph.outputs] == ["loss", "first"]
     assert [note.kind for note in graph.notes] == [NoteKind.LOSS]
 
 

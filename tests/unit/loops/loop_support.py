@@ -17,6 +17,8 @@ from scaleaudit.domain.graph import (
     TensorMeta,
     verify,
 )
+from scaleaudit.domain.loops import Loop
+from scaleaudit.loops.finder import find_loops
 
 WIDTH = 8
 STATE = (2, WIDTH)
@@ -135,3 +137,12 @@ def norm(program: Program, h: Ref, gain: Ref, *, offset: int) -> Ref:
         "aten.mul.Tensor", h, gain,
         site="norm.mul", offset=offset, inside=program.running(), modules=(("norm", 2),),
     )  # fmt: skip
+
+
+def loops_of(program: Program, loss: Ref | None = None) -> tuple[Loop, ...]:
+    return find_loops(program.graph(loss)).loops
+
+
+def only_loop(program: Program, loss: Ref | None = None) -> Loop:
+    (loop,) = loops_of(program, loss)
+    return loop

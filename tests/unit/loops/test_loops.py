@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from loop_support import MATRIX, STATE, WIDTH, Program, block, norm
+from loop_support import MATRIX, STATE, WIDTH, Program, block, loops_of, norm, only_loop
 from test_sites import over_time
 
 from scaleaudit.domain.graph import Ref
-from scaleaudit.domain.loops import Loop
-from scaleaudit.loops.finder import find_loops
-
-
-def loops_of(program: Program, loss: Ref | None = None) -> tuple[Loop, ...]:
-    return find_loops(program.graph(loss)).loops
-
-
-def only_loop(program: Program, loss: Ref | None = None) -> Loop:
-    (loop,) = loops_of(program, loss)
-    return loop
 
 
 def looped(turns: int, *, name: str = "") -> tuple[Program, list[Ref]]:
