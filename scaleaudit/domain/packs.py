@@ -63,7 +63,7 @@ def _written(
     row = _row(tuple(value for _, value in node.arguments[1:]))
     while row is not None and graph[way[-1]].base_op == _WRITE:
         base, value, views = (argument for _, argument in graph[way[-1]].arguments)
-        written = _row(views[0][1]) if _is_select(views) else None
+        written = _written_row(views)
         if written is None or written[0] != row[0] or not isinstance(base, Ref):
             break
         if written == row and isinstance(value, Ref):
@@ -73,9 +73,13 @@ def _written(
     return way, []
 
 
-def _is_select(views: Argument) -> bool:
-    """Whether a write went through one picked row."""
-    return isinstance(views, tuple) and len(views) == 1 and views[0][0] == "aten.select.int"
+def _written_row(views: Argument) -> tuple[int, int] | None:
+    """The dim and the index of the row that was written; None where it was another part."""
+    match views:
+        case (("aten.select.int", (*picked,), *_),):
+            return _row(tuple(picked))
+        case _:
+            return None
 
 
 def _row(picked: tuple[Argument, ...]) -> tuple[int, int] | None:

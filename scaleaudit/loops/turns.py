@@ -99,6 +99,9 @@ def _line_range(
         for n in range(starts[0], starts[-1])
         if len(graph[n].turn_frames) > depth and graph[n].turn_frames[depth][0] == frame
     ]
+    behind = graph[anchors[-1]].turn_frames[depth:]
+    if behind and behind[0][0] == frame and behind[0][1] > max(offsets):
+        return None  # the last turn is written out behind the loop
     return depth, frame, max(offsets)
 
 

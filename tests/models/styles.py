@@ -319,7 +319,8 @@ EXPECT = {
     "tuples": styled("state|pair|pair.state|h", line="state=pair.state +"),
     "window": styled("h|window", line=STEP),
     "attribute": styled("h|self.h", line="self.h = self.h +"),
-    "buffer": styled("h|history", line="return h + self.branch|history[turn + 1]"),
+    # The row has no variable of its own.
+    "buffer": styled("", line="return h + self.branch|history[turn + 1]"),
     "in_place": styled(line="h.add_("),
     "in_place_operator": styled(line="operator.iadd"),
     "fused": styled(line="torch.addcmul", carries=("h",)),

@@ -34,7 +34,8 @@ def test_turns_written_one_below_the_other_are_one_body() -> None:
     h, w = program.input(*STATE), program.weight(*MATRIX)
     made = []
     for line in range(4):
-        h = turn(program, h, w, site=f"line {line}", offset=10 * line)
+        u = program.call("aten.mm.default", h, w, site="mm", offset=10 * line, modules=BLOCK)
+        h = program.call("aten.add.Tensor", h, u, site=f"line {line}", offset=10 * line + 1)
         made.append(h)
     (state,) = only_loop(program).states
     assert state.boundary == tuple(made)
