@@ -121,7 +121,9 @@ def capture_by(attempt: Attempt, target: Target, since: str = "") -> Captured:
         CaptureError: None would.
     """
     try:
-        recording = WAYS[attempt](target)
+        # Whoever turned gradients off for the whole process does not train there.
+        with torch.enable_grad():
+            recording = WAYS[attempt](target)
     except CaptureError:
         raise
     except (Exception, SystemExit) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from scaleaudit.isolation.watching import Watch
 
 _BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
-    "from scaleaudit.isolation.server import main; main(int(sys.argv[2]), sys.argv[3:])"
+    "from scaleaudit.isolation.server import main; main(int(sys.argv[2]), sys.argv[3], sys.argv[4:])"
 )
 # To end all jobs takes milliseconds, unless the machine is drowning.
 _GRACE_SECONDS = 10.0
@@ -46,15 +47,17 @@ class Host:
         self.has_served = self.is_lost = False
         # Whatever a job starts inherits this, and is found by it if all else fails.
         self._mark = uuid.uuid4().hex
+        # What jobs, and torch, put among temporary files goes with the process.
+        self._folder = tempfile.mkdtemp(prefix="scaleaudit-")
         self._requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and code
-                interpreter(_BOOT, str(theirs.fileno()), *preload),
+                interpreter(_BOOT, str(theirs.fileno()), self._folder, *preload),
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
-                env={**os.environ, _MARK: self._mark},
+                env={**os.environ, _MARK: self._mark, "TMPDIR": self._folder},
                 # Ctrl-C reaches the command line alone, which then ends the jobs in order.
                 start_new_session=True,
             )
@@ -78,6 +81,7 @@ class Host:
                 code = self._process.wait()
             if code != 0 and self._asked:
                 end_all(lambda: marked(f"{_MARK}={self._mark}"))
+            shutil.rmtree(self._folder, ignore_errors=True)
             return code
 
     def run(self, job: Job) -> RawOutcome:

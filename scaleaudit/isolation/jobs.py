@@ -196,9 +196,9 @@ def out_of_memory(where: str = "") -> Trouble:
 def ran_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error, or one that it came from, is a refused allocation."""
     return any(
-        isinstance(cause, MemoryError)
+        issubclass(type(cause), MemoryError)
         or (
-            isinstance(cause, RuntimeError)
+            issubclass(type(cause), RuntimeError)
             and any(words in str(cause) for words in _TORCH_OUT_OF_MEMORY)
         )
         for cause in _chain(error)

@@ -12,6 +12,7 @@ import gc
 import importlib
 import os
 import selectors
+import shutil
 import signal
 import socket
 import struct
@@ -32,8 +33,13 @@ LENGTH = struct.Struct("!I")
 DESCRIPTORS = 3
 
 
-def main(descriptor: int, preload: list[str]) -> None:
-    """Serve jobs from an inherited socket until it closes."""
+def main(descriptor: int, folder: str, preload: list[str]) -> None:
+    """Serve jobs from an inherited socket until it closes.
+
+    Args:
+        folder: For temporary files; removed in the end, as the command line may be gone.
+        preload: Modules that every child has loaded when it starts.
+    """
     # The user's code shall find a clean command line, not ours.
     sys.argv = ["scaleaudit"]
     for module in preload:
@@ -54,7 +60,8 @@ def main(descriptor: int, preload: list[str]) -> None:
     except Exception:  # noqa: BLE001  # its parent reads this, then the exit code
         traceback.print_exc()
     finally:
-        # Nothing is left to tidy up, and to take torch down in order takes a while.
+        shutil.rmtree(folder, ignore_errors=True)
+        # Nothing else is left to tidy up, and to take torch down in order takes a while.
         sys.stderr.flush()
         os._exit(status)
 
