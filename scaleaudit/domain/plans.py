@@ -55,8 +55,9 @@ def declaration(plan: Plan) -> str:
 def _body(plan: Plan) -> Iterator[str]:
     for statement in plan.setup:
         yield from statement.text.splitlines()
+    yield f"model = {plan.model}"
     yield "return {"
-    yield f'    "model": {plan.model},'
+    yield '    "model": model,'
     yield f'    "args": {_tuple(plan.args or ())},'
     if plan.kwargs:
         inner = ", ".join(f'"{name}": {value}' for name, value in plan.kwargs)

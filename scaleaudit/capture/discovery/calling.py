@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from scaleaudit.capture.discovery.bench import Bench, Outcome
 from scaleaudit.capture.discovery.climbing import Call, Climb
 from scaleaudit.capture.discovery.leaves import Fields, Floats, Ints, Leaf, Slot
+from scaleaudit.capture.discovery.making import add_made
 from scaleaudit.capture.discovery.measures import measures_of
 from scaleaudit.capture.discovery.menus import menu
 from scaleaudit.capture.discovery.signatures import Asked, asked
@@ -42,8 +43,9 @@ def find_call(bench: Bench) -> Found:
     found = Found(bench.plan, Outcome(-1))
     for chosen in _choices(parameters):
         call = Call.of([], measures)
-        for parameter in chosen:
-            slot = Slot(menu(parameter, measures))
+        slots = {parameter: Slot(menu(parameter, measures)) for parameter in chosen}
+        add_made(bench.model, slots)
+        for parameter, slot in slots.items():
             if parameter.by_keyword or (call.keywords and not parameter.variadic):
                 call.keywords[parameter.name] = slot
             elif parameter.required or len(call.slots) == parameters.index(parameter):
@@ -125,8 +127,11 @@ def _with_labels(bench: Bench, call: Call, found: Found, chosen: list[Asked]) ->
 def _places_for_labels(
     bench: Bench, call: Call, chosen: list[Asked]
 ) -> Iterator[tuple[str, dict[str, Slot], str]]:
+    given = {parameter.name for parameter in chosen}
     for parameter in asked(bench.model.forward):
-        if parameter not in chosen and parameter.default is None and not parameter.variadic:
+        if parameter.name in given or parameter.required or parameter.variadic:
+            continue
+        if parameter.default is None:
             yield parameter.name, call.keywords, parameter.name
     for parameter in chosen:
         for slot in (*call.slots, *call.keywords.values()):

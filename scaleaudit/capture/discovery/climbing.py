@@ -180,7 +180,7 @@ class Climb:
         if key in self._tried:
             return self._tried[key]
         if self.budget.spent:
-            return Outcome(-1)
+            return Outcome(-1, TimeoutError("enough was tried"))
         outcome = self.attempt()
         if outcome.works:
             outcome = self._checked(outcome)

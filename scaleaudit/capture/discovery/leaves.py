@@ -97,7 +97,25 @@ class Sequence:
         return self.brackets[0] + inner + comma + self.brackets[1]
 
 
-Leaf: TypeAlias = Ints | Floats | Ones | Plain | Fields | Sequence
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """What a method of the model makes, of another argument, a batch size, or nothing."""
+
+    method: str
+    source: Slot | str = ""
+
+    def text(self, sizes: Sizes) -> str:
+        """Write it as source."""
+        return f"model.{self.method}({self._given(sizes)})"
+
+    def _given(self, sizes: Sizes) -> str:
+        if isinstance(self.source, str):
+            return self.source
+        # Two that are made of each other would never end.
+        return "2" if isinstance(self.source.leaf, Made) else self.source.text(sizes)
+
+
+Leaf: TypeAlias = Ints | Floats | Ones | Plain | Fields | Sequence | Made
 
 
 @dataclass(slots=True)

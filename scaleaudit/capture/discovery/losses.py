@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -16,14 +15,13 @@ from scaleaudit.capture.discovery.calling import Found, labels_for
 from scaleaudit.capture.discovery.classes import FileIndex
 from scaleaudit.capture.discovery.climbing import Call, Climb
 from scaleaudit.capture.discovery.leaves import Fields, Leaf, Plain, Slot
+from scaleaudit.capture.discovery.making import returns
 from scaleaudit.capture.discovery.measures import measures_of
-from scaleaudit.capture.discovery.signatures import Asked, asked, source_tree
+from scaleaudit.capture.discovery.signatures import Asked, asked
 
 _TRIALS = 120
 # Where in what a function returns the loss may be, and in what a model returns the prediction.
 _PARTS = ("", "[0]", "[-1]")
-# What only training does; a function that does it is no loss, but may call one.
-_TRAINING = frozenset({"backward", "step", "zero_grad"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +74,8 @@ def _functions(index: FileIndex) -> Iterator[tuple[str, Callable[..., Any]]]:
     for name, value in vars(index.module).items():
         if not isinstance(value, FunctionType) or value.__module__ != index.module.__name__:
             continue
-        if _computes(value) and any(parameter.required for parameter in asked(value)):
+        if returns(value) and any(parameter.required for parameter in asked(value)):
             yield name, value
-
-
-def _computes(function: Callable[..., Any]) -> bool:
-    """Tell whether a function returns something and does not train."""
-    tree = source_tree(function)
-    nodes = list(ast.walk(tree)) if tree is not None else []
-    trains = any(isinstance(n, ast.Attribute) and n.attr in _TRAINING for n in nodes)
-    return not trains and any(isinstance(n, ast.Return) and n.value is not None for n in nodes)
 
 
 def _of_model(name: str, parameters: tuple[Asked, ...], position: int) -> Iterator[_Candidate]:
@@ -107,7 +97,7 @@ def _methods(model: nn.Module, index: FileIndex) -> Iterator[_Candidate]:
         if method.__module__ != index.module.__name__ or name in {"forward", "__init__"}:
             continue
         rest = tuple(p for p in asked(method)[1:] if p.required)
-        if rest and _computes(method):
+        if rest and returns(method):
             for part in _PARTS[:2]:
                 yield _Candidate(f"lambda model, *given: model.{name}(*given){part}", rest)
 

@@ -223,6 +223,35 @@ class Trained(nn.Module):
     assert "net=Looped(" in plan.model
 
 
+def test_a_state_that_the_model_makes_itself_is_asked_of_it(tmp_path):
+    text = f"""{HEAD}
+import dataclasses
+
+@dataclasses.dataclass
+class Kept:
+    state: torch.Tensor
+    done: torch.Tensor
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.f = nn.Linear(10, 10)
+
+    def fresh(self, x):
+        return Kept(torch.zeros_like(x), torch.ones(x.shape[0], dtype=torch.bool))
+
+    def forward(self, kept: Kept, x):
+        state = torch.where(kept.done.view(-1, 1, 1), x, kept.state)
+        for _ in range(3):
+            state = torch.tanh(self.f(state))
+        return Kept(state, kept.done)
+"""
+    plan = only_plan(tmp_path, text)
+    assert plan.args is not None
+    assert plan.args[0].startswith("model.fresh(")
+    assert graph_of(plan).nodes
+
+
 def test_losses_without_weights_are_no_targets(tmp_path):
     loss = (
         "class Gap(nn.Module):\n    def forward(self, a, b):\n        return (a - b).abs().mean()\n"
@@ -250,7 +279,7 @@ class Net(nn.Module):
 def test_a_plan_reads_as_the_declaration_that_it_stands_for(tmp_path):
     plan = only_plan(tmp_path, MODEL)
     text = declaration(plan)
-    assert f'"model": {plan.model},' in text
+    assert f"model = {plan.model}\n" in text
     compile(text, "declaration", "exec")
 
 
