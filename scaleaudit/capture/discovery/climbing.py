@@ -11,6 +11,7 @@ from scaleaudit.capture.discovery.bench import Outcome
 from scaleaudit.capture.discovery.leaves import BATCH, LENGTH, SIDE, Fields, Slot
 from scaleaudit.capture.discovery.limits import Budget
 from scaleaudit.capture.discovery.measures import Measures
+from scaleaudit.capture.discovery.menus import entry
 
 _BATCH_SIZE = 2
 # How many choices of each of two arguments are tried against each other.
@@ -54,12 +55,13 @@ class Call:
     slots: list[Slot]
     length: Number
     side: Number
+    measures: Measures
     keywords: dict[str, Slot] = field(default_factory=dict)
 
     @classmethod
     def of(cls, slots: list[Slot], measures: Measures) -> Call:
         """Start with the likeliest sizes."""
-        return cls(slots, Number(measures.lengths), Number(measures.sides))
+        return cls(slots, Number(measures.lengths), Number(measures.sides), measures)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -98,10 +100,8 @@ class Call:
         for slot in self.leaves():
             fields = slot.leaf
             if isinstance(fields, Fields) and fields.opening == "{" and key not in fields.entries:
-                like = next(iter(fields.entries.values()), None)
-                if like is not None:
-                    fields.entries[key] = Slot(list(like.menu))
-                    return True
+                fields.entries[key] = entry(self.measures)
+                return True
         return False
 
 

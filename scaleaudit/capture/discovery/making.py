@@ -26,10 +26,10 @@ def add_made(model: nn.Module, slots: dict[Asked, Slot]) -> None:
             continue
         others = [other for other in slots.values() if other is not slot]
         made = [leaf for name, takes in methods for leaf in _made(name, others, takes=takes)]
-        if kind is None:
-            slot.menu.extend(made)
-        else:
+        if isinstance(kind, type) and kind is not dict:
             slot.menu[:0] = made
+        else:
+            slot.menu.extend(made)
         slot.menu = slot.menu or [Plain("None")]
 
 

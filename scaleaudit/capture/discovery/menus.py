@@ -33,7 +33,8 @@ _WIDTHS_OF_STATES = 4
 
 def menu(asked: Asked, measures: Measures, depth: int = 0) -> list[Leaf]:
     """Return what may be given for a parameter, by its type, by what is read of it, by trying."""
-    if asked.keys and depth < _DEEPEST:
+    is_dict = typing.get_origin(asked.kind) is dict or asked.kind is dict
+    if (asked.keys or is_dict) and depth < _DEEPEST:
         entries = {key: _slot(key, measures, depth) for key in asked.keys}
         return [Fields(entries), *_of_any_kind(measures)]
     found = list(_of_kind(asked.kind, measures, depth))
@@ -44,6 +45,11 @@ def menu(asked: Asked, measures: Measures, depth: int = 0) -> list[Leaf]:
         namespace = "__import__('types').SimpleNamespace"
         return [*_of_any_kind(measures), Fields(entries, namespace)]
     return list(_of_any_kind(measures))
+
+
+def entry(measures: Measures) -> Slot:
+    """Return a place for an entry of a dict that was missed."""
+    return Slot(list(_of_any_kind(measures)))
 
 
 def _slot(name: str, measures: Measures, depth: int) -> Slot:
