@@ -126,7 +126,7 @@ GREEDY = {
         f"hoard = []\nwhile True: hoard.append(bytearray(2**20))  {HERE}", _MEMORY
     ),
     "takes_crumb_by_crumb": _in_forward(
-        f"hoard = []\nwhile True: hoard.append([bytes(999) for _ in range(999)])  {HERE}", _MEMORY
+        f"hoard = []\nwhile True: hoard.append([bytes(9999) for _ in range(99)])  {HERE}", _MEMORY
     ),
     "forks_that_take": _at_import(
         f"import os, time\nif os.fork() == 0:\n    hoard = bytearray(200 * 2**30)\n    time.sleep({LONG})"
