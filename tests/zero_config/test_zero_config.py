@@ -20,6 +20,9 @@ for folder in (HERE, HERE.parent / "end_to_end"):
 from answers import GUESSABLE, UNGUESSABLE, Expect  # noqa: E402
 from running import scaleaudit  # noqa: E402
 
+# One process audits the folder, for all tests.
+pytestmark = pytest.mark.xdist_group("zero_config")
+
 ANSWERS = {"pass", "warn", "fail"}
 Targets = Mapping[tuple[str, str], Mapping[str, Any]]
 
