@@ -84,8 +84,7 @@ class Search:
 
         Either a structure comes back as it went in (a dataclass, a named tuple, a tuple of
         memories beside other outputs), or a single tensor does of which something else speaks:
-        it starts as zeros, it comes back detached, another output is computed from it, or the loss
-        that is computed from the other outputs leaves it unread. In each case it depends on what it was, and a single one on other
+        it starts as zeros or comes back detached. In each case it depends on what it was, and a single one on other
         inputs too: a memory that an encoder makes of its own input alone is no state.
         """
         found: list[Handover] = []
@@ -129,7 +128,7 @@ class Search:
         return _sources(self._graph, set(self._call.given.values()))
 
     def _is_unread(self, output: Path) -> bool:
-        """Tell whether a loss leaves a part of the output unread."""
+        """Tell whether a loss leaves a part of the output unread, or none is told."""
         return self._read.isdisjoint(_inside(self._call.returned, output).values())
 
     def _partner(self, path: Path, value: Any, taken: list[Path]) -> Path | None:
@@ -141,7 +140,7 @@ class Search:
             and self._fits(path, value, output, returned)
         ]
         if isinstance(value, torch.Tensor):
-            return max(fits, key=self._evidence, default=None)
+            return max(fits, key=self._rank, default=None)
         return fits[0] if fits else None
 
     def _fits(self, path: Path, value: Any, output: Path, returned: Any) -> bool:
@@ -156,11 +155,28 @@ class Search:
         """Tell whether anything besides its shape speaks for a single tensor."""
         if not output:  # a cell returns nothing but its state
             return path in self._call.zeros
-        return path in self._call.zeros or self._is_spoken_for(output)
+        return path in self._call.zeros or self._is_detached(output)
+
+    def undecided(self) -> tuple[Handover, ...]:
+        """Return single tensors that may be handed over, or be no more than of one shape.
+
+        A hidden state that comes back beside logits looks like an encoder's, called on embeddings
+        and a mask: what becomes of it is the caller's affair.
+        """
+        return tuple(
+            Handover(path, output)
+            for path, value in structures.tensors(self._call.arguments).items()
+            for output, returned in structures.tensors(self._call.output).items()
+            if _same_form(value, returned)
+            and self._depends(output, path)
+            and self._mixes(output, path)
+            and self._is_spoken_for(output)
+        )[:1]
 
     def _is_spoken_for(self, output: Path) -> bool:
         """Tell whether an output looks like a state by what is done with it."""
-        return self._is_decoded(output) or any(self._evidence(output)[:2])
+        unread = self._loss is not None and self._is_unread(output)
+        return unread or self._is_decoded(output) or self._is_detached(output)
 
     def _is_decoded(self, output: Path) -> bool:
         """Tell whether another output, no single number, is computed from one."""
@@ -169,13 +185,17 @@ class Search:
         others = [p for p, tensor in tensors.items() if tensor.dim() and p != output]
         return any(sources[nodes[p]] for p in others if nodes[p] is not nodes[output])
 
-    def _evidence(self, output: Path) -> tuple[bool, bool, int]:
-        """Say what speaks for an output to be a state: unread by the loss, detached, early."""
-        unread = self._loss is not None and self._is_unread(output)
+    def _is_detached(self, output: Path) -> bool:
+        """Tell whether an output comes back without gradient where others have one."""
         returned = structures.tensors(self._call.output)
         learns = any(tensor.requires_grad for tensor in returned.values())
-        detached = learns and not returned[output].requires_grad
-        return unread, detached, -list(returned).index(output)
+        return learns and not returned[output].requires_grad
+
+    def _rank(self, output: Path) -> tuple[bool, bool, int]:
+        """Order the outputs that fit: unread by the loss, detached, early."""
+        order = list(structures.tensors(self._call.output))
+        unread = self._loss is not None and self._is_unread(output)
+        return unread, self._is_detached(output), -order.index(output)
 
     def _depends(self, output: Path, path: Path) -> bool:
         """Tell whether a value with a scale is computed from what it was."""

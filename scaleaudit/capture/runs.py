@@ -76,6 +76,8 @@ def _call_by_call(
         trials = (trial for trial in search.possible() if _repeated(trial, manner, studio, 2))
         handovers = next(trials, ())
     if not handovers:
+        for each in search.undecided():
+            first.trace.note(_open_question(search.name_of(each)))
         return first, manner
     names = ", ".join(search.name_of(each) for each in handovers)
     found = _repeated(handovers, manner, studio, CALLS)
@@ -86,6 +88,14 @@ def _call_by_call(
     message = f"{names}: the model is called {CALLS} times, given again what it returned"
     found[0].trace.note(Note(NoteKind.OTHER, message))
     return found
+
+
+def _open_question(name: str) -> Note:
+    message = (
+        f"{name} comes back in the same form, and one call is judged: if it is handed from call to "
+        "call, let the loss call the model two or three times"
+    )
+    return Note(NoteKind.OTHER, message)
 
 
 def _repeated(

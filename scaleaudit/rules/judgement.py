@@ -50,10 +50,15 @@ def reaches_one(gain: Gain) -> bool:
 
 
 def reaches_loss(state: StateFacts) -> bool | None:
-    """Whether the loss reads the state with a gradient, directly or through another state."""
-    if state.seen_through or any(readout.supervised for readout in state.readouts):
+    """Whether the loss reads the state with a gradient, directly or through another state.
+
+    A term that sees direction alone, and no length, reads it all the same.
+    """
+    free = any(penalty.flaw is PenaltyFlaw.SCALE_FREE for penalty in state.penalties)
+    if free or state.seen_through or any(readout.supervised for readout in state.readouts):
         return True
-    return None if state.visibility is Visibility.UNKNOWN else False
+    doubtful = any(penalty.flaw is PenaltyFlaw.UNKNOWN for penalty in state.penalties)
+    return None if doubtful or state.visibility is Visibility.UNKNOWN else False
 
 
 def blind(state: StateFacts) -> bool | None:

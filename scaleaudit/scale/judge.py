@@ -34,6 +34,8 @@ def visibility(scale: Scale) -> Visibility:
     if scale.opaque:
         return Visibility.UNKNOWN
     g = scale.growth
+    if g.hi > ZERO and scale.span.is_finite:
+        return Visibility.SATURATING  # a floor as relu(1 - length): what grows is cut off
     if g.lo > ZERO or (g.attained and g.hi not in (ZERO, VANISHING)):
         return Visibility.VISIBLE
     if g.hi == VANISHING or (g.hi == ZERO and g.precision is Precision.SATURATING):

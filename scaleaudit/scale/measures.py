@@ -15,13 +15,22 @@ _CONTRACTIONS = frozenset({
 })  # fmt: skip
 
 
+# What takes a prediction and a target.
+_COMPARISONS = frozenset({
+    "aten.sub", "aten.rsub", "aten.mse_loss", "aten.l1_loss", "aten.smooth_l1_loss",
+    "aten.huber_loss", "aten.nll_loss", "aten.nll_loss_forward", "aten.nll_loss2d_forward",
+    "aten.binary_cross_entropy", "aten.binary_cross_entropy_with_logits", "aten.kl_div",
+    "aten.soft_margin_loss", "aten.multi_margin_loss", "aten.multilabel_margin_loss_forward",
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What a term is computed from, back to the boundaries.
 
     Attributes:
         boundaries: The boundary values that it reads.
-        decodes: Whether weights (more than a gain or bias) or inputs take part.
+        decodes: Whether weights (more than a gain or bias), inputs or fixed targets take part.
         differs: Whether it takes the difference of two computed values.
         stopped: Whether a node in between ran under no_grad.
         projection: The first node after the state that uses a weight matrix.
@@ -57,6 +66,7 @@ def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
             operands = [r for r in node.refs() if table.depends(r)]
             compares = node.base_op not in _LISTS and len(set(operands)) > 1
             differs = differs or (compares and _sources_differ(graph, table, operands))
+            decodes = decodes or _meets_target(graph, table, node)
             if any(projects(graph, table, node, r) for r in node.refs()):
                 projections.append(ref.node)
                 decodes = True
@@ -66,6 +76,17 @@ def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
     ordered = tuple(sorted(boundaries, key=lambda r: r.node))
     first, last = min(projections, default=None), max(projections, default=None)
     return Reading(ordered, decodes, differs, stopped, first, last)
+
+
+def _meets_target(graph: OpGraph, table: ScaleTable, node: Node) -> bool:
+    """Whether a node holds what the state became against fixed numbers, one an element."""
+    if node.base_op not in _COMPARISONS and node.base_op not in _CONTRACTIONS:
+        return False
+    return any(
+        math.prod(graph.meta(ref).shape) > 1 and weight_of(graph, ref) is None
+        for ref in node.refs()
+        if not table.depends(ref)
+    )
 
 
 def projects(graph: OpGraph, table: ScaleTable, node: Node, ref: Ref) -> bool:

@@ -69,7 +69,8 @@ def test_output_of_the_model_is_shown_on_request(folder):
 
 def test_a_folder_is_walked_and_files_without_a_model_are_listed(folder):
     (folder / "setup.py").write_text("raise SystemExit('this must not run')\n")
-    (folder / "layers.py").write_text(MODEL)
+    (folder / "undeclared.py").write_text(MODEL)
+    (folder / "errors.py").write_text("class OutOfData(Exception):\n    pass\n")
     (folder / "broken.py").write_text("def f(:\n")
     run = scaleaudit("check", ".", "--output", "json:report.json", "--jobs", "2", cwd=folder)
     assert run.code == 1
@@ -80,8 +81,9 @@ def test_a_folder_is_walked_and_files_without_a_model_are_listed(folder):
     assert [(t["path"], t["verdict"]) for t in document["targets"]] == [
         ("blind.py", "fail"),
         ("safe.py", "pass"),
+        ("undeclared.py", "fail"),
     ]
-    assert {"setup.py", "layers.py", "broken.py"} == {s["path"] for s in document["skipped"]}
+    assert {"setup.py", "errors.py", "broken.py"} == {s["path"] for s in document["skipped"]}
 
 
 def test_a_hook_may_hand_over_files_without_a_model(folder):

@@ -322,7 +322,7 @@ def scaleaudit_target_state_first() -> dict[str, Any]:
     def loss(model: nn.Module, state: Tensor, text: Tensor, answers: Tensor) -> Tensor:
         return cross_entropy(model(state, text)[1], answers[:, 0])
 
-    args = (hidden(BATCH), tokens())
+    args = (torch.zeros_like(hidden(BATCH)), tokens())
     return {"model": StateFirst(), "args": args, "loss": loss, "loss_args": (*args, tokens())}
 
 

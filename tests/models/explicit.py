@@ -242,7 +242,15 @@ EXPECT = {
     "cond_keeps_or_halves": one("carried", "invariant", "SCL101", turns=(TURNS,)),
     # Open: whether each sequence is a state of its own, in a loop of its own.
     # Open: one sequence's state alone, beside those of the others.
-    "map_in_loop": one("carried", "invariant|asymptotic", "SCL101", name="", turns=(TURNS,), loops=(1, 2), alike=True),
+    "map_in_loop": one(
+        "carried",
+        "invariant|asymptotic",
+        "SCL101",
+        name="",
+        turns=(TURNS,),
+        loops=(1, 2),
+        alike=True,
+    ),
     "vmap_in_loop": one("carried", "invariant", "SCL101", STEP, turns=(TURNS,)),
 }
 

@@ -180,7 +180,8 @@ def first_output(model: nn.Module, *given: Any) -> Tensor:
 
 def tiny(model: nn.Module, loss: Any) -> dict[str, Any]:
     x, answers = torch.randint(VOCABULARY, (2, BATCH, LENGTH))
-    y, z = torch.randn(2, BATCH, LENGTH, D)
+    # States of callers are told from encoders' outputs by starting as zeros.
+    y, z = torch.zeros(2, BATCH, LENGTH, D)
     args = (x, y, z)
     return {"model": model, "args": args, "loss": loss, "loss_args": (*args, answers)}
 
@@ -293,7 +294,7 @@ def scaleaudit_target_recurrence_over_segments() -> dict[str, Any]:
 
 def scaleaudit_target_keyword_memory() -> dict[str, Any]:
     tokens, labels = torch.randint(VOCABULARY, (2, BATCH, LENGTH))
-    kwargs = {"memory": torch.randn(BATCH, D), "labels": labels}
+    kwargs = {"memory": torch.zeros(BATCH, D), "labels": labels}
     return {"model": KeywordMemory(), "args": (tokens,), "kwargs": kwargs}
 
 

@@ -70,7 +70,6 @@ def zeros():
 
 RECURRENT = {
     "zeros": (plain, zeros()),
-    "random, another output is computed from it": (plain, torch.randn(2, D)),
     "detached": (detached, torch.randn(2, D)),
     "dataclass": (dataclass_step, Memory(torch.randn(2, D), torch.zeros((), dtype=torch.int64))),
     "named tuple": (named, Pair(torch.randn(2, D), torch.randn(2, D))),
@@ -120,6 +119,12 @@ def denoiser(m, x, t):
 
 def masked(m, x, mask):
     return m.cell(x if mask is None else x * mask), m.head(x)
+
+
+def test_a_state_that_starts_anywhere_is_an_open_question():
+    graph = captured(Step(plain), torch.randn(2, D), torch.randn(2, D)).graph
+    assert [note for note in graph.notes if "comes back in the same form" in note.message]
+    assert uses_of_the_cell(graph) == 2  # the cell and the head, once
 
 
 ONCE = {

@@ -57,9 +57,9 @@ def test_a_file_may_have_any_name(tmp_path, name):
 
 
 def test_a_file_is_run_afresh_with_what_it_imports(files):
-    folder = files(net_py="from parts import value\n", parts_py="value = 1\n")
+    folder = files(net_py="from own_parts import value\n", own_parts_py="value = 1\n")
     assert load_module(folder / "net.py").value == 1
-    (folder / "parts.py").write_text("value = 22\n")
+    (folder / "own_parts.py").write_text("value = 22\n")
     assert load_module(folder / "net.py").value == 22
 
 
