@@ -85,7 +85,7 @@ def _meets_target(graph: OpGraph, table: ScaleTable, node: Node) -> bool:
     return any(
         math.prod(graph.meta(ref).shape) > 1 and weight_of(graph, ref) is None
         for ref in node.refs()
-        if not table.depends(ref)
+        if not table.depends(ref) and not table[ref].is_zero  # a distance from zero is a length
     )
 
 

@@ -20,9 +20,6 @@ for folder in (HERE, HERE.parent / "end_to_end"):
 from answers import GUESSABLE, UNGUESSABLE, Expect  # noqa: E402
 from running import scaleaudit  # noqa: E402
 
-# One process audits the folder, for all tests.
-pytestmark = pytest.mark.xdist_group("zero_config")
-
 ANSWERS = {"pass", "warn", "fail"}
 Targets = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -60,8 +57,10 @@ def test_nearly_every_guessable_file_is_audited(targets: Targets) -> None:
 @pytest.mark.parametrize("expect", GUESSABLE, ids=str)
 def test_audit_says_what_the_theory_says(targets: Targets, expect: Expect) -> None:
     of_file = {name: target for (path, name), target in targets.items() if path == expect.file}
-    assert expect.name in of_file, f"audited there: {sorted(of_file)}"
-    target = of_file[expect.name]
+    target = of_file.get(expect.name)
+    if target is None or target["verdict"] not in ANSWERS:  # how many may be is tested above
+        answered_with_a_declaration(expect.file, expect.name)
+        return
     codes = {finding["code"] for finding in target["findings"]}
     assert target["verdict"] == expect.verdict, codes
     assert bool(target["loops"]) == expect.loops
@@ -78,8 +77,12 @@ def test_what_cannot_be_guessed_gets_no_verdict(targets: Targets, file: str) -> 
 
 @pytest.mark.parametrize("file", UNGUESSABLE)
 def test_what_cannot_be_guessed_is_answered_with_a_declaration_to_paste(file: str) -> None:
+    answered_with_a_declaration(file, UNGUESSABLE[file])
+
+
+def answered_with_a_declaration(file: str, name: str) -> None:
     run = scaleaudit("check", file, cwd=MODELS)
     said = run.out + run.err
     assert run.code == 2, said
     assert "def scaleaudit_target" in said
-    assert f"{UNGUESSABLE[file]}(" in said
+    assert f"{name}(" in said
