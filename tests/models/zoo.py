@@ -47,6 +47,7 @@ THEMES = (
     "couplings",
     "styles",
     "segments",
+    "targets",
 )
 PREFIX = "scaleaudit_target_"
 
