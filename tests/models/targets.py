@@ -25,12 +25,12 @@ class Embedded(Language):
         return h
 
 
-def contrast(model: nn.Module, tokens: Tensor) -> Tensor:
+def contrast(model: Embedded, tokens: Tensor) -> Tensor:
     similar = F.normalize(model(tokens).mean(1), dim=-1) @ F.normalize(model.keys, dim=-1).T
     return F.cross_entropy(similar / 0.1, torch.arange(tokens.shape[0]))
 
 
-def direction(model: nn.Module, tokens: Tensor) -> Tensor:
+def direction(model: Embedded, tokens: Tensor) -> Tensor:
     return aimed(model(tokens), model.keys[0])
 
 
@@ -38,17 +38,17 @@ def aimed(h: Tensor, key: Tensor) -> Tensor:
     return (F.rms_norm(h, (D,)) - key).square().mean()
 
 
-def floored(model: nn.Module, tokens: Tensor) -> Tensor:
+def floored(model: Embedded, tokens: Tensor) -> Tensor:
     h = model(tokens)
     return aimed(h, model.keys[0]) + 0.1 * F.relu(1 - h.norm(dim=-1)).mean()
 
 
-def spread(model: nn.Module, tokens: Tensor) -> Tensor:
+def spread(model: Embedded, tokens: Tensor) -> Tensor:
     h = model(tokens)
     return aimed(h, model.keys[0]) + 0.1 * (1 - h.std(dim=0)).clamp(min=0).square().mean()
 
 
-def capped(model: nn.Module, tokens: Tensor) -> Tensor:
+def capped(model: Embedded, tokens: Tensor) -> Tensor:
     h = model(tokens)
     return aimed(h, model.keys[0]) + 0.1 * F.relu(h.norm(dim=-1) - 10).mean()
 
