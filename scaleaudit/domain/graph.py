@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeAlias
 
 
@@ -97,6 +97,8 @@ class Node:
         names: The local variables that held output 0 when it was next read, as
             (function, variable), outermost frame first.
         weight: For parameters, the identity of the tensor (tied parameters share it).
+        operands: Every operand, in schema order, nested lists included: read off the arguments
+            once, since every stage asks for them again and again.
     """
 
     id: int
@@ -111,6 +113,11 @@ class Node:
     grad: bool = True
     names: tuple[tuple[str, str], ...] = ()
     weight: int | None = None
+    operands: tuple[Ref, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = tuple(ref for _, argument in self.arguments for ref in _refs(argument))
+        object.__setattr__(self, "operands", found)
 
     @property
     def location(self) -> Location | None:
@@ -120,12 +127,16 @@ class Node:
     @property
     def base_op(self) -> str:
         """The operator without its overload: ``aten.add``."""
-        return self.op.rsplit(".", 1)[0] if self.op.count(".") > 1 else self.op
+        return _without_overload(self.op)
 
     def refs(self) -> Iterator[Ref]:
-        """Every operand, in schema order, nested lists included."""
-        for _, argument in self.arguments:
-            yield from _refs(argument)
+        """Iterate over the operands."""
+        return iter(self.operands)
+
+
+@cache
+def _without_overload(op: str) -> str:
+    return op.rsplit(".", 1)[0] if op.count(".") > 1 else op
 
 
 def _refs(argument: Argument) -> Iterator[Ref]:
@@ -177,7 +188,7 @@ class OpGraph:
         """For every node, the nodes that read it, in execution order."""
         users: list[list[int]] = [[] for _ in self.nodes]
         for node in self.nodes:
-            for source in dict.fromkeys(ref.node for ref in node.refs()):
+            for source in dict.fromkeys(ref.node for ref in node.operands):
                 users[source].append(node.id)
         return tuple(tuple(found) for found in users)
 
@@ -191,7 +202,7 @@ class OpGraph:
         """The inputs, and all that is computed from them."""
         found: set[int] = set()
         for node in self.nodes:
-            if node.kind is NodeKind.INPUT or any(ref.node in found for ref in node.refs()):
+            if node.kind is NodeKind.INPUT or any(ref.node in found for ref in node.operands):
                 found.add(node.id)
         return frozenset(found)
 
@@ -208,7 +219,7 @@ def ancestors(graph: OpGraph, roots: tuple[int, ...]) -> frozenset[int]:
     seen: set[int] = set(roots)
     stack = list(roots)
     while stack:
-        for ref in graph.nodes[stack.pop()].refs():
+        for ref in graph.nodes[stack.pop()].operands:
             if ref.node not in seen:
                 seen.add(ref.node)
                 stack.append(ref.node)
@@ -220,7 +231,7 @@ def verify(graph: OpGraph) -> None:
     for index, node in enumerate(graph.nodes):
         assert node.id == index, f"node {index} is numbered {node.id}"
         assert node.outputs, f"node {index} ({node.op}) has no output"
-        for ref in node.refs():
+        for ref in node.operands:
             assert ref.node < index, f"node {index} ({node.op}) reads node {ref.node}"
             assert ref.output < len(graph.nodes[ref.node].outputs), f"no output {ref}"
     ends = [ref for _, ref in graph.outputs]
