@@ -1,0 +1,59 @@
+"""The reference model in other depths, as targets: ``turns_64``, ``layers_48``, ``tiny_turns_8``.
+
+All of them are blind (read through RMSNorm at every turn), so an audit that did its work says
+SCL101.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import torch
+
+from scaleaudit.reference.config import (
+    CONDITIONS,
+    SIZE_44M,
+    SIZE_129M,
+    TINY,
+    ReferenceConfig,
+    Size,
+)
+from scaleaudit.reference.model import LoopedDecoder
+from scaleaudit.reference.objective import looped_loss
+from scaleaudit.reference.targets import BATCH, Target
+
+TURNS = 4
+DEPTHS = (4, 8, 16, 64, 256)
+LAYERS = (2, 12, 48)
+
+
+def looped_decoder(size: Size, turns: int) -> Target:
+    """Build the decoder of that size, run so many turns, with inputs of its context length."""
+    config = ReferenceConfig(size, CONDITIONS["per_loop_rmsnorm"], turns)
+    tokens = torch.randint(size.vocabulary, (BATCH, size.context + 1))
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    return Target(
+        model=LoopedDecoder(config),
+        args=(inputs,),
+        loss=looped_loss,
+        loss_args=(inputs, targets),
+    )
+
+
+def _targets() -> dict[str, partial[Target]]:
+    """Every depth of every size, and the largest size with other numbers of layers."""
+    sizes = {"": SIZE_129M, "tiny_": TINY, "44m_": SIZE_44M}
+    deep = {
+        f"{prefix}turns_{turns}": partial(looped_decoder, size, turns)
+        for prefix, size in sizes.items()
+        for turns in DEPTHS
+    }
+    tall = {
+        f"layers_{layers}": partial(looped_decoder, replace(SIZE_129M, layers=layers), TURNS)
+        for layers in LAYERS
+    }
+    return deep | tall
+
+
+globals().update({f"scaleaudit_target_{name}": build for name, build in _targets().items()})
