@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TypeAlias
 
 from scaleaudit.domain.facts import Opaque
@@ -24,6 +23,7 @@ from scaleaudit.domain.scale import (
     Support,
 )
 from scaleaudit.scale import forms, growth, intervals
+from scaleaudit.scale.copying import replace
 
 # A law's argument: a value, a list of values, or a constant of the program.
 Arg: TypeAlias = "Scale | bool | int | float | complex | str | tuple[Arg, ...] | None"

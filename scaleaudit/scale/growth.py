@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 
 from scaleaudit.domain.scale import (
     CONSTANT,
@@ -20,12 +20,13 @@ from scaleaudit.domain.scale import (
     Precision,
     Rational,
 )
+from scaleaudit.scale.copying import replace
 
 
 def add_degrees(x: Degree, y: Degree, *, upper: bool) -> Degree:
     """Return the degree of a product; opposite infinities fall on the cautious side."""
     power = x.power + y.power
-    if math.isnan(power):
+    if isinstance(power, float) and math.isnan(power):
         power = INFINITY if upper else -INFINITY
     return Degree(power, x.log + y.log)
 
@@ -34,14 +35,20 @@ def scale_degree(x: Degree, by: Rational) -> Degree:
     """Return the degree of a power."""
     if by == 0:
         return ZERO
-    power = x.power * by
-    return Degree(power, x.log * by)
+    return Degree(_whole(x.power * by), _whole(x.log * by))
 
 
+@cache
 def rational(value: float) -> Rational:
     """Return an exponent as an exact fraction where it is one."""
     near = Fraction(value).limit_denominator(64)
-    return near if float(near) == value else value
+    return _whole(near) if float(near) == value else value
+
+
+def _whole(value: Rational) -> Rational:
+    """The same number, as an int where it is a whole fraction: those are slow to add."""
+    whole = isinstance(value, Fraction) and value.denominator == 1
+    return int(value) if whole else value
 
 
 # Of so many elements in general position, one is positive (the chance of none is 2 ** -MANY).

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from scaleaudit.domain.facts import Opaque
@@ -13,6 +12,7 @@ from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
 from scaleaudit.scale import algebra
 from scaleaudit.scale.algebra import Arg
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
 from scaleaudit.scale.laws.table import Law
 
@@ -41,21 +41,24 @@ class ScaleTable:
         self.seeds = dict(seeds)
         self.inflow: dict[Ref, Scale] = {}
         self.rows: dict[int, tuple[Scale, ...]] = {}
+        self._seeded = {ref.node for ref in self.seeds}
 
     def __getitem__(self, ref: Ref) -> Scale:
-        seed = self.seeds.get(ref)
-        if seed is not None:
-            return seed
+        if ref.node in self._seeded and ref in self.seeds:
+            return self.seeds[ref]
         row = self.rows.get(ref.node)
         return row[ref.output] if row is not None else self._base.scale(ref)
 
     def reached(self, ref: Ref) -> bool:
         """Whether a value is computed from the states, even if nothing is left of them."""
-        return ref in self.seeds or ref.node in self.rows
+        return ref.node in self.rows or (ref.node in self._seeded and ref in self.seeds)
 
     def depends(self, ref: Ref) -> bool:
         """Whether the states reach a value."""
-        return ref in self.seeds or (ref.node in self.rows and self[ref].depends)
+        if ref.node in self._seeded and ref in self.seeds:
+            return True
+        row = self.rows.get(ref.node)
+        return row is not None and row[ref.output].depends
 
 
 class Interpreter:
@@ -64,8 +67,10 @@ class Interpreter:
     def __init__(self, graph: OpGraph, laws: Mapping[str, Law]) -> None:
         self.graph = graph
         self._laws = dict(laws)
+        self._law_of: dict[str, Law | None] = {}
         self._base = _Independents(self)
         self._packed = unpacked(graph)
+        self._unpacking = {ref.node for ref in self._packed}
         self.opaque: dict[Opaque, None] = {}
 
     def run(self, seeds: Mapping[Ref, Scale], view: View = View.VALUE) -> ScaleTable:
@@ -76,25 +81,23 @@ class Interpreter:
             view: Whether to follow values or gradients.
         """
         table = ScaleTable(self._base, seeds)
-        downstream: set[int] = set()
-        seeded: dict[int, list[Ref]] = {}
-        for ref in seeds:
-            seeded.setdefault(ref.node, []).append(ref)
-        for node in self.graph.nodes:
-            reads = any(ref in seeds or ref.node in downstream for ref in node.refs())
-            if reads:
-                table.rows[node.id] = self._row(node, table, view)
-                downstream.add(node.id)
-            for ref in seeded.get(node.id, ()):
-                row = table.rows.get(node.id)
-                table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
+        rows, reached = table.rows, table.reached
+        for node in self.graph.nodes[min((ref.node for ref in seeds), default=0) :]:
+            if any(map(reached, node.operands)):
+                rows[node.id] = self._row(node, table, view)
+        for ref in sorted(seeds, key=lambda ref: ref.node):
+            row = rows.get(ref.node)
+            table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
         return table
 
     def _row(self, node: Node, table: ScaleTable, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs; what comes out of a pack is what went in."""
+        scales = self.apply(node, table, view)
+        if node.id not in self._unpacking:
+            return scales
         return tuple(
             scale if packed is None else self._taken_out(packed, table, view)
-            for output, scale in enumerate(self.apply(node, table, view))
+            for output, scale in enumerate(scales)
             for packed in (self._packed.get(Ref(node.id, output)),)
         )
 
@@ -106,21 +109,32 @@ class Interpreter:
 
     def apply(self, node: Node, table: ScaleTable | _Independents, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs."""
-        arguments = [resolve(argument, table) for _, argument in node.arguments]
-        operands = [table[ref] for ref in node.refs()]
+        operands = [table[ref] for ref in node.operands]
         stopped = view is View.GRADIENT and stops_gradient(node)
-        hidden = tuple(reason for scale in operands for reason in scale.opaque)
-        law = law_for(node.op, self._laws)
+        hidden = [reason for scale in operands if scale.opaque for reason in scale.opaque]
+        law = self._law(node.op)
         if hidden:
             scales = tuple(algebra.unknown(*hidden) for _ in node.outputs)
         elif law is None:
             scales = self._without_law(node, operands)
         else:
-            scales = self._by_law(node, law, arguments, operands)
+            scales = self._by_law(node, law, _arguments(node, operands), operands)
+        handed_on = len(scales) > 1 or any(scales[0] is scale for scale in operands)
         return tuple(
-            _finished(node, index, scale, stopped=stopped or _is_flat(node, index, view))
+            _finished(
+                node,
+                index,
+                scale,
+                stopped=stopped or _is_flat(node, index, view),
+                handed_on=handed_on,
+            )
             for index, scale in enumerate(scales)
         )
+
+    def _law(self, op: str) -> Law | None:
+        if op not in self._law_of:
+            self._law_of[op] = law_for(op, self._laws)
+        return self._law_of[op]
 
     def _by_law(
         self, node: Node, law: Law, arguments: list[Arg], operands: list[Scale]
@@ -160,11 +174,14 @@ class _Independents:
         return self.scale(ref)
 
     def scale(self, ref: Ref) -> Scale:
+        found = self._rows.get(ref.node)
+        if found is not None:
+            return found[ref.output]
         pending = [ref.node]
         graph = self._interpreter.graph
         while pending:
             node = graph[pending[-1]]
-            needed = [r.node for r in node.refs() if r.node not in self._rows]
+            needed = [r.node for r in node.operands if r.node not in self._rows]
             if node.id in self._rows:
                 pending.pop()
             elif needed:
@@ -185,12 +202,18 @@ class _Independents:
         return (replace(algebra.independent(span, learned=learned), shape=meta.shape),)
 
 
-def resolve(argument: Argument, table: ScaleTable | _Independents) -> Arg:
-    """Replace refs by scales, lists included."""
+def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
+    """The arguments of a call with its operands in the places of the refs."""
+    scales = iter(operands)
+    return [resolve(argument, scales) for _, argument in node.arguments]
+
+
+def resolve(argument: Argument, scales: Iterator[Scale]) -> Arg:
+    """Replace refs by the next of the scales, lists included."""
     if isinstance(argument, Ref):
-        return table[argument]
+        return next(scales)
     if isinstance(argument, tuple):
-        return tuple(resolve(item, table) for item in argument)
+        return tuple(resolve(item, scales) for item in argument)
     return argument
 
 
@@ -221,10 +244,19 @@ def is_differentiable(dtype: str) -> bool:
     return "float" in dtype or "complex" in dtype
 
 
-def _finished(node: Node, index: int, scale: Scale, *, stopped: bool) -> Scale:
+def _finished(node: Node, index: int, scale: Scale, *, stopped: bool, handed_on: bool) -> Scale:
+    """Give a result the shape that it has.
+
+    Args:
+        handed_on: Whether the scale may be that of another value, so that it stays the same atom;
+            a new one gets its atom when it is asked for.
+    """
     shape = node.outputs[index].shape
     if stopped or (scale.depends and not scale.opaque and scale.is_zero):
         return replace(algebra.independent(scale.span), shape=shape)
     if scale.shape == shape:
         return scale
-    return algebra.same_value(scale, shape, algebra.realigned(scale.support, len(shape)))
+    support = algebra.realigned(scale.support, len(shape))
+    if handed_on or "form" in scale.__dict__:
+        return algebra.same_value(scale, shape, support)
+    return replace(scale, shape=shape, support=support)

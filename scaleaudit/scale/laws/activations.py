@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaleaudit.domain.scale import (
     NONNEGATIVE,
@@ -19,6 +18,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.arithmetic import bent, clamp
 from scaleaudit.scale.laws.table import LawTable
 

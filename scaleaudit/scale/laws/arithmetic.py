@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scaleaudit.domain.scale import (
     CONSTANT,
     REALS,
@@ -21,6 +19,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 from scaleaudit.domain.graph import TensorMeta
@@ -19,6 +18,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, forms, growth
 from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.arithmetic import choice
 from scaleaudit.scale.laws.picking import from_end, integer, part_of, picking
 from scaleaudit.scale.laws.reductions import blurred

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaleaudit.domain.scale import VANISHING, ZERO, Growth, Interval, Precision, Scale, Support
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.activations import softmax
 from scaleaudit.scale.laws.norms import normalized
 from scaleaudit.scale.laws.reductions import blurred, collapsed, dims_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaleaudit.domain.scale import (
     NONNEGATIVE,
@@ -17,6 +16,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.activations import log1p, softplus
 from scaleaudit.scale.laws.reductions import collapsed
 from scaleaudit.scale.laws.table import LawTable

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaleaudit.domain.scale import NONNEGATIVE, ZERO, Growth, Interval, Precision, Scale
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.reductions import centred
 from scaleaudit.scale.laws.table import LawTable
 

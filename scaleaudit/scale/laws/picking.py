@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
     LayoutStep,
@@ -12,6 +10,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.shapes import flat, rearranged, size_of, spread
 from scaleaudit.scale.laws.table import LawTable
 

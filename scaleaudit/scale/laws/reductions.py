@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Protocol
 
 from scaleaudit.domain.scale import (
@@ -23,6 +22,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()

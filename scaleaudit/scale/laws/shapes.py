@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
@@ -21,6 +20,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, forms, growth, intervals
 from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.reductions import blurred, index_of, reordered
 from scaleaudit.scale.laws.table import LawTable
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from scaleaudit.domain.scale import Precision, Scale
 from scaleaudit.scale import growth
 from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.linear import contract
 from scaleaudit.scale.laws.reductions import blurred
 from scaleaudit.scale.laws.table import LawTable
