@@ -1,4 +1,4 @@
-"""Measurements from within a process: ``python -m benchmarks.probes capture turns_4``.
+"""Measurements from within a process: ``python -m benchmarks.probes capture 129m_turns_4``.
 
 A probe prepares everything that is not to be measured, does the same once on a tiny model, so that
 what is loaded or built at first use is there, and then lets the clock run for the call alone. It

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+# Numbers of which a least and a greatest say something.
+_FEWEST = 3
+
 
 class Measure(Enum):
     """A quantity that is measured; its value names it in files."""
@@ -25,10 +28,12 @@ class Spread:
     median: float
     low: float
     high: float
+    count: int
 
     def is_apart_from(self, other: Spread) -> bool:
-        """Whether no number of one lies within the reach of the other."""
-        return self.high < other.low or other.high < self.low
+        """Whether no number of one lies within the reach of the other; few have no reach."""
+        enough = min(self.count, other.count) >= _FEWEST
+        return enough and (self.high < other.low or other.high < self.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +118,4 @@ class Result:
 
 def spread(numbers: Sequence[float]) -> Spread:
     """Return the median of some numbers, with the least and the greatest."""
-    return Spread(statistics.median(numbers), min(numbers), max(numbers))
+    return Spread(statistics.median(numbers), min(numbers), max(numbers), len(numbers))

@@ -72,8 +72,8 @@ def _capture(_: Path) -> tuple[Row, ...]:
     aim = Aim(Measure.CPU, 12.0, at_least=True, inverse=True)
     export = "torch.export.export"
     return (
-        Row(export, probed("export", "turns_4")),
-        Row("our capture", probed("capture", "turns_4"), export, (aim,)),
+        Row(export, probed("export", "129m_turns_4")),
+        Row("our capture", probed("capture", "129m_turns_4"), export, (aim,)),
     )
 
 
@@ -81,9 +81,11 @@ def _depth(_: Path) -> tuple[Row, ...]:
     first, *deeper = _DEPTHS
     base = f"{first} turns"
     return (
-        Row(base, _check(f"turns_{first}")),
+        Row(base, _check(f"129m_turns_{first}")),
         *(
-            Row(f"{turns} turns", _check(f"turns_{turns}"), base, _aims(_DEPTH_AIMS.get(turns)))
+            Row(
+                f"{turns} turns", _check(f"129m_turns_{turns}"), base, _aims(_DEPTH_AIMS.get(turns))
+            )
             for turns in deeper
         ),
     )
@@ -116,9 +118,9 @@ def _size(_: Path) -> tuple[Row, ...]:
 def _speed(_: Path) -> tuple[Row, ...]:
     base = "12 layers, 4 turns"
     return (
-        Row(base, probed("analysis", "turns_4")),
+        Row(base, probed("analysis", "129m_turns_4")),
         Row("48 layers, 4 turns", probed("analysis", "layers_48"), base),
-        Row("12 layers, 64 turns", probed("analysis", "turns_64"), base),
+        Row("12 layers, 64 turns", probed("analysis", "129m_turns_64"), base),
     )
 
 

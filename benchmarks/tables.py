@@ -27,7 +27,7 @@ def result_table(result: Result) -> Table:
     for measure in measures:
         table.add_column(_HEADINGS[measure], justify="right", no_wrap=True)
         table.add_column("ratio", justify="right", no_wrap=True)
-    table.add_column("aim", no_wrap=True)
+    table.add_column("aim")
     for line in result.lines:
         cells = [
             cell for m in measures for cell in (_value(result, line, m), _ratio(result, line, m))
@@ -54,8 +54,12 @@ def change_table(changes: Sequence[Change]) -> Table:
     return table
 
 
-def spelt(measure: Measure, number: float) -> str:
-    """Return a number with its unit."""
+def _reach(measure: Measure, value: Spread) -> str:
+    low = _spelt(measure, value.low).partition(" ")[0]
+    return f"{_spelt(measure, value.median)} ({low} to {_spelt(measure, value.high)})"
+
+
+def _spelt(measure: Measure, number: float) -> str:
     if measure in {Measure.LARGEST, Measure.TOGETHER}:
         return f"{number / 1e9:.2f} GB"
     return f"{number:,.0f}" if measure is Measure.SPEED else f"{number:.2f} s"
@@ -72,9 +76,8 @@ def _value(result: Result, line: Line, measure: Measure) -> str:
     if value is None:
         return "-"
     if line.base:
-        return spelt(measure, value.median)
-    reach = f"{spelt(measure, value.low)} to {spelt(measure, value.high)}"
-    return f"{spelt(measure, value.median)} ({reach})"
+        return _spelt(measure, value.median)
+    return _reach(measure, value)
 
 
 def _ratio(result: Result, line: Line, measure: Measure) -> str:
@@ -95,8 +98,8 @@ def _aims(result: Result, line: Line) -> Text:
 def _aim(result: Result, line: Line, aim: Aim) -> Text:
     number = result.judged(line, aim)
     sign = ">=" if aim.at_least else "<="
-    limit = spelt(aim.measure, aim.limit) if aim.absolute or not line.base else f"{aim.limit:g} x"
-    said = f"aim {_HEADINGS[aim.measure]} {sign} {limit}"
+    limit = _spelt(aim.measure, aim.limit) if aim.absolute or not line.base else f"{aim.limit:g} x"
+    said = f"{_HEADINGS[aim.measure]} {sign} {limit}"
     if number is None:
         return Text(said)
     met = aim.is_met_by(number.median)
@@ -109,12 +112,13 @@ def _aim(result: Result, line: Line, aim: Aim) -> Text:
 def _number(change: Change, spread: Spread) -> str:
     if change.is_ratio:
         return _times(spread)
-    low, high = (spelt(change.measure, number) for number in (spread.low, spread.high))
-    return f"{spelt(change.measure, spread.median)} ({low} to {high})"
+    return _reach(change.measure, spread)
 
 
 def _mark(change: Change) -> Text:
     if not change.is_beyond_the_spread:
         return Text("within the spread")
+    if not change.is_ratio:
+        return Text("apart, but no ratio: it may be the machine")
     better = (change.factor > 1) == (change.measure is Measure.SPEED)
     return Text("BETTER" if better else "WORSE", style="bold green" if better else "bold red")

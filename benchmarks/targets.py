@@ -1,7 +1,7 @@
-"""The reference model in other depths, as targets: ``turns_64``, ``layers_48``, ``tiny_turns_8``.
+"""The reference model in other depths, as targets: ``129m_turns_64``, ``layers_48``.
 
-All of them are blind (read through RMSNorm at every turn), so an audit that did its work says
-SCL101.
+Those with layers are blind (read through RMSNorm at every turn), so an audit that did its work
+says SCL101. ``bare_`` ones have no layers: what is left is the model's own forward, and the loss.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import torch
 
 from scaleaudit.reference.config import (
     CONDITIONS,
-    SIZE_44M,
     SIZE_129M,
-    TINY,
+    SIZES,
     ReferenceConfig,
     Size,
 )
@@ -42,11 +41,11 @@ def looped_decoder(size: Size, turns: int) -> Target:
 
 
 def _targets() -> dict[str, partial[Target]]:
-    """Every depth of every size, and the largest size with other numbers of layers."""
-    sizes = {"": SIZE_129M, "tiny_": TINY, "44m_": SIZE_44M}
+    """Every depth of every size, with and without its layers, and more layers of the largest."""
+    bare = {f"bare_{name}": replace(size, layers=0) for name, size in SIZES.items()}
     deep = {
-        f"{prefix}turns_{turns}": partial(looped_decoder, size, turns)
-        for prefix, size in sizes.items()
+        f"{name}_turns_{turns}": partial(looped_decoder, size, turns)
+        for name, size in (SIZES | bare).items()
         for turns in DEPTHS
     }
     tall = {
