@@ -69,8 +69,7 @@ def _memories(components: list[set[int]], sites: Sites) -> list[Body]:
 
 def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
     """The dataflow between classes of operators."""
-    quotient: nx.DiGraph[int] = nx.DiGraph()
-    quotient.add_nodes_from(range(len(sites.members)))
+    edges: dict[tuple[int, int], None] = {}
     for node in graph.nodes:
         target = sites.key[node.id]
         if target is None:
@@ -78,7 +77,10 @@ def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
         for ref in sites.reads[node.id]:
             source = sites.key[ref.node]
             if source is not None:
-                quotient.add_edge(source, target)
+                edges[source, target] = None
+    quotient: nx.DiGraph[int] = nx.DiGraph()
+    quotient.add_nodes_from(range(len(sites.members)))
+    quotient.add_edges_from(edges)
     return quotient
 
 
@@ -119,20 +121,29 @@ def turn_count(uses: Iterable[tuple[int, frozenset[int]]], sites: Sites) -> int:
 def _instances(sites: Sites, component: set[int]) -> list[Body]:
     """Split a component where the data does not flow on: two towers are two loops."""
     nodes = sorted(n for key in component for n in sites.members[key])
-    inside = set(nodes)
-    flow: nx.Graph[int] = nx.Graph()
-    flow.add_nodes_from(nodes)
+    weights = _used(component, sites, tied=True)
+    parts = _connected(nodes, sites)
+    return [Body(part, weights) for part in parts if _recurs(part, sites)]
+
+
+def _connected(nodes: list[int], sites: Sites) -> list[tuple[int, ...]]:
+    """Group nodes, given in order, by the data that flow among them."""
+    parent = {n: n for n in nodes}
+
+    def root(n: int) -> int:
+        while parent[n] != n:
+            parent[n] = n = parent[parent[n]]
+        return n
+
     for n in nodes:
         for ref in sites.reads[n]:
-            if ref.node in inside:
-                flow.add_edge(ref.node, n)
-    weights = _used(component, sites, tied=True)
-    bodies = []
-    for part in nx.connected_components(flow):
-        ordered = tuple(sorted(part))
-        if _recurs(ordered, sites):
-            bodies.append(Body(ordered, weights))
-    return bodies
+            if ref.node in parent:
+                first, second = sorted((root(ref.node), root(n)))
+                parent[second] = first
+    parts: dict[int, list[int]] = {}
+    for n in nodes:
+        parts.setdefault(root(n), []).append(n)
+    return [tuple(part) for part in parts.values()]
 
 
 def _recurs(nodes: tuple[int, ...], sites: Sites) -> bool:

@@ -53,7 +53,8 @@ def find_sites(graph: OpGraph) -> Sites:
     weights = tuple(_used(node, made, computed) for node in graph.nodes)
     owners = _owners(graph, weights)
     likes = step_likes(graph, weights)
-    weights = tuple(weights[_like(node, likes).usual] for node in graph.nodes)
+    if likes:
+        weights = tuple(weights[_like(node, likes).usual] for node in graph.nodes)
     packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
@@ -70,10 +71,7 @@ def find_sites(graph: OpGraph) -> Sites:
             members.append([])
         members[number].append(node.id)
         keys.append(number)
-    reads = tuple(
-        tuple(packed.get(ref, Packed(ref, ())).source for ref in node.refs())
-        for node in graph.nodes
-    )
+    reads = tuple(_read(node, packed) for node in graph.nodes)
     joined = Stitching(graph, keys, members, weights, reads).run()
     whole = parameters.whole
     places = tuple(
@@ -84,7 +82,14 @@ def find_sites(graph: OpGraph) -> Sites:
 
 
 def _like(node: Node, likes: dict[int, Likes]) -> Likes:
-    return likes.get(node.id, Likes(node.id, node.id))
+    return likes.get(node.id) or Likes(node.id, node.id)
+
+
+def _read(node: Node, packed: dict[Ref, Packed]) -> tuple[Ref, ...]:
+    """The operands of a node, looking through what was packed and taken out again."""
+    if packed.keys().isdisjoint(node.operands):
+        return node.operands
+    return tuple(packed[ref].source if ref in packed else ref for ref in node.operands)
 
 
 def _numbered(keys: list[int | None]) -> tuple[tuple[int | None, ...], tuple[tuple[int, ...], ...]]:
@@ -120,12 +125,14 @@ def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> fro
     every use. What reads no data itself is no use of it: it may be such a computation, or the
     first turn of a state that starts as a parameter.
     """
-    used: set[int] = set()
-    for ref in node.refs():
-        used.update(made[ref.node][ref.output] or ())
-        if computed[node.id] is None and made[ref.node][ref.output] is None:
-            used.update(computed[ref.node] or ())
-    return frozenset(used)
+    used: frozenset[int] = frozenset()
+    for ref in node.operands:
+        source = made[ref.node][ref.output]
+        if source is None and computed[node.id] is None:
+            source = computed[ref.node]
+        if source:
+            used |= source
+    return used
 
 
 _RANDOM = frozenset({
@@ -138,7 +145,7 @@ def _computed_from(graph: OpGraph) -> list[Made]:
     """For every node the parameters that it is computed from; None where data take part."""
     found: list[Made] = []
     for node in graph.nodes:
-        parts = [found[ref.node] for ref in node.refs()]
+        parts = [found[ref.node] for ref in node.operands]
         if node.kind is NodeKind.INPUT or None in parts or node.base_op in _RANDOM:
             found.append(None)
         elif node.kind is NodeKind.PARAMETER and node.weight is not None:
@@ -153,7 +160,9 @@ def _owners(graph: OpGraph, weights: tuple[frozenset[int], ...]) -> dict[int, fr
     owners: dict[int, set[int]] = {}
     for node in graph.nodes:
         for module in node.modules:
-            owners.setdefault(module.identity, set()).update(weights[node.id])
+            known = owners.setdefault(module.identity, set())
+            if weights[node.id]:
+                known.update(weights[node.id])
     return {identity: frozenset(used) for identity, used in owners.items()}
 
 
@@ -180,6 +189,7 @@ class _Weights:
         self._elements: dict[int, int] = {}
         self._parts: dict[object, int] = {}
         self._whole: dict[int, frozenset[int]] = {}
+        self._wholes: dict[frozenset[int], frozenset[int]] = {}
         self._made: list[tuple[Made, ...]] = []
 
     def made_of(self) -> tuple[list[tuple[Made, ...]], dict[int, int]]:
@@ -190,14 +200,18 @@ class _Weights:
 
     def whole(self, weights: frozenset[int]) -> frozenset[int]:
         """The parameters that weights are, or are parts of."""
-        return frozenset().union(*(self._whole.get(w, frozenset({w})) for w in weights))
+        found = self._wholes.get(weights)
+        if found is None:
+            parts = (self._whole.get(w, frozenset({w})) for w in weights)
+            found = self._wholes[weights] = frozenset().union(*parts)
+        return found
 
     def _of(self, node: Node) -> tuple[Made, ...]:
         if node.kind is NodeKind.PARAMETER and node.weight is not None:
             self._elements[node.weight] = math.prod(node.outputs[0].shape)
             return (frozenset({node.weight}),)
         nothing: tuple[Made, ...] = (None,) * len(node.outputs)
-        refs = list(node.refs())
+        refs = node.operands
         parts = [self._made[ref.node][ref.output] for ref in refs]
         if node.kind is not NodeKind.CALL or not parts or None in parts:
             return nothing
@@ -231,5 +245,5 @@ def _constants(argument: Argument) -> object:
 
 def _only_reshapes(node: Node, made: list[tuple[Made, ...]]) -> bool:
     """Whether a node is a view or a cast of one parameter."""
-    refs = list(node.refs())
+    refs = node.operands
     return len(set(refs)) == 1 and made[refs[0].node][refs[0].output] is not None

@@ -50,7 +50,7 @@ def _recurring(run: list[Node], weights: tuple[frozenset[int], ...]) -> Iterator
     """
     uses: dict[tuple[str, frozenset[int]], list[int]] = {}
     for position, node in enumerate(run):
-        if weights[node.id] and len(list(node.refs())) > 1:
+        if weights[node.id] and len(node.operands) > 1:
             uses.setdefault((node.op, weights[node.id]), []).append(position)
     series = (_with_first(run, each, weights) for each in uses.values() if len(each) > 1)
     end = -1

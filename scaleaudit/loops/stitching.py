@@ -46,11 +46,14 @@ class Stitching:
         self._weights = weights
         self._reads = reads
         self._parent = list(range(len(members)))
+        self._made = [tuple(self._behind(ref) for ref in refs) for refs in reads]
         self._users: list[list[tuple[int, int]]] = [[] for _ in members]
         for node in graph.nodes:
-            for position, ref in enumerate(reads[node.id]):
-                key = self._keys[self._behind(ref).node]
-                if key is not None and keys[node.id] is not None:
+            if keys[node.id] is None:
+                continue
+            for position, ref in enumerate(self._made[node.id]):
+                key = keys[ref.node]
+                if key is not None:
                     self._users[key].append((node.id, position))
 
     def run(self) -> list[int | None]:
@@ -72,8 +75,8 @@ class Stitching:
         """
         fed: dict[int, set[int]] = {}
         for n in self._members[key]:
-            for position, ref in enumerate(self._reads[n]):
-                source = self._keys[self._behind(ref).node]
+            for position, ref in enumerate(self._made[n]):
+                source = self._keys[ref.node]
                 if source is not None:
                     fed.setdefault(position, set()).add(self._find(source))
         feeds: dict[tuple[str, int], set[int]] = {}
@@ -130,7 +133,7 @@ class Stitching:
         """What feeds an operand of a class, at any of its occurrences."""
         found: set[_Source] = set()
         for n in self._members[key]:
-            ref = self._behind(self._reads[n][position])
+            ref = self._made[n][position]
             source = self._keys[ref.node]
             found.add(("leaf", ref.node) if source is None else ("class", self._find(source)))
         return found

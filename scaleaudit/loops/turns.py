@@ -17,7 +17,7 @@ class Turns:
     """The turns of a loop as ranges of node ids.
 
     Attributes:
-        starts: First node of every turn.
+        starts: First node of every turn, in order.
         stop: One past the last node of the body.
     """
 
@@ -26,7 +26,7 @@ class Turns:
 
     def of(self, node: int) -> int:
         """The turn of a node, from 1; 0 before the loop."""
-        return sum(1 for start in self.starts if start <= node)
+        return bisect_right(self.starts, node)
 
 
 def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
@@ -55,7 +55,8 @@ def _is_stepwise(graph: OpGraph, sites: Sites, body: Body, anchors: list[int]) -
 
 def _is_one_call(graph: OpGraph, first: int, second: int) -> bool:
     """Whether nothing but one instruction of one running frame ran from one node to another."""
-    return len({graph[n].turn_frames for n in range(first, second + 1)}) == 1
+    frames = graph[first].turn_frames
+    return all(graph[n].turn_frames == frames for n in range(first + 1, second + 1))
 
 
 def _stop(
@@ -67,11 +68,12 @@ def _stop(
     of the loop's lines, and it comes once more than in any other turn.
     """
     usual: dict[int, int] = {}
-    for first, second in pairwise(starts):
-        here = Counter(sites.key[n] for n in body.nodes if first <= n < second)
-        for key, count in here.items():
-            if key is not None:
-                usual[key] = max(usual.get(key, 0), count)
+    per_turn = Counter(
+        (bisect_right(starts, n), sites.key[n]) for n in body.nodes if starts[0] <= n < starts[-1]
+    )
+    for (_, key), count in per_turn.items():
+        if key is not None:
+            usual[key] = max(usual.get(key, 0), count)
     ends = _line_range(graph, starts, anchors)
     seen: Counter[int] = Counter()
     stop = anchors[-1] + 1
@@ -126,7 +128,7 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
     chains = [
         members
         for members in recurring
-        if all(feeds[first] >> second & 1 for first, second in pairwise(members))
+        if all(feeds.reach(first, second) for first, second in pairwise(members))
     ]
     chains = chains or [members for members in recurring if _takes_turns(members, feeds)]
     uses = ((len(members), sites.weights[members[0]]) for members in chains)
@@ -135,25 +137,47 @@ def _anchors(sites: Sites, body: Body) -> list[int]:
     return min(chosen, key=lambda members: members[0], default=[])
 
 
-def _takes_turns(members: list[int], feeds: dict[int, int]) -> bool:
+def _takes_turns(members: list[int], feeds: _Feeds) -> bool:
     """Whether occurrences feed the next but one at least, as states do that change places."""
     later = zip(members, members[1:], members[2:], strict=False)
     pairs = [
-        feeds[first] >> second & 1 | feeds[first] >> third & 1 for first, second, third in later
+        feeds.reach(first, second) or feeds.reach(first, third) for first, second, third in later
     ]
     return bool(pairs) and all(pairs)
 
 
-def _feeds(sites: Sites, body: Body, classes: list[list[int]]) -> dict[int, int]:
-    """For every node of a body, as a bit mask, the marked nodes that are computed from it."""
-    marked = {n for members in classes for n in members}
-    feeds = dict.fromkeys(body.nodes, 0)
+@dataclass(frozen=True, slots=True)
+class _Feeds:
+    """Which of the marked nodes of a body are computed from which.
+
+    Attributes:
+        bit: For every marked node its place in the masks.
+        masks: For every marked node those that are computed from it, as a bit mask.
+    """
+
+    bit: dict[int, int]
+    masks: dict[int, int]
+
+    def reach(self, first: int, second: int) -> bool:
+        """Whether the second node is computed from the first."""
+        return bool(self.masks[first] >> self.bit[second] & 1)
+
+
+def _feeds(sites: Sites, body: Body, classes: list[list[int]]) -> _Feeds:
+    """Find out which nodes of some classes are computed from which."""
+    marked = sorted(n for members in classes for n in members)
+    bit = {n: place for place, n in enumerate(marked)}
+    pending = dict.fromkeys(body.nodes, 0)
+    masks: dict[int, int] = {}
     for n in reversed(body.nodes):
-        mine = feeds[n] | (1 << n if n in marked else 0)
+        mine = pending.pop(n)
+        if n in bit:
+            masks[n] = mine
+            mine |= 1 << bit[n]
         for ref in sites.reads[n]:
-            if ref.node in feeds:
-                feeds[ref.node] |= mine
-    return feeds
+            if ref.node in pending:
+                pending[ref.node] |= mine
+    return _Feeds(bit, masks)
 
 
 def _depth(first: Node, second: Node) -> int:
@@ -197,8 +221,9 @@ def _behind(graph: OpGraph, first: int, second: int, depth: int) -> int | None:
     if depth < 0:
         return None
     frame, here = graph[second].turn_frames[depth]
-    last = _last_jump(graph, depth, frame)
-    if last is None or not graph[first].turn_frames[depth][1] <= last < here:
+    there = graph[first].turn_frames[depth][1]
+    last = _last_jump(graph, depth, frame) if there < here else None
+    if last is None or not there <= last < here:
         return None
     for n in range(first + 1, second):
         own = graph[n].turn_frames
