@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 
 # What every child needs; the fork server loads it once.
 _PRELOAD = (
+    "scaleaudit.capture.warm",
     "scaleaudit.capture.capturing",
     "scaleaudit.capture.discovery.finding",
     "scaleaudit.capture.targets",
-    "scaleaudit.capture.warm",
     "scaleaudit.loops.finder",
     "scaleaudit.scale.analysis",
     "scaleaudit.api",

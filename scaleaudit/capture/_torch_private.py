@@ -1,5 +1,7 @@
 """Every torch name that is not public, each with its reason and the public way round it.
 
+Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_torch_stand_ins``.
+
 - ``TorchDispatchMode``: sees each ATen operator below autograd. Public way round:
   ``torch.export`` (slower, and it fails on data-dependent Python), our last fallback.
 - ``TorchDispatchMode._should_skip_dynamo``: overridden to spare every operator a detour through
@@ -93,8 +95,10 @@ FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (
     UnsupportedOperatorException,
 )
 
-# Loaded by the first use of fake tensors, of a compiler's stance and of random numbers.
-LATE_MODULES = ("torch.fx.experimental.symbolic_shapes", "torch._dynamo", "numpy.random")
+# Loaded by the first use of fake tensors, and of random numbers.
+LATE_MODULES = ("torch.distributed.tensor", "numpy.random")
+# Loaded by the first use of fake tensors, unless they are deferred.
+DEFERRABLE_MODULES = ("torch.fx.experimental.symbolic_shapes", "torch._dynamo")
 
 
 @contextmanager

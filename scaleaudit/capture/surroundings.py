@@ -15,6 +15,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
+from scaleaudit.capture._torch_deferred import compiled_runs_eagerly
 from scaleaudit.capture._torch_private import stepwise_scans
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.places import ModuleCalls
@@ -30,7 +31,7 @@ def eager_and_plain() -> Iterator[None]:
         warnings.filterwarnings("ignore", message="TF32 acceleration")
         warnings.filterwarnings("ignore", message=r"Using `torch.compile\(module\)` when there are")
         stack.enter_context(_quiet(logging.getLogger("torch._subclasses.fake_tensor")))
-        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(compiled_runs_eagerly())
         stack.enter_context(stepwise_scans())
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
