@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _NAMES = tuple(section.name for section in SECTIONS)
 _ROUNDS = 5
 # Tables for files and pipes are as wide as they need.
-_WIDE = 160
+_WIDE = 200
 
 
 def main() -> int:

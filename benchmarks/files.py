@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.results import Line, Measure, Result
 
@@ -54,7 +55,7 @@ def read(path: Path) -> dict[str, Result]:
             section: Result(section, "", tuple(map(_line, lines)))
             for section, lines in content["sections"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{path} holds no results: {error}") from error
 
 
@@ -63,13 +64,11 @@ def _spelt(line: Line) -> dict[str, object]:
     return {"name": line.name, "base": line.base, "failure": line.failure, "samples": samples}
 
 
-def _line(spelt: dict[str, object]) -> Line:
-    samples = spelt["samples"]
-    assert isinstance(samples, dict)
-    taken = {Measure(name): tuple(map(float, numbers)) for name, numbers in samples.items()}
-    return Line(
-        str(spelt["name"]), str(spelt["base"]), samples=taken, failure=str(spelt["failure"])
-    )
+def _line(spelt: Mapping[str, Any]) -> Line:
+    taken = {
+        Measure(name): tuple(map(float, numbers)) for name, numbers in spelt["samples"].items()
+    }
+    return Line(spelt["name"], spelt["base"], samples=taken, failure=spelt["failure"])
 
 
 def _processor() -> str:

@@ -26,12 +26,10 @@ def result_table(result: Result) -> Table:
     table = _table(result.section)
     for measure in measures:
         table.add_column(_HEADINGS[measure], justify="right", no_wrap=True)
-        table.add_column("ratio", justify="right", no_wrap=True)
+        table.add_column("ratio (spread)", justify="right", no_wrap=True)
     table.add_column("aim")
     for line in result.lines:
-        cells = [
-            cell for m in measures for cell in (_value(result, line, m), _ratio(result, line, m))
-        ]
+        cells = [cell for measure in measures for cell in _cells(result, line, measure)]
         table.add_row(line.name, *cells, _aims(result, line))
     return table
 
@@ -56,7 +54,7 @@ def change_table(changes: Sequence[Change]) -> Table:
 
 def _reach(measure: Measure, value: Spread) -> str:
     low = _spelt(measure, value.low).partition(" ")[0]
-    return f"{_spelt(measure, value.median)} ({low} to {_spelt(measure, value.high)})"
+    return f"({low} to {_spelt(measure, value.high)})"
 
 
 def _spelt(measure: Measure, number: float) -> str:
@@ -71,18 +69,13 @@ def _table(title: str) -> Table:
     return table
 
 
-def _value(result: Result, line: Line, measure: Measure) -> str:
-    value = result.value(line, measure)
+def _cells(result: Result, line: Line, measure: Measure) -> tuple[str, str]:
+    """Return the median and the ratio; a base line has the spread of its samples there."""
+    value, ratio = result.value(line, measure), result.ratio(line, measure)
     if value is None:
-        return "-"
-    if line.base:
-        return _spelt(measure, value.median)
-    return _reach(measure, value)
-
-
-def _ratio(result: Result, line: Line, measure: Measure) -> str:
-    ratio = result.ratio(line, measure)
-    return "" if ratio is None else _times(ratio)
+        return ("-", "")
+    reach = _reach(measure, value) if ratio is None else _times(ratio)
+    return (_spelt(measure, value.median), reach)
 
 
 def _times(ratio: Spread) -> str:
@@ -112,7 +105,7 @@ def _aim(result: Result, line: Line, aim: Aim) -> Text:
 def _number(change: Change, spread: Spread) -> str:
     if change.is_ratio:
         return _times(spread)
-    return _reach(change.measure, spread)
+    return f"{_spelt(change.measure, spread.median)} {_reach(change.measure, spread)}"
 
 
 def _mark(change: Change) -> Text:
