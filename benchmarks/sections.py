@@ -17,9 +17,9 @@ from benchmarks.commands import (
     timed,
     timed_and_weighed,
 )
+from benchmarks.depths import LAYERS
 from benchmarks.results import Aim, Measure
 from benchmarks.small_models import write_small_models
-from benchmarks.targets import LAYERS
 
 _TARGETS = "benchmarks/targets.py::"
 _REFERENCE = "scaleaudit/reference/targets.py::per_loop_rmsnorm_"

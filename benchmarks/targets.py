@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 
+from benchmarks.depths import DEPTHS, LAYERS, TURNS
 from scaleaudit.reference.config import (
     CONDITIONS,
     SIZE_129M,
@@ -21,10 +22,6 @@ from scaleaudit.reference.config import (
 from scaleaudit.reference.model import LoopedDecoder
 from scaleaudit.reference.objective import looped_loss
 from scaleaudit.reference.targets import BATCH, Target
-
-TURNS = 4
-DEPTHS = (4, 8, 16, 64, 256)
-LAYERS = (2, 12, 48)
 
 
 def looped_decoder(size: Size, turns: int) -> Target:

@@ -128,3 +128,8 @@ time.sleep(1)
     )
     assert 300 * MEGABYTE <= usage["together"] < 400 * MEGABYTE
     assert 200 * MEGABYTE <= usage["largest"] < 300 * MEGABYTE
+
+
+def test_who_measures_is_small_since_new_processes_start_from_its_memory() -> None:
+    command = "import sys, benchmarks.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0

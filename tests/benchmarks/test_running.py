@@ -11,11 +11,11 @@ import pytest
 from benchmarks import commands
 from benchmarks.accounting import CommandError, Usage
 from benchmarks.commands import Row, timed
+from benchmarks.depths import TURNS
 from benchmarks.results import Measure
 from benchmarks.running import measure
 from benchmarks.sections import SECTIONS, Section
 from benchmarks.small_models import write_small_models
-from benchmarks.targets import TURNS
 from scaleaudit.api import audit_facts
 from scaleaudit.rules.engine import evaluate
 from scaleaudit.rules.loader import load_rules
