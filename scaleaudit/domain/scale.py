@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from fractions import Fraction
-from functools import cached_property
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
@@ -257,6 +256,18 @@ class Size:
     flat: bool = False
 
 
+class _Form:
+    """The attribute ``form`` of a scale, made when it is first read.
+
+    As ``functools.cached_property`` does it, but without the lock that Python 3.11 takes for it:
+    every value of a program is asked for its form.
+    """
+
+    def __get__(self, scale: Scale, _: object = None) -> Form:
+        form = scale.__dict__["form"] = _form_of(scale)
+        return form
+
+
 @dataclass(frozen=True)
 class Scale:
     """What is known of a value as the states are scaled.
@@ -271,6 +282,7 @@ class Scale:
         learned: Whether parameters take part in it, the state apart.
         peak_of: The form of the value whose maximum it is.
         size: The value whose length it is, to some power.
+        form: Its linear form, a fresh atom where no law gave one.
     """
 
     growth: Growth
@@ -283,17 +295,7 @@ class Scale:
     peak_of: Form | None = None
     size: Size | None = None
 
-    @cached_property
-    def form(self) -> Form:
-        """Its linear form, a fresh atom where no law gave one."""
-        if self.given is not None:
-            return self.given
-        if not self.growth.depends and self.span.is_point:
-            return Form({}, Poly({(): self.span.low} if self.span.low else {}))
-        atom = Atom(self.growth, self.span, learned=self.learned, peak_of=self.peak_of)
-        if self.growth.depends and self.growth.hi != ZERO:
-            return Form({atom: Poly({(): 1.0})}, Poly())
-        return Form({}, Poly({(atom,): 1.0}))
+    form = _Form()
 
     @property
     def depends(self) -> bool:
@@ -304,3 +306,14 @@ class Scale:
     def is_zero(self) -> bool:
         """Whether it is the number 0."""
         return not self.depends and self.span.is_point and self.span.low == 0
+
+
+def _form_of(x: Scale) -> Form:
+    if x.given is not None:
+        return x.given
+    if not x.growth.depends and x.span.is_point:
+        return Form({}, Poly({(): x.span.low} if x.span.low else {}))
+    atom = Atom(x.growth, x.span, learned=x.learned, peak_of=x.peak_of)
+    if x.growth.depends and x.growth.hi != ZERO:
+        return Form({atom: Poly({(): 1.0})}, Poly())
+    return Form({}, Poly({(atom,): 1.0}))

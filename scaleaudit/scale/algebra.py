@@ -59,6 +59,8 @@ def unknown(*reasons: Opaque) -> Scale:
 def merge_support(x: Scale, y: Scale) -> Support | None:
     """Return the part of the state that either value reads."""
     a, b = x.support, y.support
+    if a is None and b is None:
+        return None
     if a is None or b is None:
         return realigned(a or b, max(len(x.shape), len(y.shape)))
     rank = max(len(x.shape), len(y.shape))
@@ -88,11 +90,11 @@ def realigned(support: Support | None, rank: int) -> Support | None:
 
 def joined(x: Scale, y: Scale, scale: Scale) -> Scale:
     """Give a result what it inherits from both operands."""
-    opaque = tuple(dict.fromkeys(x.opaque + y.opaque))[:4]
+    opaque = x.opaque + y.opaque
     return replace(
         scale,
         support=merge_support(x, y),
-        opaque=opaque,
+        opaque=tuple(dict.fromkeys(opaque))[:4] if opaque else (),
         learned=x.learned or y.learned,
     )
 

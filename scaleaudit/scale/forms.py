@@ -18,6 +18,9 @@ SERIAL = attrgetter("serial")
 MAX_TERMS = 24
 MAX_GATES = 8
 
+# The gates of a number.
+_NO_GATE: frozenset[Monomial] = frozenset({()})
+
 
 def poly_add(x: Poly, y: Poly, sign: float = 1.0) -> Poly:
     """Return x + sign * y, terms that cancel dropped."""
@@ -35,6 +38,9 @@ def poly_multiply(x: Poly, y: Poly) -> Poly | None:
     """Return x * y, or None where it would grow too long."""
     if len(x.terms) * len(y.terms) > MAX_TERMS:
         return None
+    if y.terms.keys() == _NO_GATE:
+        factor = y.terms[()]
+        return Poly({m: f * factor for m, f in x.terms.items() if f * factor != 0})
     terms: dict[Monomial, float] = {}
     for left, a in x.terms.items():
         for right, b in y.terms.items():

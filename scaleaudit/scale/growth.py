@@ -128,6 +128,8 @@ def multiply(x: Growth, y: Growth) -> Growth:
     """deg(x * y) = deg(x) + deg(y)."""
     if not x.depends and not y.depends:
         return CONSTANT
+    if y is CONSTANT and x.slope is None and not x.sparse and not x.mix:
+        return x
     precision = max(x.precision, y.precision)
     if x.depends and y.depends and (is_logarithmic(x) or is_logarithmic(y)):
         precision = max(precision, Precision.ASYMPTOTIC)

@@ -147,6 +147,8 @@ class Interpreter:
         except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
             # A call that the law does not foresee is unknown, like an operator without a law.
             return self._without_law(node, operands, f"its law does not cover this call: {error}")
+        if isinstance(result, Scale) and len(node.outputs) == 1:
+            return (result,)
         # Overloads share a law, and some of them return less.
         scales = (result if isinstance(result, tuple) else (result,))[: len(node.outputs)]
         missing = len(node.outputs) - len(scales)
@@ -205,15 +207,18 @@ class _Independents:
 def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
     """The arguments of a call with its operands in the places of the refs."""
     scales = iter(operands)
-    return [resolve(argument, scales) for _, argument in node.arguments]
+    return [
+        _resolved(argument, scales) if isinstance(argument, (Ref, tuple)) else argument
+        for _, argument in node.arguments
+    ]
 
 
-def resolve(argument: Argument, scales: Iterator[Scale]) -> Arg:
+def _resolved(argument: Argument, scales: Iterator[Scale]) -> Arg:
     """Replace refs by the next of the scales, lists included."""
     if isinstance(argument, Ref):
         return next(scales)
     if isinstance(argument, tuple):
-        return tuple(resolve(item, scales) for item in argument)
+        return tuple(_resolved(item, scales) for item in argument)
     return argument
 
 

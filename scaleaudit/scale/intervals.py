@@ -27,6 +27,8 @@ def negate(x: Interval) -> Interval:
 
 def multiply(x: Interval, y: Interval) -> Interval:
     """Range of x * y for unrelated x and y."""
+    if x is REALS and y is REALS:
+        return REALS
     corners = [
         _corner(a, b)
         for a in ((x.low, x.low_open), (x.high, x.high_open))
