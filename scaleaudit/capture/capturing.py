@@ -20,6 +20,7 @@ from scaleaudit.capture.places import is_own
 from scaleaudit.capture.runs import Studio, best_recording
 from scaleaudit.capture.session import Manner, Recording, record
 from scaleaudit.capture.targets import BuildError, Target
+from scaleaudit.capture.unrolling import unrolled
 from scaleaudit.domain.attempts import (
     Attempt,
     Failure,
@@ -84,11 +85,16 @@ class Unfit(CaptureError):  # noqa: N818 - reads as what a way of capturing is
         self.failure = failure
 
 
-def capture(target: Target) -> Captured:
+def capture(target: Target, *, whole: bool = False) -> Captured:
     """Record a target's forward and loss, in the first way that does, all in this process.
 
     Fake tensors come first, with the oracle for what they cannot answer, then real ones, then
     ``torch.export``. To give each a process of its own, call ``capture_by``.
+
+    Args:
+        target: What to record.
+        whole: Whether every call is run and every turn kept, whatever that takes. Else calls of
+            submodules that repeat others are recalled, and turns that say nothing new left out.
 
     Raises:
         CaptureError: None works; says why, at which line of the user's.
@@ -99,7 +105,7 @@ def capture(target: Target) -> Captured:
     while attempt is not None:
         try:
             again = target if not failures else target.rebuild(fake=attempt.builds_fakes)
-            return capture_by(attempt, again, first_reason(failures))
+            return capture_by(attempt, again, first_reason(failures), whole=whole)
         except TargetError:
             break  # what was built of fakes cannot be built of real tensors
         except Unfit as error:
@@ -109,12 +115,15 @@ def capture(target: Target) -> Captured:
     raise errors[most_telling(failures)]
 
 
-def capture_by(attempt: Attempt, target: Target, since: str = "") -> Captured:
+def capture_by(
+    attempt: Attempt, target: Target, since: str = "", *, whole: bool = False
+) -> Captured:
     """Record a target's forward and loss in one way.
 
     Args:
         target: A target that was built as the attempt asks for.
         since: Why a better way did not do, where it was tried.
+        whole: As for ``capture``.
 
     Raises:
         Unfit: This way does not do, another may.
@@ -123,7 +132,7 @@ def capture_by(attempt: Attempt, target: Target, since: str = "") -> Captured:
     try:
         # Whoever turned gradients off for the whole process does not train there.
         with torch.enable_grad():
-            recording = WAYS[attempt](target)
+            recording = WAYS[attempt](target, not whole)
     except CaptureError:
         raise
     except (Exception, SystemExit) as error:
@@ -132,7 +141,7 @@ def capture_by(attempt: Attempt, target: Target, since: str = "") -> Captured:
         raise Unfit(error, _failure(attempt, target, error)) from error
     if since:
         recording.trace.notes.insert(0, _fallback(attempt, since))
-    return lowered(target, recording)
+    return lowered(target, unrolled(recording, shorten=not whole))
 
 
 def not_built(attempt: Attempt, error: BuildError) -> Failure:
@@ -163,11 +172,12 @@ def _failure(attempt: Attempt, target: Target, error: BaseException) -> Failure:
     )
 
 
-def _on_fakes(target: Target) -> Recording:
+def _on_fakes(target: Target, recalls: bool) -> Recording:  # noqa: FBT001 - one of WAYS
     """Record on fake tensors."""
-    studio = Studio(_fakes_of, lambda: target.rebuild(fake=target.engine is not None))
+    studio = Studio(_fakes_of, lambda: target.rebuild(fake=target.engine is not None), recalls)
     recording, manner = best_recording(target, studio)
     if suspicious(recording):
+        recording = unrolled(recording, shorten=False)
         _look_for_leaks(studio, recording, manner)
     return recording
 
@@ -183,6 +193,7 @@ def _look_for_leaks(studio: Studio, recording: Recording, manner: Manner) -> Non
     for variation in VARIATIONS:
         try:
             other = studio.record(replace(manner, variation=variation))
+            other = unrolled(other, shorten=False)
             if replace_leaks(recording, other):
                 return
         except Exception:  # noqa: BLE001, S112 - other sizes need not fit; the next keeps them
@@ -191,19 +202,19 @@ def _look_for_leaks(studio: Studio, recording: Recording, manner: Manner) -> Non
     recording.trace.note(Note(NoteKind.ORACLE, message))
 
 
-def _on_real_tensors(target: Target) -> Recording:
-    """Record on real tensors."""
+def _on_real_tensors(target: Target, _: bool) -> Recording:  # noqa: FBT001 - one of WAYS
+    """Record on real tensors, which recalled calls would not return."""
     studio = Studio(lambda _: RealEngine(), lambda: target.rebuild(fake=False))
     return best_recording(target, studio)[0]
 
 
-def by_export(target: Target) -> Recording:
+def by_export(target: Target, _: bool) -> Recording:  # noqa: FBT001 - one of WAYS
     """Record what ``torch.export`` makes of the program."""
     again, replay = exported(target)
     return record(again, RealEngine(), Manner(listen=replay.listen))
 
 
-WAYS: dict[Attempt, Callable[[Target], Recording]] = {
+WAYS: dict[Attempt, Callable[[Target, bool], Recording]] = {
     Attempt.FAKES: _on_fakes,
     Attempt.BUILT_REAL: _on_fakes,
     Attempt.REAL: _on_real_tensors,
@@ -232,6 +243,7 @@ def lowered(target: Target, recording: Recording) -> Captured:
         outputs=tuple((name, lowering.ref(node)) for name, node in recording.outputs),
         loss_given=target.loss is not None,
         notes=tuple(trace.notes),
+        repeats=tuple(lowering.repeats()),
     )
     verify(graph)
     leaves = tuple(

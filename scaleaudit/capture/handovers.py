@@ -22,6 +22,7 @@ from torch import fx
 
 from scaleaudit.capture import structures
 from scaleaudit.capture.structures import Path
+from scaleaudit.capture.trace import Trace
 
 # Calls that are recorded of a model whose state its caller carries; the first one may replace it.
 CALLS = 4
@@ -72,12 +73,12 @@ class Search:
     """
 
     def __init__(
-        self, call: ModelCall, forward: Callable[..., Any], loss: fx.Node | None, graph: fx.Graph
+        self, call: ModelCall, forward: Callable[..., Any], loss: fx.Node | None, trace: Trace
     ) -> None:
         self._call = call
         self._parameters = _parameters(forward)
         self._loss = loss
-        self._graph = graph
+        self._trace = trace
 
     def certain(self) -> tuple[Handover, ...]:
         """Return what is handed over beyond doubt.
@@ -119,13 +120,14 @@ class Search:
         """What the loss reads of the output."""
         if self._loss is None:
             return set()
-        after = set(list(self._graph.nodes)[self._call.end :]) & _ancestors(self._loss)
-        return {self._loss, *(source for node in after for source in node.all_input_nodes)}
+        after = set(list(self._trace.graph.nodes)[self._call.end :])
+        after &= self._trace.ancestors(self._loss)
+        return {self._loss, *(source for node in after for source in self._trace.sources(node))}
 
     @cached_property
     def _sources(self) -> dict[fx.Node, frozenset[fx.Node]]:
         """For every node the inputs that it is computed from."""
-        return _sources(self._graph, set(self._call.given.values()))
+        return _sources(self._trace, set(self._call.given.values()))
 
     def _is_unread(self, output: Path) -> bool:
         """Tell whether a loss leaves a part of the output unread, or none is told."""
@@ -181,7 +183,7 @@ class Search:
     def _is_decoded(self, output: Path) -> bool:
         """Tell whether another output, no single number, is computed from one."""
         tensors, nodes = structures.tensors(self._call.output), self._call.returned
-        sources = _sources(self._graph, {nodes[output]})
+        sources = _sources(self._trace, {nodes[output]})
         others = [p for p, tensor in tensors.items() if tensor.dim() and p != output]
         return any(sources[nodes[p]] for p in others if nodes[p] is not nodes[output])
 
@@ -253,7 +255,7 @@ def handed_over(
     return given, {**left_out, **named}
 
 
-def confirmed(handovers: tuple[Handover, ...], calls: list[ModelCall], graph: fx.Graph) -> bool:
+def confirmed(handovers: tuple[Handover, ...], calls: list[ModelCall], trace: Trace) -> bool:
     """Tell whether what is handed over has the same form every time and comes of what it was."""
     for handover in handovers:
         values = [structures.at(call.output, handover.output) for call in calls]
@@ -261,7 +263,7 @@ def confirmed(handovers: tuple[Handover, ...], calls: list[ModelCall], graph: fx
             return False
         nodes = [_inside(call.returned, handover.output) for call in calls]
         for before, after in pairwise(nodes):
-            sources = _sources(graph, set(before.values()))
+            sources = _sources(trace, set(before.values()))
             if not any(sources[node] for node in after.values()):
                 return False
     return True
@@ -306,20 +308,10 @@ def _related(path: Path, other: Path) -> bool:
     return path[:length] == other[:length]
 
 
-def _ancestors(node: fx.Node) -> set[fx.Node]:
-    seen, pending = {node}, [node]
-    while pending:
-        for source in pending.pop().all_input_nodes:
-            if source not in seen:
-                seen.add(source)
-                pending.append(source)
-    return seen
-
-
-def _sources(graph: fx.Graph, chosen: set[fx.Node]) -> dict[fx.Node, frozenset[fx.Node]]:
+def _sources(trace: Trace, chosen: set[fx.Node]) -> dict[fx.Node, frozenset[fx.Node]]:
     """Return for every node which of some nodes it is computed from."""
     found: dict[fx.Node, frozenset[fx.Node]] = {}
-    for node in graph.nodes:
-        above: frozenset[fx.Node] = frozenset().union(*(found[n] for n in node.all_input_nodes))
+    for node in trace.graph.nodes:
+        above: frozenset[fx.Node] = frozenset().union(*(found[n] for n in trace.sources(node)))
         found[node] = above | {node} if node in chosen else above
     return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from scaleaudit.capture.leaks import leaked_scalar
 from scaleaudit.capture.schemas import OpInfo, op_info
 from scaleaudit.capture.trace import Origin, Trace, dtype_name
 from scaleaudit.capture.writes import resolve, run_on_copies, write_view
-from scaleaudit.domain.graph import Argument, Node, NodeKind, Ref
+from scaleaudit.domain.graph import Argument, Node, NodeKind, Ref, Repeat
 
 _ATEN = torch.ops.aten
 # Arithmetic on numbers that were read from tensors, as the operator on tensors that it equals.
@@ -55,6 +56,16 @@ class Lowering:
     def ref(self, node: fx.Node) -> Ref:
         """Return the place of a value in the lowered graph."""
         return self._refs[node]
+
+    def repeats(self) -> Iterator[Repeat]:
+        """Yield the stretches that stand for more turns than one."""
+        order = {node: position for position, node in enumerate(self._trace.graph.nodes)}
+        places = [order[node] for node in self.sources.values()]
+        for repeat in self._trace.repeats:
+            first = bisect_left(places, order[repeat.first])
+            stop = bisect_right(places, order[repeat.last])
+            if first < stop:
+                yield Repeat(first, stop, repeat.times)
 
     def picks(self) -> dict[Ref, fx.Node]:
         """Return the node that holds each single output of calls with several."""

@@ -45,6 +45,15 @@ class Memory:
         """Return the node of what a tensor holds now."""
         return self._regions.read(self._tracked(tensor))
 
+    def peek(self, tensor: torch.Tensor) -> fx.Node | None:
+        """Return the node of what a tensor holds where that is known without recording a view."""
+        return self._regions.peek(tensor)
+
+    def born(self, tensor: torch.Tensor) -> int:
+        """Return how many nodes there were when the memory of a tensor came about."""
+        node = self._tracked(tensor).region.made
+        return self._scribe.order.get(node, -1)
+
     def hold(self, tensor: torch.Tensor, node: fx.Node) -> None:
         """Note that a tensor with memory of its own holds a value."""
         self._regions.add(tensor, node)

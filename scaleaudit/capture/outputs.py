@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from scaleaudit.capture.trace import Trace
 from scaleaudit.domain.graph import Note, NoteKind
 
 _DEPTH = 6
@@ -42,7 +43,7 @@ def _parts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def find_loss(
-    output: Any, node_of: Callable[[torch.Tensor], fx.Node]
+    output: Any, node_of: Callable[[torch.Tensor], fx.Node], trace: Trace
 ) -> tuple[torch.Tensor | None, Note | None]:
     """Pick the loss from a model's output: a scalar with a gradient.
 
@@ -50,7 +51,8 @@ def find_loss(
     else the first.
 
     Args:
-        node_of: Finds the node of a tensor in the graph that was recorded.
+        node_of: Finds the node of a tensor.
+        trace: What was recorded.
     """
     scalars = {
         name: tensor
@@ -63,19 +65,9 @@ def find_loss(
     if len(scalars) == 1:
         return next(iter(scalars.values())), None
     nodes = {name: node_of(tensor) for name, tensor in scalars.items()}
-    parts = {name: len(_ancestors(node) & set(nodes.values())) for name, node in nodes.items()}
+    parts = {name: len(trace.ancestors(node) & set(nodes.values())) for name, node in nodes.items()}
     chosen = max(parts, key=lambda name: parts[name])  # the first of those with most
     others = ", ".join(scalars)
     return scalars[chosen], Note(
         NoteKind.LOSS, f"of the scalars {others} in the output {chosen} is the loss"
     )
-
-
-def _ancestors(node: fx.Node) -> set[fx.Node]:
-    seen: set[fx.Node] = set()
-    stack = [node]
-    while stack:
-        fresh = set(stack.pop().all_input_nodes) - seen
-        seen |= fresh
-        stack.extend(fresh)
-    return seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Stack:
         self._known: dict[FrameType, int] = {}
         self._generators: dict[FrameType, int] = {}
         self._codes: dict[tuple[str, CodeType], int] = {}
-        self._serial = 0
+        self.serials = itertools.count(1)
 
     def here(self, frame: FrameType | None) -> Place:
         """Return the place of a frame; the frames of capture itself are left out."""
@@ -140,8 +141,7 @@ class Stack:
     def _serial_for(self, frame: FrameType, serials: dict[FrameType, int]) -> int:
         serial = serials.get(frame) or self._generators.get(frame)
         if serial is None:
-            self._serial += 1
-            serial = self._serial
+            serial = next(self.serials)
             if frame.f_code.co_flags & _GENERATOR:  # it may be left and resumed
                 self._generators[frame] = serial
         return serial
@@ -160,7 +160,7 @@ class ModuleCalls:
         self._methods = {
             method.__code__ for kind in set(map(type, self._paths)) for method in _methods(kind)
         }
-        self._counts: dict[torch.nn.Module, int] = {}
+        self._counts: dict[int, int] = {}
         self._calls: dict[FrameType, ModuleCall] = {}
         self._stack: list[tuple[torch.nn.Module, FrameType]] = []
         self._direct: dict[FrameType, ModuleCall] = {}
@@ -186,6 +186,20 @@ class ModuleCalls:
         """
         return self._calls.get(frame) or self._direct_call(frame, running)
 
+    def counts(self) -> dict[int, int]:
+        """Return how often every module was called so far, by its identity."""
+        return dict(self._counts)
+
+    def since(self, counts: dict[int, int]) -> dict[int, int]:
+        """Return how often modules were called since then."""
+        found = {key: count - counts.get(key, 0) for key, count in self._counts.items()}
+        return {key: count for key, count in found.items() if count}
+
+    def skip(self, called: dict[int, int]) -> None:
+        """Count calls that are not made."""
+        for key, count in called.items():
+            self._counts[key] = self._counts.get(key, 0) + count
+
     def release(self) -> None:
         """Let go of all frames."""
         self._calls.clear()
@@ -204,9 +218,9 @@ class ModuleCalls:
         return self._direct[frame]
 
     def _call(self, module: torch.nn.Module) -> ModuleCall:
-        count = self._counts.get(module, 0)
-        self._counts[module] = count + 1
         identity = self._identities.setdefault(module, len(self._identities) + 1)
+        count = self._counts.get(identity, 0)
+        self._counts[identity] = count + 1
         path = self._paths.get(module, "").replace("_orig_mod.", "").removesuffix("_orig_mod")
         path = path.removesuffix(".") or type(module).__name__
         return ModuleCall(path, identity, count)

@@ -16,9 +16,14 @@ _TRACKED = "_scaleaudit_tracked"
 
 @dataclass(slots=True)
 class Region:
-    """A piece of memory: the node of its whole content, and how often it was written."""
+    """A piece of memory: the node of its whole content, and how often it was written.
+
+    Attributes:
+        made: The node of its first content.
+    """
 
     node: fx.Node
+    made: fx.Node
     version: int = 0
 
 
@@ -65,9 +70,16 @@ class Regions:
             tracked.version = tracked.region.version
         return tracked.node
 
+    def peek(self, tensor: torch.Tensor) -> fx.Node | None:
+        """Return the node of a tensor's content, None where it would have to be looked up anew."""
+        tracked = self.find(tensor)
+        if tracked is None or tracked.version == tracked.region.version:
+            return None if tracked is None else tracked.node
+        return None if tracked.steps else tracked.region.node
+
     def add(self, tensor: torch.Tensor, node: fx.Node) -> Tracked:
         """Start a region for a tensor with memory of its own."""
-        return self._attach(tensor, Region(node), (), node, 0)
+        return self._attach(tensor, Region(node, node), (), node, 0)
 
     def add_view(
         self, tensor: torch.Tensor, base: Tracked, step: ViewStep, node: fx.Node

@@ -23,20 +23,25 @@ class Studio:
     Attributes:
         engine_of: The world to record a target in.
         rebuilt: Builds the target anew.
+        recalls: Whether calls that repeat others are recalled, not run.
     """
 
     engine_of: Callable[[Target], Engine]
     rebuilt: Callable[[], Target]
+    recalls: bool = False
 
     def record(self, manner: Manner) -> Recording:
         """Record a fresh build of the target."""
-        again = self.rebuilt()
-        return record(again, self.engine_of(again), manner)
+        return self.record_once(self.rebuilt(), manner)
+
+    def record_once(self, target: Target, manner: Manner) -> Recording:
+        """Record a target that nobody ran yet."""
+        return record(target, self.engine_of(target), replace(manner, recalls=self.recalls))
 
 
 def best_recording(target: Target, studio: Studio) -> tuple[Recording, Manner]:
     """Record a program so that its turns are seen, be they the caller's or drawn at random."""
-    first, manner = record(target, studio.engine_of(target)), PLAINLY
+    first, manner = studio.record_once(target, PLAINLY), PLAINLY
     if first.drew:
         first, manner = _longest_draw(first, studio)
     if len(first.calls) != 1:
@@ -61,7 +66,7 @@ def _longest_draw(first: Recording, studio: Studio) -> tuple[Recording, Manner]:
 
 
 def _size(recording: Recording) -> int:
-    return len(recording.trace.graph.nodes)
+    return recording.trace.size
 
 
 def _call_by_call(
@@ -70,7 +75,7 @@ def _call_by_call(
     """Record several calls, one after the other, of a model whose state its caller carries."""
     (call,) = first.calls
     loss = None if target.loss is None else first.loss
-    search = Search(call, target.model.forward, loss, first.trace.graph)
+    search = Search(call, target.model.forward, loss, first.trace)
     handovers = search.certain()
     if not handovers:
         trials = (trial for trial in search.possible() if _repeated(trial, manner, studio, 2))
@@ -107,6 +112,6 @@ def _repeated(
         recording = studio.record(repeated)
     except Exception:  # noqa: BLE001 - one call worked: what fails is the handing over
         return None
-    if not confirmed(handovers, recording.calls, recording.trace.graph):
+    if not confirmed(handovers, recording.calls, recording.trace):
         return None
     return recording, repeated

@@ -13,7 +13,7 @@ from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE, OpOverload
 from scaleaudit.capture.grads import GradWatch
 from scaleaudit.capture.places import ROOT, ModuleCalls, Place, Stack
 from scaleaudit.capture.schemas import op_info
-from scaleaudit.capture.trace import Origin, Trace, tensor_meta
+from scaleaudit.capture.trace import Name, Origin, Recall, Template, Trace, tensor_meta
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, TensorMeta
 
 # How often the variables that hold a value are looked up when it is read.
@@ -26,13 +26,16 @@ class Scribe:
 
     Attributes:
         place: Where the operator that is being recorded was called.
+        order: For every node but the leaves, how many there were before.
         claimed: Where what runs claims to come from, if not from where it runs.
         api: The function of torch's API that was called last.
     """
 
     def __init__(self, root: FrameType, modules: ModuleCalls) -> None:
-        self.trace = Trace(fx.Graph())
         self.stack = Stack(root, modules)
+        self.trace = Trace(fx.Graph(), self.stack.serials)
+        self.modules = modules
+        self.order: dict[fx.Node, int] = {}
         self.grads = GradWatch()
         self.place: Place = ROOT
         self.claimed: Place | None = None
@@ -78,6 +81,16 @@ class Scribe:
         self.trace.origins[node] = Origin(self.place, site, grad, outputs, silent=silent)
         return node
 
+    def recall(self, template: Template, given: tuple[fx.Node, ...], place: Place) -> fx.Node:
+        """Add a call that repeats a recorded one; its outputs are read through picks alone."""
+        node = self._node(recalled, (list(given),))
+        site = f"recall@{template.nodes[0]}"
+        grad = self.grads.enabled(place)
+        self.trace.origins[node] = Origin(place, site, grad, template.metas)
+        names: tuple[list[Name], ...] = tuple([] for _ in template.outputs)
+        self.trace.recalls[node] = Recall(template, given, self.modules.counts(), names)
+        return node
+
     def pick(self, call: fx.Node, out: Any) -> list[fx.Node]:
         """Return one node for each value that a call returned, lists in it included."""
         if not isinstance(out, (tuple, list)):
@@ -90,7 +103,7 @@ class Scribe:
 
     def pick_one(self, call: fx.Node, output: int) -> fx.Node:
         """Return a node for one of the outputs of a call that returns a flat list."""
-        node = self._node(_item, (call, output))
+        node = self._node(pick_item, (call, output))
         self.trace.items[node] = (call, output)
         return node
 
@@ -125,14 +138,17 @@ class Scribe:
         )
         return node
 
-    def see_names(self, tensor: torch.Tensor, node: fx.Node) -> None:
-        """Note the user's variables that hold a tensor which is being read."""
+    def looks(self, node: fx.Node) -> int:
+        """Return how often the variables that hold a value were looked up."""
+        return self._looks.get(node, 0)
+
+    def see_names(self, tensor: torch.Tensor, node: fx.Node, times: int = 1) -> None:
+        """Note the user's variables that hold a tensor which is being read, so many times."""
         looks = self._looks.get(node, 0)
-        call, output = self.trace.items.get(node, (node, 0))
-        if looks >= _NAME_LOOKS or output:
+        if looks >= _NAME_LOOKS or not times:
             return
-        self._looks[node] = looks + 1
-        found = self.trace.origins[call].names
+        self._looks[node] = looks + times
+        found = self.trace.names_of(node)
         for depth, frame in enumerate(self.stack.user_frames()):
             for variable, value in frame.f_locals.items():
                 name = (depth, frame.f_code.co_qualname, variable)
@@ -154,12 +170,16 @@ class Scribe:
         """Add a node under a name that costs no search for a free one."""
         self._count += 1
         name = f"value_{self._count}"
-        return self.trace.graph.create_node("call_function", target, args, dict(kwargs), name=name)
+        graph, calls = self.trace.graph, self.trace.calls
+        node = graph.create_node("call_function", target, args, dict(kwargs), name=name)
+        self.order[node] = len(calls)
+        calls.append(node)
+        return node
 
     def _items(self, call: fx.Node, out: Any) -> list[fx.Node]:
         found: list[fx.Node] = []
         for position, value in enumerate(out):
-            node = self._node(_item, (call, position))
+            node = self._node(pick_item, (call, position))
             found.extend(self._items(node, value) if isinstance(value, (tuple, list)) else [node])
         return found
 
@@ -178,7 +198,12 @@ class Scribe:
         return f"{text}_{count}" if count else text
 
 
-def _item(values: Any, index: int) -> Any:
+def recalled(given: list[Any]) -> Any:
+    """Stand for a whole call in a graph that is not meant to run yet."""
+    raise NotImplementedError(f"a recalled call of {len(given)} tensors is to be written out first")
+
+
+def pick_item(values: Any, index: int) -> Any:
     """Pick one output of a call."""
     return values[index]
 

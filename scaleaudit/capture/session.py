@@ -21,6 +21,7 @@ from scaleaudit.capture.handovers import Handover, ModelCall, handed_over
 from scaleaudit.capture.outputs import find_loss, named_tensors
 from scaleaudit.capture.places import Place
 from scaleaudit.capture.reads import PLAIN, Variation
+from scaleaudit.capture.recalls import recalling
 from scaleaudit.capture.recorder import Recorder
 from scaleaudit.capture.surroundings import adopted, eager_and_plain, module_calls
 from scaleaudit.capture.targets import Target
@@ -60,6 +61,7 @@ class Manner:
         handovers: What one call of the model hands to the next.
         runs: How often the target's call is made.
         seed: Of random numbers.
+        recalls: Whether calls that repeat others are recalled, not run.
     """
 
     variation: Variation = PLAIN
@@ -67,6 +69,7 @@ class Manner:
     handovers: tuple[Handover, ...] = ()
     runs: int = 1
     seed: int = 0
+    recalls: bool = False
 
 
 PLAINLY = Manner()
@@ -91,6 +94,8 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         draws = stack.enter_context(seeded(manner.seed, target.model))
         stack.enter_context(eager_and_plain())
         stack.enter_context(module_calls(recorder.modules))
+        if manner.recalls and not engine.exact:
+            stack.enter_context(recalling(recorder.recalls))
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))
         run: Callable[..., Any] = target.loss if target.loss is not None else target.model
@@ -128,7 +133,7 @@ def _given_again(
 def _loss_of(recorder: Recorder, target: Target, output: Any) -> torch.Tensor | None:
     if target.loss is not None:
         return _checked_loss(output)
-    loss, note = find_loss(output, recorder.node_of)
+    loss, note = find_loss(output, recorder.node_of, recorder.trace)
     if note is not None:
         recorder.trace.note(note)
     return loss

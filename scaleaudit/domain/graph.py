@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache, cached_property
+from itertools import groupby
 from typing import TypeAlias
 
 
@@ -166,6 +168,18 @@ class Note:
     location: Location | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Nodes ``first`` to ``stop`` that stand for so many runs of themselves in a row.
+
+    Turns of a long loop that differ in nothing but their number are kept once.
+    """
+
+    first: int
+    stop: int
+    times: int
+
+
 @dataclass(frozen=True)
 class OpGraph:
     """A captured forward and loss, in execution order, functional (no operand is written to).
@@ -175,6 +189,7 @@ class OpGraph:
         outputs: What the model returns besides, by a readable name ("logits", "output[0]").
         loss_given: Whether the user declared the loss (else it was found in the output).
         notes: How the capture went.
+        repeats: Nodes that stand for more turns of a loop than one.
     """
 
     nodes: tuple[Node, ...]
@@ -182,6 +197,7 @@ class OpGraph:
     outputs: tuple[tuple[str, Ref], ...] = ()
     loss_given: bool = False
     notes: tuple[Note, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
 
     @cached_property
     def users(self) -> tuple[tuple[int, ...], ...]:
@@ -205,6 +221,27 @@ class OpGraph:
             if node.kind is NodeKind.INPUT or any(ref.node in found for ref in node.operands):
                 found.add(node.id)
         return frozenset(found)
+
+    def times(self, node: int) -> int:
+        """How often a node ran in a row of turns that are kept once."""
+        return math.prod(r.times for r in self.repeats if r.first <= node < r.stop)
+
+    def numbers(self, nodes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Number nodes that recur turn by turn as they did when all turns ran, from 0.
+
+        A node that stands for several turns has the numbers of all of them.
+        """
+        found: list[tuple[int, ...]] = []
+        count = 0
+        for inside, group in groupby(nodes, key=self._repeats_at):
+            turn, times = list(group), math.prod(repeat.times for repeat in inside)
+            step, total = len(turn), len(turn) * times
+            found.extend(tuple(range(count + i, count + total, step)) for i in range(step))
+            count += total
+        return tuple(found)
+
+    def _repeats_at(self, node: int) -> tuple[Repeat, ...]:
+        return tuple(r for r in self.repeats if r.first <= node < r.stop)
 
     def __getitem__(self, index: int) -> Node:
         return self.nodes[index]

@@ -88,7 +88,7 @@ def _loop(graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, 
     function, location = _written(graph[turns.starts[0]], graph[turns.starts[1]])
     return Loop(
         name=function,
-        turns=len(turns.starts),
+        turns=sum(map(graph.times, turns.starts)),
         location=location,
         states=states,
         body=frozenset(body.nodes),
@@ -246,8 +246,9 @@ def _name(graph: OpGraph, boundary: tuple[Ref, ...], function: str) -> str:
     anywhere: Counter[str] = Counter()
     for ref in boundary:
         names = graph[ref.node].names if ref.output == 0 else ()
-        near.update([name for place, name in names if place.split(".", 1)[0] == owner][:1])
-        anywhere.update([name for _, name in names][:1])
+        own = [name for place, name in names if place.split(".", 1)[0] == owner]
+        for votes, found in ((near, own), (anywhere, [name for _, name in names])):
+            votes.update(dict.fromkeys(found[:1], graph.times(ref.node)))
     for votes in (near, anywhere):
         if votes:
             return votes.most_common(1)[0][0]

@@ -34,7 +34,7 @@ def analyse(graph: OpGraph, nest: LoopNest) -> ScaleFacts:
     """
     interpreter = Interpreter(graph, all_laws())
     loops = tuple(_loop_facts(graph, interpreter, loop) for loop in nest.loops)
-    operators = sum(1 for node in graph.nodes if node.kind is NodeKind.CALL)
+    operators = sum(graph.times(node.id) for node in graph.nodes if node.kind is NodeKind.CALL)
     coverage = Coverage(operators, tuple(interpreter.opaque), graph.notes)
     return ScaleFacts(loops, coverage, loss_found=graph.loss is not None)
 

@@ -25,7 +25,7 @@ from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
 from scaleaudit.scale.laws import all_laws
-from scaleaudit.scale.measures import Reading, read_back, weight_of
+from scaleaudit.scale.measures import Reader, Reading, weight_of
 from scaleaudit.scale.paths import path_to, steps
 from scaleaudit.scale.terms import Term, terms_of
 
@@ -52,6 +52,7 @@ class StateJudge:
         self.state = loop.states[index]
         self.value = passes.alone(index, View.VALUE)
         self.gradient = passes.alone(index, View.GRADIENT)
+        self._reader = Reader(graph, self.value)
         convolved = any(graph[n].base_op == "aten.convolution" for n in loop.body)
         self.axes = Axes.of(len(self.state_shape), convolved=convolved)
 
@@ -89,7 +90,7 @@ class StateJudge:
         readouts: list[tuple[Readout, Reads]],
         penalties: list[tuple[Penalty, Reads]],
     ) -> None:
-        reading = read_back(self.graph, self.value, term.value)
+        reading = self._reader.read_back(term.value)
         value, gradient = self.value[term.value], self.gradient[term.value]
         heard = gradient.depends and term.stopped is None
         reads = Reads.of(value)
@@ -176,8 +177,10 @@ class StateJudge:
 
     def _turns(self, reading: Reading) -> tuple[int, ...]:
         boundary = self.state.boundary
-        first = self.loop.turns - len(boundary) + 1
-        return tuple(first + i for i, ref in enumerate(boundary) if ref in reading.boundaries)
+        numbers = self.graph.numbers([ref.node for ref in boundary])
+        first = self.loop.turns - sum(map(len, numbers)) + 1
+        read = (n for n, ref in zip(numbers, boundary, strict=True) if ref in reading.boundaries)
+        return tuple(sorted(first + i for turn in read for i in turn))
 
     @property
     def state_shape(self) -> tuple[int, ...]:
@@ -194,7 +197,7 @@ class StateJudge:
             if any(user in self.loop.body for user in self.graph.users[n]):
                 continue
             end = Ref(n)
-            reading = read_back(self.graph, self.value, end)
+            reading = self._reader.read_back(end)
             if reading.projection != n:
                 continue
             seen = judge.visibility(row[0])
