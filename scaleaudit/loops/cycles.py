@@ -33,13 +33,18 @@ class Body:
 
 def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
     """Return the bodies of all loops, in the order in which they start."""
-    everything = _quotient(graph, sites)
-    tied = everything.subgraph([key for key in everything if len(sites.members[key]) > 1])
-    wide = list(nx.strongly_connected_components(everything))
-    narrow = [c for c in nx.strongly_connected_components(tied) if _holds_weights(c, sites)]
+    edges = _quotient(graph, sites)
+    tied = frozenset(key for key, members in enumerate(sites.members) if len(members) > 1)
+    wide = _components(range(len(sites.members)), edges)
+    inner = _components(tied, [edge for edge in edges if tied.issuperset(edge)])
+    narrow: dict[int, list[set[int]]] = {}
+    around = {key: index for index, component in enumerate(wide) for key in component}
+    for c in inner:
+        if _holds_weights(c, sites):
+            narrow.setdefault(around[next(iter(c))], []).append(c)
     bodies: list[Body] = []
-    for component in wide:
-        closing = [c for c in narrow if c <= component]
+    for index, component in enumerate(wide):
+        closing = narrow.get(index, [])
         turning = [c for c in closing if len(c) > 1]
         if len(turning) > 1 and not _used(component.difference(*turning), sites, tied=True):
             # Layers that each recur in time, one behind the other, with nothing tied in between.
@@ -67,7 +72,15 @@ def _memories(components: list[set[int]], sites: Sites) -> list[Body]:
     return found
 
 
-def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
+def _components(keys: Iterable[int], edges: Iterable[tuple[int, int]]) -> list[set[int]]:
+    """The sets of classes that feed each other in a cycle; a class by itself is one too."""
+    flow: nx.DiGraph[int] = nx.DiGraph()
+    flow.add_nodes_from(keys)
+    flow.add_edges_from(edges)
+    return list(nx.strongly_connected_components(flow))
+
+
+def _quotient(graph: OpGraph, sites: Sites) -> list[tuple[int, int]]:
     """The dataflow between classes of operators."""
     edges: dict[tuple[int, int], None] = {}
     for node in graph.nodes:
@@ -78,10 +91,7 @@ def _quotient(graph: OpGraph, sites: Sites) -> nx.DiGraph[int]:
             source = sites.key[ref.node]
             if source is not None:
                 edges[source, target] = None
-    quotient: nx.DiGraph[int] = nx.DiGraph()
-    quotient.add_nodes_from(range(len(sites.members)))
-    quotient.add_edges_from(edges)
-    return quotient
+    return list(edges)
 
 
 def _used(component: set[int], sites: Sites, *, tied: bool) -> frozenset[int]:
@@ -138,8 +148,8 @@ def _connected(nodes: list[int], sites: Sites) -> list[tuple[int, ...]]:
     for n in nodes:
         for ref in sites.reads[n]:
             if ref.node in parent:
-                first, second = sorted((root(ref.node), root(n)))
-                parent[second] = first
+                first, second = root(ref.node), root(n)
+                parent[max(first, second)] = min(first, second)
     parts: dict[int, list[int]] = {}
     for n in nodes:
         parts.setdefault(root(n), []).append(n)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
-from scaleaudit.loops.steps import Likes, step_likes
+from scaleaudit.loops.steps import step_likes
 from scaleaudit.loops.stitching import Stitching
 
 # A tensor made of more parameters than these (g and v of weight_norm, say) is data, not a weight.
@@ -54,18 +54,21 @@ def find_sites(graph: OpGraph) -> Sites:
     owners = _owners(graph, weights)
     likes = step_likes(graph, weights)
     if likes:
-        weights = tuple(weights[_like(node, likes).usual] for node in graph.nodes)
+        usual = {n: like.usual for n, like in likes.items()}
+        weights = tuple(weights[usual.get(node.id, node.id)] for node in graph.nodes)
     packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
     members: list[list[int]] = []
     for node in graph.nodes:
+        like = likes.get(node.id)
+        model = node if like is None else graph[like.usual]
         plain = node.kind is NodeKind.CALL and Ref(node.id) not in packed
-        like = _like(node, likes)
-        if not plain or _only_reshapes(graph[like.usual], made):
+        if not plain or _only_reshapes(model, made):
             keys.append(None)
             continue
-        key = (graph[like.first].site, _owner(node, owners), weights[node.id])
+        site = node.site if like is None else graph[like.first].site
+        key = (site, _owner(node, owners), weights[node.id])
         number = numbers.setdefault(key, len(numbers))
         if number == len(members):
             members.append([])
@@ -79,10 +82,6 @@ def find_sites(graph: OpGraph) -> Sites:
         for node in graph.nodes
     )
     return Sites(*_numbered(joined), weights, elements, _joined(places, keys, joined), reads)
-
-
-def _like(node: Node, likes: dict[int, Likes]) -> Likes:
-    return likes.get(node.id) or Likes(node.id, node.id)
 
 
 def _read(node: Node, packed: dict[Ref, Packed]) -> tuple[Ref, ...]:

@@ -85,9 +85,11 @@ class Stitching:
             assert user is not None
             feeds.setdefault((self._graph[n].op, position), set()).add(self._find(user))
         for classes in fed.values():
-            yield from self._in_time(classes)
+            if len(classes) > 1:
+                yield from self._in_time(classes)
         for classes in feeds.values():
-            yield from (pair for pair in self._in_time(classes) if self._feed_alike(*pair))
+            if len(classes) > 1:
+                yield from (pair for pair in self._in_time(classes) if self._feed_alike(*pair))
 
     def _in_time(self, classes: set[int]) -> Iterator[tuple[int, int]]:
         """Pieces of code follow each other: neighbours in time are enough to compare."""

@@ -41,7 +41,7 @@ def _makers(table: ScaleTable, gates: set[Atom], end: Ref) -> list[Ref]:
         for output, scale in enumerate(table.rows[n]):
             if scale.given is None and "form" not in scale.__dict__:
                 continue  # nothing asked for its form, so no other value holds its atom
-            met = open_gates & set(scale.form.rest.atoms())
+            met = open_gates.intersection(scale.form.rest.atoms())
             if met:
                 found.append(Ref(n, output))
                 open_gates -= met

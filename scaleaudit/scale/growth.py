@@ -62,7 +62,7 @@ def is_homogeneous(g: Growth) -> bool:
 
 def limit(g: Growth, least: Precision) -> Growth:
     """The same degrees, at least as loosely."""
-    return replace(g, precision=max(g.precision, least))
+    return g if g.precision >= least else replace(g, precision=least)
 
 
 def fresh_pattern() -> frozenset[tuple[Atom, int]]:
@@ -191,9 +191,8 @@ def reduce(x: Growth, dims: frozenset[int] | None = None, *, count: int = MANY) 
         dims: The dims reduced, from the end (negative); None reduces all.
         count: How many elements are taken together.
     """
-    if not x.depends:
-        return x
-    if dims is not None and not dims:
+    uniform = x.lo == x.hi and not x.sparse and not x.mix
+    if not x.depends or uniform or (dims is not None and not dims):
         return x
     if x.lo != x.hi:
         x = replace(x, precision=max(x.precision, Precision.ASYMPTOTIC))
@@ -234,7 +233,7 @@ def _smallest(x: Growth) -> Growth:
 def blend(x: Growth) -> Growth:
     """Sums of elements, it is not known of which ones: degrees of either kind remain."""
     if not x.depends or x.is_pure:
-        return replace(x, mix=frozenset())
+        return replace(x, mix=frozenset()) if x.mix else x
     least = Precision.EXACT if x.lo == x.hi else Precision.ASYMPTOTIC
     return replace(limit(x, least), sparse=fresh_pattern() if x.sparse else frozenset())
 

@@ -121,14 +121,16 @@ class Interpreter:
             scales = self._by_law(node, law, _arguments(node, operands), operands)
         handed_on = len(scales) > 1 or any(scales[0] is scale for scale in operands)
         return tuple(
-            _finished(
-                node,
-                index,
-                scale,
-                stopped=stopped or _is_flat(node, index, view),
-                handed_on=handed_on,
-            )
-            for index, scale in enumerate(scales)
+            [
+                _finished(
+                    scale,
+                    meta.shape,
+                    stopped=stopped
+                    or (view is View.GRADIENT and not is_differentiable(meta.dtype)),
+                    handed_on=handed_on,
+                )
+                for scale, meta in zip(scales, node.outputs, strict=True)
+            ]
         )
 
     def _law(self, op: str) -> Law | None:
@@ -239,24 +241,20 @@ def stops_gradient(node: Node) -> bool:
     return not any(is_differentiable(meta.dtype) for meta in node.outputs)
 
 
-def _is_flat(node: Node, index: int, view: View) -> bool:
-    """Whether one output of several, as the indices of a maximum, has no gradient."""
-    return view is View.GRADIENT and not is_differentiable(node.outputs[index].dtype)
-
-
 def is_differentiable(dtype: str) -> bool:
     """Whether a dtype carries gradients."""
     return "float" in dtype or "complex" in dtype
 
 
-def _finished(node: Node, index: int, scale: Scale, *, stopped: bool, handed_on: bool) -> Scale:
+def _finished(scale: Scale, shape: tuple[int, ...], *, stopped: bool, handed_on: bool) -> Scale:
     """Give a result the shape that it has.
 
     Args:
+        stopped: Whether no gradient flows back through it; the indices of a maximum, one output
+            of two, have none.
         handed_on: Whether the scale may be that of another value, so that it stays the same atom;
             a new one gets its atom when it is asked for.
     """
-    shape = node.outputs[index].shape
     if stopped or (scale.depends and not scale.opaque and scale.is_zero):
         return replace(algebra.independent(scale.span), shape=shape)
     if scale.shape == shape:

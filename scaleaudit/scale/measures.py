@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import NamedTuple, TypeVar
 
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 from scaleaudit.scale.interpreter import ScaleTable
+
+_T = TypeVar("_T")
 
 _LISTS = frozenset({"aten.cat", "aten.stack"})
 _CONTRACTIONS = frozenset({
@@ -37,7 +43,7 @@ class Reading:
         head: The last one.
     """
 
-    boundaries: tuple[Ref, ...]
+    boundaries: frozenset[Ref]
     decodes: bool
     differs: bool
     stopped: bool
@@ -45,37 +51,116 @@ class Reading:
     head: int | None
 
 
-def read_back(graph: OpGraph, table: ScaleTable, end: Ref) -> Reading:
-    """Follow a term back to the boundary values that it is computed from."""
-    boundaries: dict[Ref, None] = {}
-    decodes = differs = stopped = False
-    projections: list[int] = []
-    seen: set[Ref] = set()
-    stack = [end]
-    while stack:
-        ref = stack.pop()
-        if ref in seen:
+class Reader:
+    """Follows values back to the boundary values that they are computed from.
+
+    What was found of a value is kept: readouts of every turn share most of their way.
+    """
+
+    def __init__(self, graph: OpGraph, table: ScaleTable) -> None:
+        self._graph = graph
+        self._table = table
+        self._bit = {ref: 1 << place for place, ref in enumerate(table.seeds)}
+        self._known: dict[Ref, _Way] = {}
+        self._origins: dict[Ref, int] = {}
+
+    def read_back(self, end: Ref) -> Reading:
+        """Return what a value is computed from."""
+        way = _folded(end, self._known, self._behind, self._way)
+        boundaries = frozenset(ref for ref, bit in self._bit.items() if way.boundaries & bit)
+        return Reading(boundaries, way.decodes, way.differs, way.stopped, way.first, way.last)
+
+    def _behind(self, ref: Ref) -> Sequence[Ref]:
+        return () if ref in self._bit else self._graph[ref.node].operands
+
+    def _way(self, ref: Ref, parts: list[_Way]) -> _Way:
+        """What one value adds to what its operands have come from."""
+        if ref in self._bit:
+            return _Way(self._bit[ref])
+        node, table = self._graph[ref.node], self._table
+        way = _together(parts)
+        if not table.depends(ref):
+            decodes = node.kind is NodeKind.INPUT and math.prod(node.outputs[0].shape) > 1
+            return way._replace(decodes=True) if decodes else way
+        projecting = any(projects(self._graph, table, node, r) for r in node.operands)
+        return _Way(
+            way.boundaries,
+            way.decodes or projecting or _meets_target(self._graph, table, node),
+            way.differs or self._compares(node),
+            way.stopped or not node.grad,
+            ref.node if projecting and way.first is None else way.first,
+            ref.node if projecting else way.last,
+        )
+
+    def _compares(self, node: Node) -> bool:
+        """Whether a node takes values together that come from different boundaries."""
+        operands = {ref for ref in node.operands if self._table.depends(ref)}
+        if node.base_op in _LISTS or len(operands) <= 1:
+            return False
+        return len({self._origin(ref) for ref in operands}) > 1
+
+    def _origin(self, end: Ref) -> int:
+        """The boundary values that reach a value, as a bit mask."""
+        return _folded(end, self._origins, self._dependent, self._joined)
+
+    def _dependent(self, ref: Ref) -> Sequence[Ref]:
+        return [r for r in self._behind(ref) if self._table.depends(r)]
+
+    def _joined(self, ref: Ref, parts: list[int]) -> int:
+        return self._bit[ref] if ref in self._bit else reduce(or_, parts, 0)
+
+
+class _Way(NamedTuple):
+    """What lies between a value and the boundaries: a Reading in the making.
+
+    Attributes:
+        boundaries: As a bit mask.
+        first: The first node that uses a weight matrix; ids rise along the way.
+        last: The last one.
+    """
+
+    boundaries: int = 0
+    decodes: bool = False
+    differs: bool = False
+    stopped: bool = False
+    first: int | None = None
+    last: int | None = None
+
+
+def _together(ways: list[_Way]) -> _Way:
+    """All that lies on any of the ways."""
+    if len(ways) == 1:
+        return ways[0]
+    return _Way(
+        reduce(or_, (way.boundaries for way in ways), 0),
+        any(way.decodes for way in ways),
+        any(way.differs for way in ways),
+        any(way.stopped for way in ways),
+        min((way.first for way in ways if way.first is not None), default=None),
+        max((way.last for way in ways if way.last is not None), default=None),
+    )
+
+
+def _folded(
+    end: Ref,
+    known: dict[Ref, _T],
+    behind: Callable[[Ref], Sequence[Ref]],
+    join: Callable[[Ref, list[_T]], _T],
+) -> _T:
+    """Join what is known of a value's operands, and of theirs before; without recursion."""
+    pending = [end]
+    while pending:
+        ref = pending[-1]
+        if ref in known:
+            pending.pop()
             continue
-        seen.add(ref)
-        if ref in table.seeds:
-            boundaries.setdefault(ref)
-            continue
-        node = graph[ref.node]
-        if table.depends(ref):
-            stopped = stopped or not node.grad
-            operands = [r for r in node.refs() if table.depends(r)]
-            compares = node.base_op not in _LISTS and len(set(operands)) > 1
-            differs = differs or (compares and _sources_differ(graph, table, operands))
-            decodes = decodes or _meets_target(graph, table, node)
-            if any(projects(graph, table, node, r) for r in node.refs()):
-                projections.append(ref.node)
-                decodes = True
-        elif node.kind is NodeKind.INPUT:
-            decodes = decodes or math.prod(node.outputs[0].shape) > 1
-        stack.extend(node.refs())
-    ordered = tuple(sorted(boundaries, key=lambda r: r.node))
-    first, last = min(projections, default=None), max(projections, default=None)
-    return Reading(ordered, decodes, differs, stopped, first, last)
+        operands = behind(ref)
+        missing = [operand for operand in operands if operand not in known]
+        if missing:
+            pending.extend(missing)
+        else:
+            known[ref] = join(ref, [known[operand] for operand in operands])
+    return known[end]
 
 
 def _meets_target(graph: OpGraph, table: ScaleTable, node: Node) -> bool:
@@ -84,7 +169,7 @@ def _meets_target(graph: OpGraph, table: ScaleTable, node: Node) -> bool:
         return False
     return any(
         math.prod(graph.meta(ref).shape) > 1 and weight_of(graph, ref) is None
-        for ref in node.refs()
+        for ref in node.operands
         if not table.depends(ref) and not table[ref].is_zero  # a distance from zero is a length
     )
 
@@ -110,28 +195,7 @@ def weight_of(graph: OpGraph, ref: Ref) -> Node | None:
         node = graph[ref.node]
         if node.kind is NodeKind.PARAMETER:
             return node
-        refs = list(node.refs())
+        refs = node.operands
         if node.kind is not NodeKind.CALL or len(refs) != 1:
             return None
         ref = refs[0]
-
-
-def _sources_differ(graph: OpGraph, table: ScaleTable, operands: list[Ref]) -> bool:
-    first, *others = [_seeds_of(graph, table, ref) for ref in operands]
-    return any(other != first for other in others)
-
-
-def _seeds_of(graph: OpGraph, table: ScaleTable, end: Ref) -> frozenset[Ref]:
-    seen: set[Ref] = {end}
-    stack = [end]
-    found = set()
-    while stack:
-        ref = stack.pop()
-        if ref in table.seeds:
-            found.add(ref)
-            continue
-        for operand in graph[ref.node].refs():
-            if operand not in seen and table.depends(operand):
-                seen.add(operand)
-                stack.append(operand)
-    return frozenset(found)

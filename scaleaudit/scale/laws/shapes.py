@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
@@ -150,6 +151,7 @@ def view(x: Arg, *_: Arg, out: Out) -> Scale:
     return replace(moved, growth=g, support=_reshaped(x.support, x.shape, shape))
 
 
+@cache
 def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
     """Map dims of the old shape to dims of the new one that hold just the same elements."""
     pairs: dict[int, int] = {}
