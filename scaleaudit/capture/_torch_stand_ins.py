@@ -28,7 +28,8 @@ SYMPY = "sympy"
 Answer = Callable[..., Any]
 
 _DISABLED = "__dynamo_disable"
-_PLAIN = (bool, int, float, str, type(None))
+_NUMBERS = (bool, int, float)
+_PLAIN = (*_NUMBERS, str, type(None))
 
 
 def _is_plain(value: object) -> bool:
@@ -64,17 +65,14 @@ def _are_bools(values: tuple[object, ...]) -> bool:
 
 def _equal(x: object, y: object) -> Any:
     """sym_eq(x, y) compares whole numbers, and lists of them of any depth."""
-    return _listed(x) == _listed(y) if _is_whole(x) and _is_whole(y) else NotImplemented
-
-
-def _is_whole(value: object) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(map(_is_whole, value))
-    return type(value) is int
-
-
-def _listed(value: Any) -> Any:
-    return value if type(value) is int else [_listed(each) for each in value]
+    if type(x) is int and type(y) is int:
+        return x == y
+    if not (isinstance(x, (tuple, list)) and isinstance(y, (tuple, list))):
+        return NotImplemented
+    found = [_equal(*pair) for pair in zip(x, y, strict=False)]
+    if NotImplemented in found:
+        return NotImplemented
+    return len(x) == len(y) and all(found)
 
 
 def _nothing(value: object) -> Any:
@@ -92,9 +90,14 @@ def _no(value: object) -> Any:
     return False if _is_plain(value) else NotImplemented
 
 
-def _yes(value: object) -> Any:
-    """has_guarding_hint(value), and its like, is true for a number."""
-    return True if type(value) in (bool, int, float) else NotImplemented
+def _concrete(value: object) -> Any:
+    """has_guarding_hint(value) is true for a number."""
+    return True if type(value) in _NUMBERS else NotImplemented
+
+
+def _not_symbolic(value: object) -> Any:
+    """is_symbolic(value) is false for a number."""
+    return False if type(value) in _NUMBERS else NotImplemented
 
 
 def _number(a: object, *_: object, **__: object) -> Any:
@@ -179,9 +182,9 @@ STAND_INS: Mapping[str, Mapping[str, Answer | object]] = {
         "guarding_hint_or_throw": _hint,
         "has_free_symbols": _no,
         "has_free_unbacked_symbols": _no,
-        "has_guarding_hint": _yes,
+        "has_guarding_hint": _concrete,
         "is_nested_int": _no,
-        "is_symbolic": _no,
+        "is_symbolic": _not_symbolic,
         "optimization_hint": _number,
         "statically_known_true": _same,
         "sym_and": _and,
