@@ -35,12 +35,15 @@ def scale_degree(x: Degree, by: Rational) -> Degree:
     """Return the degree of a power."""
     if by == 0:
         return ZERO
-    return Degree(_whole(x.power * by), _whole(x.log * by))
+    # Nothing stays nothing, whatever the power: 0 times infinity is no number.
+    return Degree(_whole(x.power * by) if x.power else 0, _whole(x.log * by) if x.log else 0)
 
 
 @cache
 def rational(value: float) -> Rational:
     """Return an exponent as an exact fraction where it is one."""
+    if math.isinf(value):
+        return value
     near = Fraction(value).limit_denominator(64)
     return _whole(near) if float(near) == value else value
 

@@ -9,6 +9,7 @@ import pytest
 from scaleaudit.domain.scale import (
     CONSTANT,
     EXPONENTIAL,
+    INFINITY,
     LINEAR,
     NONNEGATIVE,
     REALS,
@@ -145,3 +146,8 @@ def test_exp_of_what_is_never_negative_outgrows_every_power() -> None:
 @pytest.mark.parametrize("value", [0.5, 1 / 3, 2.0, -0.25])
 def test_exponents_are_exact_fractions(value: float) -> None:
     assert float(growth.rational(value)) == value
+
+
+def test_an_exponent_of_any_size_leaves_the_degree_open() -> None:
+    ends = [growth.scale_degree(Degree(1), growth.rational(end)) for end in (-INFINITY, INFINITY)]
+    assert ends == [VANISHING, EXPONENTIAL]
