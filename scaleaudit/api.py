@@ -42,7 +42,8 @@ from scaleaudit.isolation.jobs import (
     trouble_of,
 )
 from scaleaudit.isolation.pool import open_pool
-from scaleaudit.isolation.runner import Runner, start_runner
+from scaleaudit.isolation.runner import Runner
+from scaleaudit.isolation.workers import rehearse, start_workers
 from scaleaudit.sources import (
     find_requests,
     portable,
@@ -53,16 +54,6 @@ if TYPE_CHECKING:
     from scaleaudit.capture.targets import Rebuild, TargetFile
     from scaleaudit.rules.rule import Rule
 
-# What every child needs; the fork server loads it once.
-_PRELOAD = (
-    "scaleaudit.capture.warm",
-    "scaleaudit.capture.capturing",
-    "scaleaudit.capture.discovery.finding",
-    "scaleaudit.capture.targets",
-    "scaleaudit.loops.finder",
-    "scaleaudit.scale.analysis",
-    "scaleaudit.api",
-)
 # The share of a child's time in which a model is looked for.
 _SEARCHING = 0.6
 # Neither can be left out: a target that was not audited, and an analysis that was refuted.
@@ -92,11 +83,6 @@ class Options:
 DEFAULT_OPTIONS = Options()
 
 
-def start_workers() -> Runner:
-    """Start loading torch in a process of its own; returns at once."""
-    return start_runner(_PRELOAD)
-
-
 def audit(
     paths: Iterable[str],
     options: Options = DEFAULT_OPTIONS,
@@ -120,6 +106,7 @@ def audit(
     workers = workers or start_workers()
     with open_pool(workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
         requests = find_requests(paths, skip_non_models=options.skip_non_models)
+        rehearse(workers, len(requests))
         rules = choose_rules(load_rules(options.rule_paths), options.select, options.ignore)
         surveyed = survey_all(requests, pool, workers, options.limits, watch)
         audited = audit_all(surveyed, pool, workers, options.limits, watch)

@@ -161,11 +161,13 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
     Exit code: 0 nothing found at or above the fail level; 1 something found, or a verdict is
     unknown; 2 wrong usage, or a target that could not be audited.
     """
-    from scaleaudit.api import Options, audit, start_workers
-    from scaleaudit.config import load_config
+    from scaleaudit.isolation.workers import start_workers
 
     files = _parse_outputs(outputs)
     with closing(start_workers()) as workers:  # torch loads while we read on
+        from scaleaudit.api import Options, audit
+        from scaleaudit.config import load_config
+
         config = _overridden(load_config(Path.cwd()), select, ignore, fail_level)
         options = Options(
             select=config.select,

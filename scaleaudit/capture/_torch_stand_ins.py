@@ -29,7 +29,7 @@ Answer = Callable[..., Any]
 
 _DISABLED = "__dynamo_disable"
 _NUMBERS = (bool, int, float)
-_PLAIN = (*_NUMBERS, str, type(None))
+_PLAIN = (*_NUMBERS, type(None))
 
 
 def _is_plain(value: object) -> bool:

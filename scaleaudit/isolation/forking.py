@@ -32,6 +32,10 @@ class ForkServer:
         for host in hosts:
             host.close()
 
+    def prepare(self, module: str) -> None:
+        """Have a module loaded in the process, for the jobs to come; returns at once."""
+        self._main.prepare(module)
+
     def run(self, job: Job) -> RawOutcome:
         """Run a job in a fresh child and wait for its end; safe to call from several threads."""
         host = self._living()

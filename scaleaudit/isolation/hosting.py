@@ -84,6 +84,13 @@ class Host:
             shutil.rmtree(self._folder, ignore_errors=True)
             return code
 
+    def prepare(self, module: str) -> None:
+        """Have a module loaded before the next job; returns at once."""
+        body = module.encode()
+        # Should the process be gone, the next job will find out.
+        with self._sending, contextlib.suppress(OSError):
+            self._requests.sendall(LENGTH.pack(len(body)) + body)
+
     def run(self, job: Job) -> RawOutcome:
         """Run a job in a fresh child and wait for its end; safe to call from several threads.
 

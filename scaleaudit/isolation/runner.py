@@ -22,6 +22,9 @@ class Runner(Protocol):
     def run(self, job: Job) -> RawOutcome:
         """Run a job and wait for its end."""
 
+    def prepare(self, module: str) -> None:
+        """Have a module loaded for the jobs to come, where that is done once for all."""
+
     def close(self) -> None:
         """End every job."""
 

@@ -1,8 +1,9 @@
 """The fork server: loads torch once, then forks a keeper with a fresh child for every job.
 
 Runs in a process of its own (see forking.py). Over its socket it receives a length, three
-descriptors (answer, output, status) and an encoded job; the keeper does the rest. When the socket
-closes, whatever the reason, every job is ended: none outlives the command line that asked for it.
+descriptors (answer, output, status) and an encoded job; the keeper does the rest. Without
+descriptors it is the name of a module to load for the jobs to come. When the socket closes,
+whatever the reason, every job is ended: none outlives the command line that asked for it.
 """
 
 from __future__ import annotations
@@ -42,15 +43,7 @@ def main(descriptor: int, folder: str, preload: list[str]) -> None:
     """
     # The user's code shall find a clean command line, not ours.
     sys.argv = ["scaleaudit"]
-    for module in preload:
-        # What fails here fails again in the child, which can say so.
-        try:
-            importlib.import_module(module)
-        except Exception:  # noqa: BLE001
-            traceback.print_exc()
-    # Objects alive now are shared with every child; the collector must not touch their pages.
-    gc.collect()
-    gc.freeze()
+    load(preload)
     ignore_all()
     adopt_orphans()
     status = 1
@@ -64,6 +57,19 @@ def main(descriptor: int, folder: str, preload: list[str]) -> None:
         # Nothing else is left to tidy up, and to take torch down in order takes a while.
         sys.stderr.flush()
         os._exit(status)
+
+
+def load(modules: list[str]) -> None:
+    """Import modules that children then share."""
+    for module in modules:
+        # What fails here fails again in the child, which can say so.
+        try:
+            importlib.import_module(module)
+        except Exception:  # noqa: BLE001
+            traceback.print_exc()
+    # Objects alive now are shared with every child; the collector must not touch their pages.
+    gc.collect()
+    gc.freeze()
 
 
 class Server:
@@ -92,15 +98,19 @@ class Server:
                 request = self._receive()
                 if request is None:
                     return False
-                self._fork(*request)
+                body, descriptors = request
+                if descriptors:
+                    self._fork(decode_job(body), Pipes(*descriptors))
+                else:
+                    load([body.decode()])
             else:
                 self._bell.hush()
                 self._bury()
         return True
 
-    def _receive(self) -> tuple[Job, Pipes] | None:
+    def _receive(self) -> tuple[bytes, list[int]] | None:
         header, descriptors, _, _ = socket.recv_fds(self._requests, LENGTH.size, DESCRIPTORS)
-        if len(header) < LENGTH.size or len(descriptors) < DESCRIPTORS:
+        if len(header) < LENGTH.size:
             return None
         (size,) = LENGTH.unpack(header)
         body = bytearray()
@@ -109,7 +119,7 @@ class Server:
             if not chunk:
                 return None
             body += chunk
-        return decode_job(bytes(body)), Pipes(*descriptors)
+        return bytes(body), descriptors
 
     def _fork(self, job: Job, pipes: Pipes) -> None:
         keeper = os.fork()

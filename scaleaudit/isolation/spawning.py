@@ -59,6 +59,9 @@ class Spawner:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._closed = False
 
+    def prepare(self, module: str) -> None:
+        """Do nothing: what one interpreter has loaded no other has."""
+
     def close(self) -> None:
         """End every job."""
         with self._changing:

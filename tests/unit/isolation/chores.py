@@ -18,6 +18,10 @@ def double(text: str) -> dict[str, float]:
     return {"doubled": 2 * float(text)}
 
 
+def know(module: str) -> dict[str, float]:
+    return {"known": float(module in sys.modules)}
+
+
 def hang() -> None:
     while True:
         time.sleep(0.01)

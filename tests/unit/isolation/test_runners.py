@@ -69,6 +69,17 @@ def test_a_value_comes_back_with_what_was_printed(ask):
     assert sorted(outcome.output.splitlines()) == ["and a warning", "doubling 21"]
 
 
+@pytest.mark.parametrize(("kind", "known"), [("fork", 1.0), ("spawn", 0.0)])
+def test_a_module_is_loaded_ahead_where_jobs_can_share_it(kind, known, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with closing(_make(kind)) as made:
+        ask = _asking(made)
+        assert ask("know", "colorsys").value == {"known": 0.0}
+        made.prepare("no_such_module")
+        made.prepare("colorsys")
+        assert ask("know", "colorsys").value == {"known": known}
+
+
 def test_infinity_survives_the_way(ask):
     assert ask("double", "inf").value == {"doubled": float("inf")}
 

@@ -1,0 +1,30 @@
+"""What children have loaded when they start, named here so that this side never loads it."""
+
+from __future__ import annotations
+
+from scaleaudit.isolation.runner import Runner, start_runner
+
+# The first decides what of torch is loaded before anything uses it.
+_PRELOAD = (
+    "scaleaudit.capture.warm",
+    "scaleaudit.capture.capturing",
+    "scaleaudit.capture.discovery.finding",
+    "scaleaudit.capture.targets",
+    "scaleaudit.loops.finder",
+    "scaleaudit.scale.analysis",
+    "scaleaudit.api",
+)
+_REHEARSAL = "scaleaudit.capture.rehearsal"
+# The rehearsal takes as long as it saves three children.
+_WORTH_REHEARSING = 4
+
+
+def start_workers() -> Runner:
+    """Start loading torch in a process of its own; returns at once."""
+    return start_runner(_PRELOAD)
+
+
+def rehearse(workers: Runner, children: int) -> None:
+    """Have what all children do for the first time done once, where enough of them are to come."""
+    if children >= _WORTH_REHEARSING:
+        workers.prepare(_REHEARSAL)
