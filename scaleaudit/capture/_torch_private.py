@@ -10,6 +10,8 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   our second attempt.
 - ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
   are recorded on real tensors.
+- ``torch._C.DisableTorchFunction``: looks at a tensor, or makes one, without a detour through the
+  modes that watch the user's code. Public way round: let them see it, at several times the cost.
 - ``torch._VF._pack_padded_sequence``, ``_pad_packed_sequence``: what packing calls, done by plain
   operators for fakes. Public way round: packed sequences are recorded on real tensors.
 - The exceptions of the fake tensors: tell what the fake world cannot answer from a user's error.
@@ -73,11 +75,13 @@ __all__ = [
     "schema",
     "stepwise_scans",
     "storage_key",
+    "unwatched",
     "without_modes",
 ]
 
 PACK: Any = torch._VF._pack_padded_sequence
 PAD_PACKED: Any = torch._VF._pad_packed_sequence
+unwatched: Any = torch._C.DisableTorchFunction
 PRIM_DEVICE: OpOverload = torch.ops.prim.device.default
 SET_GRAD_ENABLED: Any = torch._C._set_grad_enabled
 APPLY_CODE = torch.autograd.Function.apply.__code__

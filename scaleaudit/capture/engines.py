@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Protocol
 
 import torch
@@ -15,6 +16,8 @@ from scaleaudit.capture._torch_private import (
     OpOverload,
     pytree,
     storage_key,
+    unwatched,
+    without_modes,
 )
 from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.writes import written_tensors
@@ -25,8 +28,10 @@ TWIN_LIMIT = 1 << 20
 # forward computes, where time counts.
 SMALL_TWIN = 1 << 14
 
-_TWIN = "_scaleaudit_twin"
-_CPU = torch.device("cpu")
+# How the names of attributes begin that capture puts on tensors.
+_MARK = "_scaleaudit"
+_TWIN = f"{_MARK}_twin"
+_CPU, _META = torch.device("cpu"), torch.device("meta")
 
 
 class Engine(Protocol):
@@ -48,6 +53,12 @@ class Engine(Protocol):
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Forget the value of a tensor, as parameters' initial values must not count."""
+
+    def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return new tensors of the same shapes, strides and types, with or without gradient."""
+
+    def is_plain(self, tensor: torch.Tensor) -> bool:
+        """Tell whether ``like`` makes tensors that nobody can tell from this one."""
 
 
 class RealEngine:
@@ -75,6 +86,14 @@ class RealEngine:
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Do nothing: what is real has its value."""
+
+    def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return tensors that hold anything."""
+        return list(map(torch.empty_like, tensors))
+
+    def is_plain(self, tensor: torch.Tensor) -> bool:  # noqa: ARG002 - what is real has its value
+        """Return False."""
+        return False
 
 
 class FakeEngine:
@@ -143,6 +162,31 @@ class FakeEngine:
         if hasattr(tensor, _TWIN):
             delattr(tensor, _TWIN)
 
+    def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Return new tensors of the same shapes, strides and types, with or without gradient."""
+        with unwatched(), without_modes():
+            if not any(tensor.requires_grad for tensor in tensors):
+                return [self._new(tensor) for tensor in tensors]
+            grow: Any = _Grown.apply
+            return list(grow(torch.empty((), requires_grad=True), tensors, self._new))
+
+    def _new(self, tensor: torch.Tensor) -> torch.Tensor:
+        shape, strides = tensor.shape, tensor.stride()
+        meta = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=_META)
+        return FakeTensor(self.mode, meta, _CPU)
+
+    def is_plain(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a tensor is of this world and carries no attribute of the user's."""
+        if type(tensor) is not FakeTensor or tensor.fake_mode is not self.mode:
+            return False
+        return all(name in self._usual or name.startswith(_MARK) for name in vars(tensor))
+
+    @cached_property
+    def _usual(self) -> frozenset[str]:
+        """The attributes that every tensor of this world has, parameters included."""
+        with unwatched(), without_modes():
+            return frozenset(vars(torch.nn.Parameter(self._new(torch.empty(0)))))
+
     def _run_twins(
         self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
     ) -> None:
@@ -197,6 +241,18 @@ class FakeEngine:
             twin = getattr(leaf, _TWIN, None)
             if isinstance(twin, torch.Tensor):
                 self._stale[storage_key(twin)] = twin  # held, so that the key stays its own
+
+
+class _Grown(torch.autograd.Function):
+    """Tensors that are computed from something that learns, whatever that was."""
+
+    @staticmethod
+    def forward(ctx: Any, _: torch.Tensor, tensors: list[torch.Tensor], new: Any) -> Any:
+        """Return tensors like others."""
+        made = tuple(map(new, tensors))
+        fixed = (new for new, old in zip(made, tensors, strict=True) if not old.requires_grad)
+        ctx.mark_non_differentiable(*fixed)
+        return made
 
 
 def _sized(op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import fx
 
 from scaleaudit.capture import structures
-from scaleaudit.capture._torch_private import storage_key
+from scaleaudit.capture._torch_private import storage_key, unwatched
+from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.places import Place
 from scaleaudit.capture.reachable import Reach, UnknownState
@@ -46,19 +47,23 @@ _DEPTH = 5
 
 _Path: TypeAlias = structures.Path
 _Key: TypeAlias = tuple[Any, ...]
+_Held: TypeAlias = tuple[torch.Tensor, fx.Node]
 
 
-class Maker(Protocol):
-    """Who makes the tensors that a recalled call returns."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What a module is called with, and where.
 
-    def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return new tensors of the same shapes, strides and types, with or without gradient."""
+    Attributes:
+        key: Its signature.
+        modes: What else changes what operators do.
+        given: Its tensors, with the nodes of what they hold.
+    """
 
-    def is_plain(self, tensor: torch.Tensor) -> bool:
-        """Tell whether a tensor is one of those, and carries no attribute of the user's."""
-
-    def is_known(self, tensor: torch.Tensor) -> bool:
-        """Tell whether the value of a tensor is known."""
+    key: _Key
+    modes: tuple[Any, ...]
+    given: list[_Held]
+    place: Place
 
 
 @dataclass(slots=True, eq=False)
@@ -66,23 +71,19 @@ class _Open:
     """A call that is being recorded.
 
     Attributes:
-        key: Its signature.
-        given: Its tensors, with the nodes of what they held.
         start: How many nodes there were before.
         read: By identity, every tensor from outside that it read, with its node.
         named: For what each held, how many names of variables were known, and looks taken.
         spoiled: Whether it did something that recalling it would not do again.
     """
 
-    key: _Key
-    given: list[tuple[torch.Tensor, fx.Node]]
+    asked: _Asked
     reach: Reach
-    place: Place
     start: int
     counts: dict[int, int]
     drawn: object
     named: list[tuple[int, int]]
-    read: dict[int, tuple[torch.Tensor, fx.Node]] = field(default_factory=dict)
+    read: dict[int, _Held] = field(default_factory=dict)
     spoiled: bool = False
 
 
@@ -98,9 +99,9 @@ class _Known:
         likes: The tensors that it made.
     """
 
-    key: _Key
+    asked: _Asked
     reach: Reach
-    read: list[tuple[torch.Tensor, fx.Node]]
+    read: list[_Held]
     template: Template
     result: Any
     given: dict[_Path, int]
@@ -111,11 +112,13 @@ class _Known:
 class Recalls:
     """Decide for every call of a submodule whether it is run or recalled."""
 
-    def __init__(self, root: torch.nn.Module, scribe: Scribe, memory: Memory, maker: Maker) -> None:
+    def __init__(
+        self, root: torch.nn.Module, scribe: Scribe, memory: Memory, engine: Engine
+    ) -> None:
         self._root = root
         self._scribe = scribe
         self._memory = memory
-        self._maker = maker
+        self._engine = engine
         self._open: list[_Open] = []
         self._known: dict[torch.nn.Module, list[_Known]] = {}
         self._tries: dict[torch.nn.Module, int] = {}
@@ -153,27 +156,44 @@ class Recalls:
         """Run a module, or recall what it did."""
         if self._scribe.claimed is not None or not self._is_eligible(module):
             return run(module, *args, **kwargs)
-        signature = _Signature(self._memory, self._maker)
+        with unwatched():
+            asked = self._asked(args, kwargs, frame)
+            known = None if asked is None else self._fitting(module, asked)
+            if known is not None and asked is not None:
+                return self._recalled(known, asked)
+        if asked is None:
+            return run(module, *args, **kwargs)
+        return self._recorded(run, module, args, kwargs, asked)
+
+    def _asked(self, args: Any, kwargs: Any, frame: FrameType) -> _Asked | None:
+        """Return what a call is given and where; None where something may change unseen."""
+        signature = _Signature(self._memory, self._engine)
         key = signature.of((args, kwargs))
         if key is None:
-            return run(module, *args, **kwargs)
+            return None
         self._scribe.look(frame)
         place = self._scribe.place
-        key = (*key, place.function, self._scribe.grads.enabled(place), _modes())
-        for known in self._known.get(module, ()):
-            if known.key == key and self._is_as_before(known):
-                return self._recalled(known, signature.tensors, place)
-        return self._recorded(run, module, args, kwargs, key, signature, place)
+        modes = (place.function, self._scribe.grads.enabled(place), *_modes())
+        return _Asked(key, modes, signature.given, place)
+
+    def _fitting(self, module: torch.nn.Module, asked: _Asked) -> _Known | None:
+        """Return a call that was asked for the same, in the same surroundings."""
+        return next(
+            (
+                known
+                for known in self._known.get(module, ())
+                if known.asked.key == asked.key
+                and known.asked.modes == asked.modes
+                and known.reach.is_unchanged()
+                and all(self._memory.peek(tensor) is node for tensor, node in known.read)
+            ),
+            None,
+        )
 
     def _is_eligible(self, module: torch.nn.Module) -> bool:
         if module is self._root or self._tries.get(module, 0) > _VARIANTS:
             return False
         return bool(module._modules) or not type(module).__module__.startswith("torch.")
-
-    def _is_as_before(self, known: _Known) -> bool:
-        return known.reach.is_unchanged() and all(
-            self._memory.peek(tensor) is node for tensor, node in known.read
-        )
 
     def _recorded(
         self,
@@ -181,9 +201,7 @@ class Recalls:
         module: torch.nn.Module,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        key: _Key,
-        signature: _Signature,
-        place: Place,
+        asked: _Asked,
     ) -> Any:
         """Run a module and keep what it did, if it can be recalled."""
         try:
@@ -192,21 +210,20 @@ class Recalls:
             self._tries[module] = _VARIANTS + 1
             return run(module, *args, **kwargs)
         self._tries[module] = self._tries.get(module, 0) + 1
-        scribe = self._scribe
-        given = [(tensor, self._memory.node(tensor)) for tensor in signature.tensors]
-        counts = scribe.modules.counts()
-        named = [(len(scribe.trace.names_of(node)), scribe.looks(node)) for _, node in given]
-        start = len(scribe.trace.calls)
-        call = _Open(key, given, reach, place, start, counts, _drawn(), named)
+        trace = self._scribe.trace
+        named = [(len(trace.names_of(n)), self._scribe.looks(n)) for _, n in asked.given]
+        counts = self._scribe.modules.counts()
+        call = _Open(asked, reach, len(trace.calls), counts, _drawn(), named)
         self._open.append(call)
         try:
             result = run(module, *args, **kwargs)
         finally:
             self._open.pop()
-        known = self._kept(call, (args, kwargs), result)
+        with unwatched():
+            known = self._kept(call, (args, kwargs), result)
         if known is not None:
             self._known.setdefault(module, []).append(known)
-        elif len(scribe.trace.calls) - call.start < _WORTHWHILE:
+        elif len(trace.calls) - call.start < _WORTHWHILE:
             self._tries[module] = _VARIANTS + 1
         return result
 
@@ -215,31 +232,28 @@ class Recalls:
         stop = len(self._scribe.trace.calls)
         if call.spoiled or stop - call.start < _WORTHWHILE or _drawn() != call.drawn:
             return None
-        again = _Signature(self._memory, self._maker)
-        key = again.of(arguments)
-        if key is None or key != call.key[: len(key)] or call.key[-1] != _modes():
+        after = _Signature(self._memory, self._engine)
+        if after.of(arguments) != call.asked.key or not _are_same(after.given, call.asked.given):
             return None
-        if [id(t) for t, _ in call.given] != [id(t) for t in again.tensors]:
+        if call.asked.modes[2:] != _modes() or not self._is_apart(call):
             return None
-        if not self._are_apart(call) or not call.reach.is_unchanged():
-            return None
-        return self._known_by(call, stop, result)
+        return self._known_by(call, stop, result) if call.reach.is_unchanged() else None
 
-    def _are_apart(self, call: _Open) -> bool:
-        """Tell whether arguments are no attributes too, hold what they held, and all else is known."""
-        given = {id(tensor): node for tensor, node in call.given}
-        if given.keys() & call.reach.tensors:
-            return False
-        outside = [(t, n) for t, n in call.read.values() if id(t) not in given]
-        nodes = set(given.values())
-        if any(id(tensor) not in call.reach.tensors or n in nodes for tensor, n in outside):
-            return False
-        held = (*call.given, *outside)
-        return all(self._memory.peek(tensor) is node for tensor, node in held)
+    def _is_apart(self, call: _Open) -> bool:
+        """Tell whether no argument is an attribute too, and all else that was read is one."""
+        given = {id(tensor) for tensor, _ in call.asked.given}
+        nodes = {node for _, node in call.asked.given}
+        outside = [pair for key, pair in call.read.items() if key not in given]
+        return not given & call.reach.tensors and all(
+            id(tensor) in call.reach.tensors
+            and node not in nodes
+            and self._memory.peek(tensor) is node
+            for tensor, node in outside
+        )
 
     def _known_by(self, call: _Open, stop: int, result: Any) -> _Known | None:
-        positions = {id(tensor): i for i, (tensor, _) in enumerate(call.given)}
-        memories = {storage_key(t) for t, _ in (*call.given, *call.read.values())}
+        positions = {id(tensor): i for i, (tensor, _) in enumerate(call.asked.given)}
+        memories = {storage_key(t) for t, _ in (*call.asked.given, *call.read.values())}
         given: dict[_Path, int] = {}
         made: dict[_Path, int] = {}
         likes: list[torch.Tensor] = []
@@ -260,20 +274,20 @@ class Recalls:
         scribe, outputs = self._scribe, tuple(self._memory.node(tensor) for tensor in likes)
         template = Template(
             nodes=(call.start, stop),
-            given=tuple(node for _, node in call.given),
+            given=tuple(node for _, node in call.asked.given),
             outputs=outputs,
             metas=tuple(tensor_meta(tensor) for tensor in likes),
-            place=call.place,
+            place=call.asked.place,
             counts=call.counts,
             called=scribe.modules.since(call.counts),
             names=tuple(
                 scribe.trace.names_of(node)[count:]
-                for (_, node), (count, _) in zip(call.given, call.named, strict=True)
+                for (_, node), (count, _) in zip(call.asked.given, call.named, strict=True)
             ),
             made_names=tuple(list(scribe.trace.names_of(node)) for node in outputs),
             looks=tuple(
                 scribe.looks(node) - looks
-                for (_, node), (_, looks) in zip(call.given, call.named, strict=True)
+                for (_, node), (_, looks) in zip(call.asked.given, call.named, strict=True)
             ),
             shares_casts=torch.is_autocast_cache_enabled()
             and any(map(torch.is_autocast_enabled, _DEVICES)),
@@ -281,28 +295,27 @@ class Recalls:
         if stop != len(self._scribe.trace.calls):
             return None  # looking at the outputs recorded something
         read = [pair for key, pair in call.read.items() if key not in positions]
-        return _Known(call.key, call.reach, read, template, result, given, made, likes)
+        return _Known(call.asked, call.reach, read, template, result, given, made, likes)
 
     def _is_renewable(self, tensor: torch.Tensor) -> bool:
-        return self._maker.is_plain(tensor) and not self._maker.is_known(tensor)
+        return self._engine.is_plain(tensor) and self._engine.value(tensor) is None
 
-    def _recalled(self, known: _Known, tensors: list[torch.Tensor], place: Place) -> Any:
+    def _recalled(self, known: _Known, asked: _Asked) -> Any:
         scribe, template = self._scribe, known.template
-        nodes = [self._memory.node(tensor) for tensor in tensors]
-        for tensor, node, looks in zip(tensors, nodes, template.looks, strict=True):
+        for (tensor, node), looks in zip(asked.given, template.looks, strict=True):
             self.read(tensor, node)
             scribe.see_names(tensor, node, looks)
         for tensor, node in known.read:
             self.read(tensor, node)
-        call = scribe.recall(template, tuple(nodes), place)
+        call = scribe.recall(template, tuple(node for _, node in asked.given), asked.place)
         scribe.modules.skip(template.called)
-        made = self._maker.like(known.likes)
+        made = self._engine.like(known.likes)
         for index, tensor in enumerate(made):
             self._memory.hold(tensor, scribe.pick_one(call, index))
 
         def renewed(path: _Path, value: Any) -> Any:
             if path in known.given:
-                return tensors[known.given[path]]
+                return asked.given[known.given[path]][0]
             return made[known.made[path]] if path in known.made else value
 
         return structures.mapped(known.result, renewed)
@@ -312,15 +325,15 @@ class _Signature:
     """What a call is given, such that equal ones make modules do the same.
 
     Attributes:
-        tensors: The tensors among the arguments, in order.
+        given: The tensors among the arguments in order, with the nodes of what they hold.
     """
 
-    def __init__(self, memory: Memory, maker: Maker) -> None:
+    def __init__(self, memory: Memory, engine: Engine) -> None:
         self._memory = memory
-        self._maker = maker
+        self._engine = engine
         self._nodes: dict[fx.Node, int] = {}
         self._memories: dict[int, int] = {}
-        self.tensors: list[torch.Tensor] = []
+        self.given: list[_Held] = []
 
     def of(self, arguments: Any) -> _Key | None:
         """Return the signature; None where something is given that may change unseen."""
@@ -347,15 +360,20 @@ class _Signature:
         )
 
     def _tensor(self, tensor: torch.Tensor, found: list[Any]) -> bool:
-        if not self._maker.is_plain(tensor):
+        node = self._memory.peek(tensor) if self._engine.is_plain(tensor) else None
+        if node is None:
             return False
-        node = self._memory.node(tensor)
-        same = self._nodes.setdefault(node, len(self.tensors))
-        shared = self._memories.setdefault(storage_key(tensor), len(self.tensors))
-        self.tensors.append(tensor)
+        same = self._nodes.setdefault(node, len(self.given))
+        shared = self._memories.setdefault(storage_key(tensor), len(self.given))
+        self.given.append((tensor, node))
         form = (tensor.shape, tensor.stride(), tensor.dtype, tensor.requires_grad, tensor.is_leaf)
         found.append((same, shared, *form))
         return True
+
+
+def _are_same(one: list[_Held], other: list[_Held]) -> bool:
+    """Tell whether these are the same tensors, which hold the same."""
+    return all(a is b and m is n for (a, m), (b, n) in zip(one, other, strict=True))
 
 
 def _is_record(value: object) -> bool:
@@ -389,7 +407,10 @@ def _modes() -> tuple[Any, ...]:
 def _drawn() -> object:
     """Return the state of the generators that everybody shares."""
     numbers = sys.modules.get("numpy.random")
-    return random.getstate(), None if numbers is None else repr(numbers.get_state())
+    if numbers is None:
+        return random.getstate()
+    name, state, *rest = numbers.get_state()
+    return random.getstate(), name, state.tobytes(), *rest
 
 
 @contextmanager

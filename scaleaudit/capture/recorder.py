@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -14,7 +13,6 @@ from torch import fx
 from scaleaudit.capture._torch_private import (
     PRIM_DEVICE,
     DataDependentOutputException,
-    FakeTensor,
     OpOverload,
     TorchDispatchMode,
 )
@@ -37,8 +35,6 @@ _READ = _ATEN._local_scalar_dense.default
 _LIFTS = frozenset({_ATEN.lift_fresh.default, _ATEN.lift.default})
 # What asks for an integer, whatever the tensor holds.
 _WHOLE = frozenset({torch.Tensor.__int__, torch.Tensor.__index__})
-# How the names of attributes begin that capture puts on tensors.
-_MARK = "_scaleaudit"
 _GET_DATA: Any = torch.Tensor.data
 _DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.detach_, _GET_DATA.__get__})
 
@@ -58,9 +54,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._memory = Memory(self.scribe, engine, self.names)
         oracle = Oracle(self.scribe.stack.serial_of)
         self.reads = Reads(oracle, self._emit, self.trace.note, variation)
-        self.recalls = Recalls(model, self.scribe, self._memory, self)
+        self.recalls = Recalls(model, self.scribe, self._memory, engine)
         self._busy = False
-        self._silent = False
         self._open = True
         self._last_read: fx.Node | None = None
 
@@ -79,8 +74,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Run one operator and record it."""
         if func is PRIM_DEVICE:  # half of all calls, and no operator of the user's
             return self._engine.device(args[0])
-        if self._silent:
-            return self._engine.run(func, args, kwargs or {})
         self._busy = True
         try:
             return self._dispatch(func, args, kwargs or {}, sys._getframe(1))
@@ -237,41 +230,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.read(tensor.item())
         return [self.to_list(part) for part in tensor.unbind()]
 
-    # What a recalled call returns (recalls.Maker).
-
-    def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return new tensors of the same shapes, strides and types, with or without gradient."""
-        self._busy = self._silent = True
-        try:
-            if any(tensor.requires_grad for tensor in tensors):
-                grow: Any = _Grown.apply
-                made = list(grow(torch.empty((), requires_grad=True), tensors))
-            else:
-                made = [_like(tensor) for tensor in tensors]
-        finally:
-            self._busy = self._silent = False
-        for tensor in made:
-            self._engine.forget(tensor)  # what memory happened to hold
-        return made
-
-    def is_plain(self, tensor: torch.Tensor) -> bool:
-        """Tell whether a tensor is one of those, and carries no attribute of the user's."""
-        if type(tensor) is not FakeTensor:
-            return False
-        return all(name in self._own or name.startswith(_MARK) for name in vars(tensor))
-
-    def is_known(self, tensor: torch.Tensor) -> bool:
-        """Tell whether the value of a tensor is known."""
-        return self._engine.value(tensor) is not None
-
-    @cached_property
-    def _own(self) -> frozenset[str]:
-        """The attributes that every tensor of this world has, parameters included."""
-        self._busy = self._silent = True
-        names = frozenset(vars(torch.nn.Parameter(torch.empty(()))))
-        self._busy = self._silent = False
-        return names
-
     # Before and after.
 
     def add_input(self, tensor: torch.Tensor, name: str) -> None:
@@ -303,22 +261,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._open = False
         self.scribe.stack.release()
         self.modules.release()
-
-
-class _Grown(torch.autograd.Function):
-    """Tensors that are computed from something that learns, whatever that was."""
-
-    @staticmethod
-    def forward(ctx: Any, _: torch.Tensor, tensors: list[torch.Tensor]) -> Any:
-        """Return tensors like others."""
-        made = tuple(_like(tensor) for tensor in tensors)
-        fixed = (new for new, old in zip(made, tensors, strict=True) if not old.requires_grad)
-        ctx.mark_non_differentiable(*fixed)
-        return made
-
-
-def _like(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype)
 
 
 def _metas(out: Any) -> tuple[TensorMeta, ...]:

@@ -5,8 +5,8 @@ what the turn before made, and all that comes after reads them alike. Such turns
 the last one before the gap stands for them. The first and last turns of a stretch stay, so that
 what is special about them is seen.
 
-Works on numbers alone: a program is a list of units with a key (equal ones do the same) and with
-the units that they read.
+Works on numbers alone: a program is a list of units, each with a key (unequal ones never do the
+same) and with the units that it reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 # Turns of a stretch that stay before and behind the gap, and turns that are worth leaving out.
 FRONT = 2
@@ -30,17 +30,28 @@ _GUESSES = 12
 Source: TypeAlias = tuple[int, Hashable, Hashable]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One operator or one call of a module.
+class Program(Protocol):
+    """A program as units in order; what is read has a smaller number than who reads it."""
 
-    Attributes:
-        shared: How many running frames it has in common with the unit before it.
-    """
+    @property
+    def keys(self) -> Sequence[int]:
+        """Numbers of the units; those with unequal ones differ in what they do."""
 
-    key: int
-    sources: tuple[Source, ...]
-    shared: int = 0
+    @property
+    def results(self) -> Collection[int]:
+        """Units whose values are results of the program."""
+
+    def sources(self, unit: int) -> tuple[Source, ...]:
+        """Return what a unit reads."""
+
+    def are_alike(self, unit: int, other: int) -> bool:
+        """Tell whether units of equal keys do the same, whatever they read."""
+
+    def is_of_one_kind(self, unit: int) -> bool:
+        """Tell whether to the analysis any part of a value is as good as another."""
+
+    def shared(self, unit: int) -> int:
+        """Return how many running frames a unit has in common with the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,34 +141,31 @@ class Plan:
 NOTHING = Plan((), {})
 
 
-def plan(units: Sequence[Unit], results: Collection[int]) -> Plan:
-    """Choose the turns to leave out.
-
-    Args:
-        units: In order; sources have smaller numbers.
-        results: Units whose values are results of the program.
-    """
-    runs = _runs(units)
-    users = _users(units)
-    spare = {run: _spare(run, runs, users, set(results)) for run in runs}
+def plan(program: Program) -> Plan:
+    """Choose the turns to leave out."""
+    runs = _runs(program)
+    if not runs:
+        return NOTHING
+    users = _users(program)
+    spare = {run: _spare(run, runs, users, program.results) for run in runs}
     together: dict[Cut, frozenset[Cut]] = {}
-    for group in _groups(runs, _links(units, runs)):
+    for group in _groups(runs, _links(program, runs)):
         cuts = frozenset(_cuts(group, spare))
         together.update(dict.fromkeys(cuts, cuts))
     return Plan(tuple(sorted(together, key=lambda cut: cut.start)), together)
 
 
-def _runs(units: Sequence[Unit]) -> list[Run]:
+def _runs(program: Program) -> list[Run]:
     """Find stretches that repeat, short periods first; none overlaps another.
 
     A second loop that goes over what the first one collected reads one more of its turns at every
     turn: once the first is found, so is the second.
     """
     found: list[Run] = []
-    guesses = _guesses(units)
+    guesses = _guesses(program.keys)
     while True:
         fresh = [
-            run for period in guesses for run in _apart(_with_period(units, period, found), found)
+            run for period in guesses for run in _apart(_with_period(program, period, found), found)
         ]
         if not fresh:
             return found
@@ -171,67 +179,77 @@ def _apart(candidates: Iterator[Run], found: list[Run]) -> Iterator[Run]:
             yield run
 
 
-def _guesses(units: Sequence[Unit]) -> list[int]:
+def _guesses(keys: Sequence[int]) -> list[int]:
     """Return distances at which equal units follow each other often enough."""
     last: dict[int, int] = {}
     gaps: Counter[int] = Counter()
-    for index, unit in enumerate(units):
-        if unit.key in last:
-            gaps[index - last[unit.key]] += 1
-        last[unit.key] = index
+    for index, key in enumerate(keys):
+        if key in last:
+            gaps[index - last[key]] += 1
+        last[key] = index
     likely = [gap for gap, count in gaps.most_common(_GUESSES) if count >= LEAST - 1]
     return sorted(likely)
 
 
-def _with_period(units: Sequence[Unit], period: int, found: list[Run]) -> Iterator[Run]:
+def _with_period(program: Program, period: int, found: list[Run]) -> Iterator[Run]:
     """Yield the stretches in which every unit does what the one a period before it did."""
     start: int | None = None
-    for index in range(period, len(units) + 1):
-        if index < len(units) and _repeats(units, index, period, found):
+    count = len(program.keys)
+    for index in range(period, count + 1):
+        if index < count and _repeats(program, index, period, found):
             start = index if start is None else start
         elif start is not None:
-            run = Run(_seam(units, start - period, period), index, period)
-            if run.turns >= LEAST:
-                yield run
+            if (index - start) // period + 1 >= LEAST:
+                run = Run(_seam(program, start - period, period), index, period)
+                if run.turns >= LEAST:
+                    yield run
             start = None
 
 
-def _seam(units: Sequence[Unit], start: int, period: int) -> int:
+def _seam(program: Program, start: int, period: int) -> int:
     """Return where a turn can be parted from the next: where the fewest calls are under way."""
-    return min(range(start, start + period), key=lambda index: units[index].shared)
+    return min(range(start, start + period), key=program.shared)
 
 
-def _repeats(units: Sequence[Unit], index: int, period: int, found: list[Run]) -> bool:
-    unit, before = units[index], units[index - period]
-    if unit.key != before.key or len(unit.sources) != len(before.sources):
+def _repeats(program: Program, index: int, period: int, found: list[Run]) -> bool:
+    """Tell whether a unit does what the one a period before did, on what came a period later."""
+    earlier = index - period
+    if program.keys[index] != program.keys[earlier]:
         return False
-    for (one, output, _), (other, output_before, _) in zip(
-        unit.sources, before.sources, strict=True
-    ):
-        if output != output_before:
-            return False
-        step = one - other
-        if step not in (0, period) and not any(
-            step == run.period and one in run and other in run for run in found
-        ):
-            return False
-        if step and one < 0:
-            return False
-    return True
+    mine, before = program.sources(index), program.sources(earlier)
+    return (
+        len(mine) == len(before)
+        and all(_follows(program, *pair, period, found) for pair in zip(mine, before, strict=True))
+        and program.are_alike(index, earlier)
+    )
 
 
-def _users(units: Sequence[Unit]) -> list[list[tuple[int, Hashable]]]:
+def _follows(
+    program: Program, source: Source, before: Source, period: int, found: list[Run]
+) -> bool:
+    (one, output, _), (other, output_before, _) = source, before
+    step = one - other
+    if not step:
+        return output == output_before or (one >= 0 and program.is_of_one_kind(one))
+    if output != output_before or one < 0 or other < 0:
+        return False
+    return step == period or any(
+        step == run.period and one in run and other in run for run in found
+    )
+
+
+def _users(program: Program) -> list[list[tuple[int, Hashable]]]:
     """Return for every unit who reads it, in which operand."""
-    users: list[list[tuple[int, Hashable]]] = [[] for _ in units]
-    for index, unit in enumerate(units):
-        for source, _, operand in unit.sources:
+    users: list[list[tuple[int, Hashable]]] = [[] for _ in program.keys]
+    for index in range(len(program.keys)):
+        for source, _, operand in program.sources(index):
             if source >= 0:
                 users[source].append((index, operand))
     return users
 
 
 def _spare(
-    run: Run, runs: list[Run], users: list[list[tuple[int, Hashable]]], results: set[int]
+    run: Run, runs: list[Run], users: list[list[tuple[int, Hashable]]], results: Collection[int]
 ) -> range:
     """Return the turns of a run that may be left out: read alike from outside, at neither end."""
     turns = [_readers(run, turn, runs, users, results) for turn in range(run.turns)]
@@ -239,15 +257,13 @@ def _spare(
     return range(first + max(FRONT, _memory(run, users) + 1), last - BACK)
 
 
-def _links(units: Sequence[Unit], runs: list[Run]) -> dict[tuple[Run, Run], int]:
+def _links(program: Program, runs: list[Run]) -> dict[tuple[Run, Run], int]:
     """Return for a run that goes over the turns of another by how many turns it is ahead."""
     found: dict[tuple[Run, Run], int] = {}
     for run in runs:
         for index in range(run.start, run.stop - run.period):
-            later = units[index + run.period].sources
-            for (source, _, _), (next_source, _, _) in zip(
-                units[index].sources, later, strict=True
-            ):
+            now, later = program.sources(index), program.sources(index + run.period)
+            for (source, _, _), (next_source, _, _) in zip(now, later, strict=True):
                 if source == next_source or source in run:
                     continue
                 other = next((r for r in runs if source in r and next_source in r), None)
@@ -295,7 +311,7 @@ def _readers(
     turn: int,
     runs: list[Run],
     users: list[list[tuple[int, Hashable]]],
-    results: set[int],
+    results: Collection[int],
 ) -> Hashable:
     """Describe who reads the values of one turn after the run."""
     start = run.start + turn * run.period

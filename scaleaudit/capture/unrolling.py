@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import takewhile
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from torch import fx
 from torch.fx.node import map_arg
 
 from scaleaudit.capture.places import Place
-from scaleaudit.capture.repeats import LEAST, NOTHING, Plan, Source, Unit, plan
+from scaleaudit.capture.repeats import NOTHING, Plan, Source, plan
 from scaleaudit.capture.scribe import pick_item
 from scaleaudit.capture.session import Recording
 from scaleaudit.capture.trace import Name, Origin, Recall, Repeat, Trace
@@ -44,7 +45,7 @@ def unrolled(recording: Recording, *, shorten: bool) -> Recording:
     """
     for _ in range(_ROUNDS):
         program = _Program(recording)
-        chosen = program.plan() if shorten else NOTHING
+        chosen = plan(program) if shorten else NOTHING
         if not chosen.cuts and not recording.trace.recalls:
             break
         recording = _Writer(program, chosen).run()
@@ -52,7 +53,7 @@ def unrolled(recording: Recording, *, shorten: bool) -> Recording:
 
 
 class _Program:
-    """A recording as a list of units."""
+    """A recording as a list of units (repeats.Program)."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -64,47 +65,84 @@ class _Program:
             first, last = self.index[repeat.first], self.index[repeat.last]
             self._within.update(dict.fromkeys(range(first, last + 1), number))
         self._leaves: dict[object, int] = {}
-        self._keys: dict[object, int] = {}
+        self._sources: dict[int, tuple[Source, ...]] = {}
+        self._given: dict[int, tuple[object, ...]] = {}
 
-    def plan(self) -> Plan:
-        """Choose the turns to leave out."""
-        origins = self.trace.origins
-        places = [(origins[n].site, origins[n].place.module) for n in self.calls]
-        counts = Counter(places)
-        if max(counts.values(), default=0) < LEAST:
-            return NOTHING
-        once = [counts[place] == 1 for place in places]
-        units: list[Unit] = []
-        for index, node in enumerate(self.calls):
-            sources = tuple(self._sources(node, once))
-            units.append(Unit(self._key(node, once), sources, self._shared(index)))
-            once[index] = once[index] and all(one < 0 or once[one] for one, _, _ in sources)
-        return plan(units, {self.index[n] for n in self._results() if n in self.index})
+    @cached_property
+    def keys(self) -> list[int]:
+        """Numbers for what the units do and where, in short."""
+        numbers: dict[object, int] = {}
+        return [numbers.setdefault(self._site(node), len(numbers)) for node in self.calls]
 
-    def _shared(self, index: int) -> int:
-        """Return how many running frames a call has in common with the one before it."""
-        if not index:
-            return 0
-        before, here = (self.trace.origins[n].place.turn for n in self.calls[index - 1 : index + 1])
-        pairs = zip(before, here, strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0][0] == pair[1][0], pairs))
+    @cached_property
+    def _counts(self) -> Counter[int]:
+        return Counter(self.keys)
 
-    def _results(self) -> Iterator[fx.Node]:
+    @cached_property
+    def results(self) -> set[int]:
+        """Units whose values are results of the program."""
         found = [node for _, node in self.recording.outputs]
         if self.recording.loss is not None:
             found.append(self.recording.loss)
-        return (root_of(node)[0] for node in found)
+        roots = (root_of(node)[0] for node in found)
+        return {self.index[root] for root in roots if root in self.index}
 
-    def _sources(self, node: fx.Node, once: list[bool]) -> Iterator[Source]:
-        """Yield what a call reads. Of what stands before all loops any part is as good as another."""
+    def sources(self, unit: int) -> tuple[Source, ...]:
+        """Return what a unit reads."""
+        if unit not in self._sources:
+            self._sources[unit] = tuple(self._read(self.calls[unit]))
+        return self._sources[unit]
+
+    def _read(self, node: fx.Node) -> Iterator[Source]:
         for operand, source in _operands(self.trace, node):
             root, way = root_of(source)
-            if root not in self.index:
-                yield self._leaf(root), way, operand
-                continue
-            index = self.index[root]
-            alike = once[index] and len(set(self.trace.origins[root].outputs)) == 1
-            yield index, len(way) if alike else way, operand
+            index = self.index.get(root)
+            yield self._leaf(root) if index is None else index, way, operand
+
+    def are_alike(self, unit: int, other: int) -> bool:
+        """Tell whether units of equal keys do the same, whatever they read."""
+        one, two = self.calls[unit], self.calls[other]
+        mine, theirs = self.trace.origins[one], self.trace.origins[two]
+        return (
+            one.target == two.target
+            and (mine.grad, mine.silent) == (theirs.grad, theirs.silent)
+            and mine.outputs == theirs.outputs
+            and mine.names == theirs.names
+            and self._constants(unit) == self._constants(other)
+            and _are_side_by_side(mine.place, theirs.place)
+        )
+
+    def is_of_one_kind(self, unit: int) -> bool:
+        """Tell whether to the analysis any part of a value is as good as another.
+
+        It is where the value comes before all loops, so that it depends on no state.
+        """
+        node = self.calls[unit]
+        return len(set(self.trace.origins[node].outputs)) == 1 and self._comes_first(unit)
+
+    def shared(self, unit: int) -> int:
+        """Return how many running frames a unit has in common with the one before it."""
+        if not unit:
+            return 0
+        before, here = (self.trace.origins[n].place.turn for n in self.calls[unit - 1 : unit + 1])
+        pairs = zip(before, here, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0][0] == pair[1][0], pairs))
+
+    def _site(self, node: fx.Node) -> object:
+        origin = self.trace.origins[node]
+        return origin.site, origin.place.module, self._within.get(self.index[node])
+
+    def _comes_first(self, unit: int) -> bool:
+        """Tell whether nothing that a value is computed from recurs."""
+        seen, pending = {unit}, [unit]
+        while pending:
+            each = pending.pop()
+            if self._counts[self.keys[each]] > 1:
+                return False
+            fresh = {one for one, _, _ in self.sources(each) if one >= 0} - seen
+            seen |= fresh
+            pending.extend(fresh)
+        return True
 
     def _leaf(self, node: fx.Node) -> int:
         """Return a number for a leaf; small constants of equal value have the same."""
@@ -115,41 +153,25 @@ class _Program:
             key = origin.outputs, tuple(value.flatten().tolist())
         return self._leaves.setdefault(key, -1 - len(self._leaves))
 
-    def _key(self, node: fx.Node, once: list[bool]) -> int:
-        """Return a number for what a call does and where, but for its turn and its operands."""
-        origin = self.trace.origins[node]
-        place = origin.place
-        recall = self.trace.recalls.get(node)
-        parts = _PARTS.get(node.target, ()) if self._reads_once(node, once) else ()
-        constants = tuple(
-            None if position in parts else _constant(argument)
-            for position, argument in enumerate((*node.args, *node.kwargs.values()))
-        )
-        key = (
-            node.target,
-            None if recall is None else recall.template.nodes,
-            self._within.get(self.index[node]),  # what stands for several turns is like no other
-            constants,
-            tuple(node.kwargs),
-            origin.site,
-            origin.grad,
-            origin.silent,
-            origin.outputs,
-            tuple((f.location, f.function) for f in place.frames),
-            tuple(offset for _, offset in place.turn),
-            tuple((m.path, m.identity) for m in place.modules),
-            place.path,
-            place.function,
-            tuple(origin.names),
-        )
-        return self._keys.setdefault(key, len(self._keys))
+    def _constants(self, unit: int) -> tuple[object, ...]:
+        """Return what a call is given but for values."""
+        if unit not in self._given:
+            node = self.calls[unit]
+            parts = self._free_parts(node)
+            self._given[unit] = tuple(
+                None if position in parts else _constant(argument)
+                for position, argument in enumerate((*node.args, *node.kwargs.values()))
+            )
+        return self._given[unit]
 
-    def _reads_once(self, node: fx.Node, once: list[bool]) -> bool:
-        """Tell whether what a call takes a part of comes before all loops."""
-        if node.target not in _PARTS or not isinstance(node.args[0], fx.Node):
-            return False
+    def _free_parts(self, node: fx.Node) -> tuple[int, ...]:
+        """Return the arguments that say which part of what comes before all loops is read."""
+        parts = _PARTS.get(node.target, ())
+        if not parts or not isinstance(node.args[0], fx.Node):
+            return ()
         root, _ = root_of(node.args[0])
-        return root not in self.index or once[self.index[root]]
+        unit = self.index.get(root)
+        return parts if unit is None or self._comes_first(unit) else ()
 
 
 class _Writer:
@@ -355,6 +377,21 @@ class _Move:
         key, earlier = call.identity, self.recall.template.counts
         count = call.call - earlier.get(key, 0) + self.recall.counts.get(key, 0)
         return ModuleCall(call.path, key, count)
+
+
+def _are_side_by_side(one: Place, other: Place) -> bool:
+    """Tell whether two places are the same line of the same code, in whichever turn."""
+    return (
+        len(one.turn) == len(other.turn)
+        and len(one.frames) == len(other.frames)
+        and one.function == other.function
+        and all(a[1] == b[1] for a, b in zip(one.turn, other.turn, strict=True))
+        and all(
+            a.location == b.location and a.function == b.function
+            for a, b in zip(one.frames, other.frames, strict=True)
+        )
+        and [m.identity for m in one.modules] == [m.identity for m in other.modules]
+    )
 
 
 def root_of(node: fx.Node) -> tuple[fx.Node, _Way]:
