@@ -19,8 +19,6 @@ GROWTH = 1.5
 
 KNOWN = read_work()
 
-pending = pytest.mark.xfail(strict=False, reason="until turns of a loop are recalled and folded")
-
 
 @pytest.fixture(scope="module")
 def work() -> dict[str, Work]:
@@ -47,7 +45,6 @@ def test_every_guarded_target_is_written_down() -> None:
     assert set(KNOWN) == set(GUARDED)
 
 
-@pending
 @pytest.mark.parametrize("size", SIZES)
 def test_analysis_of_a_deep_loop_is_about_that_of_a_shallow_one(
     size: str, work: dict[str, Work]
@@ -57,7 +54,6 @@ def test_analysis_of_a_deep_loop_is_about_that_of_a_shallow_one(
         assert deep[name] <= GROWTH * middle[name], name
 
 
-@pending
 @pytest.mark.parametrize("size", SIZES)
 def test_turns_add_no_operators_but_those_of_the_models_own_forward(
     size: str, work: dict[str, Work]
