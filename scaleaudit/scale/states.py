@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from scaleaudit.domain.facts import (
@@ -176,11 +177,19 @@ class StateJudge:
         return ProofStep(node.location, node.op, degree, "this is how the state reaches the loss")
 
     def _turns(self, reading: Reading) -> tuple[int, ...]:
+        read = (turns for ref, turns in self._crossings.items() if ref in reading.boundaries)
+        return tuple(sorted(turn for turns in read for turn in turns))
+
+    @cached_property
+    def _crossings(self) -> dict[Ref, tuple[int, ...]]:
+        """For every value at a boundary the turns that it was made in, from 1."""
         boundary = self.state.boundary
         numbers = self.graph.numbers([ref.node for ref in boundary])
         first = self.loop.turns - sum(map(len, numbers)) + 1
-        read = (n for n, ref in zip(numbers, boundary, strict=True) if ref in reading.boundaries)
-        return tuple(sorted(first + i for turn in read for i in turn))
+        return {
+            ref: tuple(first + number for number in turns)
+            for ref, turns in zip(boundary, numbers, strict=True)
+        }
 
     @property
     def state_shape(self) -> tuple[int, ...]:
