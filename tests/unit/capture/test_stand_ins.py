@@ -43,9 +43,9 @@ def result(function: Any, *arguments: Any) -> Any:
     """Return what a function does with arguments, errors included."""
     try:
         found = function(*arguments)
+        return list(found) if isinstance(found, (Iterator, AbstractSet)) else found
     except Exception as error:  # noqa: BLE001 - any error is an answer
         return type(error)
-    return list(found) if isinstance(found, (Iterator, AbstractSet)) else found
 
 
 def argument_lists() -> list[tuple[Any, ...]]:
