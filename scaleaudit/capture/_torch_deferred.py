@@ -105,15 +105,16 @@ def defer(wanted: Mapping[str, Mapping[str, Any]] = STAND_INS) -> bool:
 
 def _put_in_place(name: str, answers: Mapping[str, Any]) -> None:
     spec = _spec(name)
-    if missing := _missing(answers, spec):
-        raise ImportError(f"{name} has no {', '.join(missing)}")
+    known = {key: answers[key] for key in _defined(spec).intersection(answers)}
+    if answers and not known:
+        raise ImportError(f"{name} has none of {', '.join(answers)}")
     module = Deferred(name)
     module.__spec__, module.__loader__ = spec, spec.loader
     module.__file__, module.__package__ = spec.origin, spec.parent
     if spec.submodule_search_locations is not None:
         module.__path__ = list(spec.submodule_search_locations)
-    vars(module).update({key: _standing_in(module, key, answers[key]) for key in answers})
-    _deferrals.stand_ins[name] = answers
+    vars(module).update({key: _standing_in(module, key, known[key]) for key in known})
+    _deferrals.stand_ins[name] = known
     sys.modules[name] = module
     package, _, child = name.rpartition(".")
     if package:
@@ -130,13 +131,12 @@ def _spec(name: str) -> ModuleSpec:
     return spec
 
 
-def _missing(answers: Mapping[str, Any], spec: ModuleSpec) -> list[str]:
-    """Return the names that a module does not define."""
+def _defined(spec: ModuleSpec) -> set[str]:
+    """Return the names that the source of a module defines."""
     text = Path(str(spec.origin)).read_text(encoding="utf-8")
     # A package takes its names from its parts.
     is_package = spec.submodule_search_locations is not None
-    names = re.findall(r"\w+" if is_package else r"^(?:def|class) (\w+)", text, re.MULTILINE)
-    return sorted(set(answers).difference(names))
+    return set(re.findall(r"\w+" if is_package else r"^(?:def|class) (\w+)", text, re.MULTILINE))
 
 
 def _take_away(name: str) -> None:

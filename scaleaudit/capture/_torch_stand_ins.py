@@ -162,7 +162,7 @@ class _Source:
 # Of a class that has no instance as long as its module has not run.
 NO_INSTANCES = object()
 
-# By module, those that a module needs before it.
+# By module, those that a module needs before it. Not every version of torch has all names.
 STAND_INS: Mapping[str, Mapping[str, Answer | object]] = {
     SYMPY: {"Basic": NO_INSTANCES},
     FUNCTIONS: {"Max": NO_INSTANCES},
@@ -183,6 +183,7 @@ STAND_INS: Mapping[str, Mapping[str, Answer | object]] = {
         "has_free_symbols": _no,
         "has_free_unbacked_symbols": _no,
         "has_guarding_hint": _concrete,
+        "has_hint": _concrete,
         "is_nested_int": _no,
         "is_symbolic": _not_symbolic,
         "optimization_hint": _number,
