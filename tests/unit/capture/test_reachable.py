@@ -645,7 +645,7 @@ def marked(case: Callable[[], Case]) -> object:
     return pytest.param(case, marks=marks, id=case.__name__)
 
 
-@pytest.mark.parametrize("case", map(marked, CHANGES))
+@pytest.mark.parametrize("case", [marked(case) for case in CHANGES])
 def test_change_is_seen(case: Callable[[], Case]) -> None:
     model, change = case()
     reach = Reach(model)
