@@ -19,6 +19,7 @@ from scaleaudit.capture._torch_private import (
     unwatched,
     without_modes,
 )
+from scaleaudit.capture.outcomes import Outcomes, like
 from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.writes import written_tensors
 
@@ -31,7 +32,7 @@ SMALL_TWIN = 1 << 14
 # How the names of attributes begin that capture puts on tensors.
 _MARK = "_scaleaudit"
 _TWIN = f"{_MARK}_twin"
-_CPU, _META = torch.device("cpu"), torch.device("meta")
+_CPU = torch.device("cpu")
 
 
 class Engine(Protocol):
@@ -109,21 +110,30 @@ class FakeEngine:
     def __init__(self, *, building: bool) -> None:
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.building = building
+        self._outcomes = Outcomes(self.mode)
         self._stale: dict[int, torch.Tensor] = {}
 
     def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run one operator, everything on the CPU."""
         if kwargs and isinstance(kwargs.get("device"), torch.device):
             kwargs = {**kwargs, "device": _CPU}
+        key = self._outcomes.key(op, args, kwargs)
+        out = self._outcomes.again(key, args)
+        if out is None:
+            out = self._run(op, args, kwargs)
+            self._outcomes.keep(key, out, args)
+        self._run_twins(op, args, kwargs, out)
+        return out
+
+    def _run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         with self.mode:
             try:
-                out = op(*args, **kwargs)
+                return op(*args, **kwargs)
             except DynamicOutputShapeException:
                 out = _sized(op, args, kwargs)
                 if out is None:
                     raise
-        self._run_twins(op, args, kwargs, out)
-        return out
+                return out
 
     def device(self, tensor: torch.Tensor) -> torch.device:  # noqa: ARG002 - all are there
         """Return the CPU."""
@@ -171,9 +181,7 @@ class FakeEngine:
             return list(grow(torch.empty((), requires_grad=True), tensors, self._new))
 
     def _new(self, tensor: torch.Tensor) -> torch.Tensor:
-        shape, strides = tensor.shape, tensor.stride()
-        meta = torch.empty_strided(shape, strides, dtype=tensor.dtype, device=_META)
-        return FakeTensor(self.mode, meta, _CPU)
+        return like(self.mode, tensor.shape, tensor.stride(), tensor.dtype)
 
     def is_plain(self, tensor: torch.Tensor) -> bool:
         """Tell whether a tensor is of this world and carries no attribute of the user's."""
