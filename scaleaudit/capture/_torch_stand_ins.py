@@ -187,6 +187,7 @@ STAND_INS: Mapping[str, Mapping[str, Answer | object]] = {
         "is_nested_int": _no,
         "is_symbolic": _not_symbolic,
         "optimization_hint": _number,
+        "size_hint": _number,
         "statically_known_true": _same,
         "sym_and": _and,
         "sym_eq": _equal,
