@@ -28,6 +28,7 @@ from scaleaudit.children import (
 )
 from scaleaudit.config import did_you_mean
 from scaleaudit.domain.attempts import Attempt, Failure
+from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location, OpGraph
@@ -204,7 +205,8 @@ def _analysed(graph: OpGraph) -> ScaleFacts:
     from scaleaudit.loops.finder import find_loops
     from scaleaudit.scale.analysis import analyse
 
-    return analyse(graph, find_loops(graph))
+    with collector_held():
+        return analyse(graph, find_loops(graph))
 
 
 def choose_rules(

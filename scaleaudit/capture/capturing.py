@@ -28,6 +28,7 @@ from scaleaudit.domain.attempts import (
     most_telling,
     next_attempt,
 )
+from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, OpGraph, Ref, TensorMeta, verify
 from scaleaudit.errors import CaptureError, TargetError, class_name
 
@@ -141,7 +142,8 @@ def capture_by(
         raise Unfit(error, _failure(attempt, target, error)) from error
     if since:
         recording.trace.notes.insert(0, _fallback(attempt, since))
-    return lowered(target, unrolled(recording, shorten=not whole))
+    with collector_held():
+        return lowered(target, unrolled(recording, shorten=not whole))
 
 
 def not_built(attempt: Attempt, error: BuildError) -> Failure:

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
+from operator import eq
 from typing import Protocol, TypeAlias
 
 # Turns of a stretch that stay before and behind the gap, and turns that are worth leaving out.
@@ -193,17 +195,35 @@ def _guesses(keys: Sequence[int]) -> list[int]:
 
 def _with_period(program: Program, period: int, found: list[Run]) -> Iterator[Run]:
     """Yield the stretches in which every unit does what the one a period before it did."""
-    start: int | None = None
-    count = len(program.keys)
-    for index in range(period, count + 1):
-        if index < count and _repeats(program, index, period, found):
-            start = index if start is None else start
-        elif start is not None:
-            if (index - start) // period + 1 >= LEAST:
-                run = Run(_seam(program, start - period, period), index, period)
+    keys = program.keys
+    for first, last in _stretches(keys, period):
+        agree = (_repeats(program, index, period, found) for index in range(first, last))
+        for start, stop in _true(agree, first):
+            if (stop - start) // period + 1 >= LEAST:
+                run = Run(_seam(program, start - period, period), stop, period)
                 if run.turns >= LEAST:
                     yield run
+
+
+def _stretches(keys: Sequence[int], period: int) -> Iterator[tuple[int, int]]:
+    """Yield long stretches in which the keys are those of a period before."""
+    equal = map(eq, islice(keys, period, None), keys)
+    return ((a, b) for a, b in _true(equal, period) if (b - a) // period + 1 >= LEAST)
+
+
+def _true(answers: Iterable[bool], first: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of yes in a row; the first answer is that for ``first``."""
+    start: int | None = None
+    index = first
+    for answer in answers:
+        if answer:
+            start = index if start is None else start
+        elif start is not None:
+            yield start, index
             start = None
+        index += 1
+    if start is not None:
+        yield start, index
 
 
 def _seam(program: Program, start: int, period: int) -> int:
