@@ -177,10 +177,11 @@ def _failure(attempt: Attempt, target: Target, error: BaseException) -> Failure:
 def _on_fakes(target: Target, recalls: bool) -> Recording:  # noqa: FBT001 - one of WAYS
     """Record on fake tensors."""
     studio = Studio(_fakes_of, lambda: target.rebuild(fake=target.engine is not None), recalls)
-    recording, manner = best_recording(target, studio)
-    if suspicious(recording):
-        recording = unrolled(recording, shorten=False)
-        _look_for_leaks(studio, recording, manner)
+    with collector_held():
+        recording, manner = best_recording(target, studio)
+        if suspicious(recording):
+            recording = unrolled(recording, shorten=False)
+            _look_for_leaks(studio, recording, manner)
     return recording
 
 

@@ -27,7 +27,7 @@ _Key: TypeAlias = tuple[Any, ...]
 
 
 class Outcomes:
-    """Remembers the outcomes of operators that make tensors or views and do nothing else."""
+    """Remembers the outcomes of operators that make tensors or views, or write to one in place."""
 
     def __init__(self, mode: FakeTensorMode) -> None:
         self._mode = mode
@@ -36,7 +36,9 @@ class Outcomes:
     def key(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Key | None:
         """Return what an outcome depends on; None where that is not known, or is not all."""
         info = op_info(op)
-        if info.writes or (info.views and not self._is_plain(args[0])):
+        if info.writes and not _writes_in_place(op):
+            return None
+        if (info.writes or info.views) and not self._is_plain(args[0]):
             return None
         found: list[Any] = [op, args[0].storage_offset()] if info.views else [op]
         plain = all(self._add(value, found) for value in args) and all(
@@ -50,6 +52,8 @@ class Outcomes:
         if known is None:
             return None
         kind, forms = known
+        if not forms:
+            return args[0]
         if op_info(key[0]).views:  # type: ignore[index]
             memory = args[0].untyped_storage()
             made = [self._view(memory, form) for form in forms]
@@ -60,6 +64,10 @@ class Outcomes:
     def keep(self, key: _Key | None, out: Any, args: tuple[Any, ...]) -> None:
         """Remember an outcome, if it is made of new tensors, or of views of the first argument."""
         if key is None:
+            return
+        if op_info(key[0]).writes:
+            if out is args[0] and key[1] == (out.shape, out.stride(), out.dtype):
+                self._known[key] = None, ()
             return
         kind = None if isinstance(out, torch.Tensor) else type(out)
         made = [out] if kind is None else out
@@ -104,6 +112,14 @@ class Outcomes:
             and not value.is_conj()
             and not value.is_neg()
         )
+
+
+def _writes_in_place(op: OpOverload) -> bool:
+    """Tell whether an operator returns its first argument, written to, with its shape kept."""
+    info = op_info(op)
+    written = [argument.written for argument in info.arguments]
+    one = written[0] and not any(written[1:]) and info.returns == (info.arguments[0].alias,)
+    return one and torch.Tag.inplace_view not in op.tags
 
 
 def like(
