@@ -6,16 +6,20 @@ so that audits repeat, and what was drawn from is compared before and after.
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from scaleaudit.capture.places import is_user_file
+
+_SETTLED = "scaleaudit.capture.settled"
 
 
 @dataclass(slots=True)
@@ -65,10 +69,16 @@ def _generators(model: torch.nn.Module) -> list[Any]:
     held = [vars(module) for module in model.modules()]
     held += [
         vars(module)
-        for module in list(sys.modules.values())
+        for module in _unsettled()
         if is_user_file(getattr(module, "__file__", None) or "<frozen")
     ]
     return [value for names in held for value in list(names.values()) if _is_generator(value)]
+
+
+def _unsettled() -> list[ModuleType]:
+    """Return the modules that may be the user's, without a look at the others."""
+    names = list(itertools.takewhile(_SETTLED.__ne__, reversed(sys.modules)))
+    return [sys.modules[name] for name in names]
 
 
 def _is_generator(value: object) -> bool:
@@ -78,14 +88,25 @@ def _is_generator(value: object) -> bool:
     )
 
 
-def _states(numpy: Any, own: list[Any]) -> list[str]:
-    """Return what would be drawn next, as text that can be compared."""
-    shared = [] if numpy is None else [repr(numpy.random.get_state())]
-    return [repr(random.getstate()), *shared, *map(_state, own)]
+def _states(numpy: Any, own: list[Any]) -> list[Any]:
+    """Return what would be drawn next, as values that can be compared."""
+    shared = [] if numpy is None else [_plain(numpy.random.get_state())]
+    return [random.getstate(), *shared, *map(_state, own)]
 
 
-def _state(generator: Any) -> str:
+def _state(generator: Any) -> Any:
     if isinstance(generator, random.Random):
-        return repr(generator.getstate())
+        return generator.getstate()
     bits = getattr(generator, "bit_generator", None)
-    return repr(generator.get_state() if bits is None else bits.state)
+    return _plain(generator.get_state() if bits is None else bits.state)
+
+
+def _plain(state: Any) -> Any:
+    """Return a state with bytes in the place of arrays, which are not equal but elementwise."""
+    match state:
+        case tuple():
+            return tuple(map(_plain, state))
+        case dict():
+            return {name: _plain(part) for name, part in state.items()}
+        case _:
+            return state.tobytes() if hasattr(state, "tobytes") else state

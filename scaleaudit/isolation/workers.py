@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from scaleaudit.isolation.runner import Runner, start_runner
 
-# The first decides what of torch is loaded before anything uses it.
+# The first decides what of torch is loaded before anything uses it, the last says that no module
+# so far is a user's.
 _PRELOAD = (
     "scaleaudit.capture.warm",
     "scaleaudit.capture.capturing",
@@ -13,6 +14,7 @@ _PRELOAD = (
     "scaleaudit.loops.finder",
     "scaleaudit.scale.analysis",
     "scaleaudit.api",
+    "scaleaudit.capture.settled",
 )
 _REHEARSAL = "scaleaudit.capture.rehearsal"
 # The rehearsal takes as long as it saves three children.

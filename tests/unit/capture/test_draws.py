@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -53,3 +55,19 @@ def test_what_draws_nothing_is_recorded_once():
     calls = []
     captured(Turning(lambda: calls.append(1) or 2), torch.randn(3, D))
     assert len(calls) == 1
+
+
+def test_modules_that_were_loaded_before_all_of_the_users_are_not_looked_at(monkeypatch):
+    turns = []
+    kept = ModuleType("kept")
+    kept.generator = random.Random(3)
+    kept.__file__ = __file__
+
+    def draw():
+        turns.append(kept.generator.randint(1, 2))
+        return turns[-1]
+
+    for name in ("kept", "scaleaudit.capture.settled"):
+        monkeypatch.setitem(sys.modules, name, kept)
+    captured(Turning(draw), torch.randn(3, D))
+    assert len(turns) == 1
