@@ -50,7 +50,7 @@ def facts_of(captured: Captured) -> ScaleFacts:
 
 
 def audits_of(path: Path, name: str) -> Audits:
-    return Audits(*(captured(path, name, whole=whole) for whole in (True, False)))
+    return Audits(captured(path, name, whole=True), captured(path, name, whole=False))
 
 
 def captured(path: Path, name: str, *, whole: bool) -> Captured:
