@@ -10,6 +10,9 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   our second attempt.
 - ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
   are recorded on real tensors.
+- The stacks of function and dispatch modes and the dicts of global module hooks: tell whether
+  somebody besides capture watches the operators and calls. Public way round: none; calls that
+  repeat others are recorded again.
 - ``torch._C.DisableTorchFunction``: looks at a tensor, or makes one, without a detour through the
   modes that watch the user's code. Public way round: let them see it, at several times the cost.
 - ``torch._VF._pack_padded_sequence``, ``_pad_packed_sequence``: what packing calls, done by plain
@@ -51,7 +54,7 @@ from torch._subclasses.fake_tensor import (
     UnsupportedOperatorException,
 )
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils._python_dispatch import _disable_current_modes as without_modes
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "stepwise_scans",
     "storage_key",
     "unwatched",
+    "watchers",
     "without_modes",
 ]
 
@@ -131,6 +135,23 @@ def _associative_scan(  # its code alone is used, in torch's module
     from scaleaudit.capture.higher_order import associative_scan  # noqa: PLC0415
 
     return associative_scan(combine_fn, xs, dim, reverse=reverse)
+
+
+def watchers() -> tuple[int, ...]:
+    """Return identities of the modes and global module hooks in force."""
+    hooks = torch.nn.modules.module
+    function_modes: Any = torch.overrides._get_current_function_mode_stack
+    return tuple(
+        map(
+            id,
+            (
+                *function_modes(),
+                *_get_current_dispatch_mode_stack(),
+                *hooks._global_forward_pre_hooks.values(),
+                *hooks._global_forward_hooks.values(),
+            ),
+        )
+    )
 
 
 def schema(op: OpOverload) -> Any:

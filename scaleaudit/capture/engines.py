@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
+from scaleaudit.capture import marks
 from scaleaudit.capture._torch_private import (
     DynamicOutputShapeException,
     FakeTensor,
@@ -19,6 +20,7 @@ from scaleaudit.capture._torch_private import (
     unwatched,
     without_modes,
 )
+from scaleaudit.capture.marks import TWIN
 from scaleaudit.capture.outcomes import Outcomes, like
 from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.writes import written_tensors
@@ -29,9 +31,6 @@ TWIN_LIMIT = 1 << 20
 # forward computes, where time counts.
 SMALL_TWIN = 1 << 14
 
-# How the names of attributes begin that capture puts on tensors.
-_MARK = "_scaleaudit"
-_TWIN = f"{_MARK}_twin"
 _CPU = torch.device("cpu")
 
 
@@ -60,6 +59,9 @@ class Engine(Protocol):
 
     def is_plain(self, tensor: torch.Tensor) -> bool:
         """Tell whether ``like`` makes tensors that nobody can tell from this one."""
+
+    def extras(self, tensor: torch.Tensor) -> tuple[str, ...]:
+        """Return the attributes of a tensor that the user put there."""
 
 
 class RealEngine:
@@ -95,6 +97,10 @@ class RealEngine:
     def is_plain(self, tensor: torch.Tensor) -> bool:  # noqa: ARG002 - what is real has its value
         """Return False."""
         return False
+
+    def extras(self, tensor: torch.Tensor) -> tuple[str, ...]:
+        """Return the attributes of a tensor that the user put there."""
+        return tuple(name for name in vars(tensor) if not name.startswith(marks.PREFIX))
 
 
 class FakeEngine:
@@ -148,7 +154,7 @@ class FakeEngine:
             with self.mode:
                 known = self.mode.from_tensor(tensor, static_shapes=True)
             if tensor.numel() <= TWIN_LIMIT:
-                setattr(known, _TWIN, tensor.detach().cpu().clone())
+                setattr(known, TWIN, tensor.detach().cpu().clone())
             return known
         with self.mode:
             fake = torch.empty_strided(
@@ -162,15 +168,15 @@ class FakeEngine:
         """Return the twin of a fake tensor, or a small real tensor itself."""
         if not isinstance(tensor, FakeTensor):
             return tensor if not tensor.is_meta and tensor.numel() <= TWIN_LIMIT else None
-        twin = getattr(tensor, _TWIN, None)
+        twin = getattr(tensor, TWIN, None)
         if twin is None or storage_key(twin) in self._stale:
             return None
         return twin if isinstance(twin, torch.Tensor) else None
 
     def forget(self, tensor: torch.Tensor) -> None:
         """Forget the value of a tensor, as parameters' initial values must not count."""
-        if hasattr(tensor, _TWIN):
-            delattr(tensor, _TWIN)
+        if hasattr(tensor, TWIN):
+            delattr(tensor, TWIN)
 
     def like(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         """Return new tensors of the same shapes, strides and types, with or without gradient."""
@@ -187,7 +193,12 @@ class FakeEngine:
         """Tell whether a tensor is of this world and carries no attribute of the user's."""
         if type(tensor) is not FakeTensor or tensor.fake_mode is not self.mode:
             return False
-        return all(name in self._usual or name.startswith(_MARK) for name in vars(tensor))
+        return not self.extras(tensor)
+
+    def extras(self, tensor: torch.Tensor) -> tuple[str, ...]:
+        """Return the attributes of a tensor that the user put there."""
+        usual = self._usual if type(tensor) is FakeTensor else ()
+        return tuple(n for n in vars(tensor) if n not in usual and not n.startswith(marks.PREFIX))
 
     @cached_property
     def _usual(self) -> frozenset[str]:
@@ -214,7 +225,7 @@ class FakeEngine:
         given = {id(leaf) for leaf in pytree.tree_leaves((args, dict(kwargs)))}
         for fake, twin in zip(outs, made, strict=False):
             if id(fake) not in given:
-                setattr(fake, _TWIN, twin)
+                setattr(fake, TWIN, twin)
 
     def _known(self, argument: object) -> bool:
         """Tell whether the value of an argument, or of all in a list, is known."""
@@ -246,7 +257,7 @@ class FakeEngine:
     def _go_stale(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """A value that isn't known was written: the twins that share the memory are void."""
         for leaf in written_tensors(op_info(op), args, kwargs):
-            twin = getattr(leaf, _TWIN, None)
+            twin = getattr(leaf, TWIN, None)
             if isinstance(twin, torch.Tensor):
                 self._stale[storage_key(twin)] = twin  # held, so that the key stays its own
 

@@ -20,7 +20,7 @@ from scaleaudit.domain.graph import Frame, Location, ModuleCall
 _OWN = str(Path(__file__).parent)
 _TORCH = str(Path(torch.__file__).parent)
 _STDLIB = tuple({get_paths()["stdlib"], get_paths()["platstdlib"]})
-_SITE_PACKAGES = ("site-packages", "dist-packages")
+_SITE_PACKAGES = frozenset({"site-packages", "dist-packages"})
 # Libraries whose frames are plumbing between the model's line and the operator.
 _PLUMBING = frozenset({"einops", "numpy", "jaxtyping", "beartype", "typeguard"})
 _GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
@@ -251,6 +251,14 @@ def is_own(code: CodeType) -> bool:
 def is_user(code: CodeType) -> bool:
     """Tell whether a frame is the user's code: not torch, nor the standard library, nor ours."""
     return is_user_file(code.co_filename)
+
+
+@cache
+def is_library_file(name: str) -> bool:
+    """Tell whether a file is torch's, Python's, or the capture's own."""
+    if name.startswith((_OWN, _TORCH, "<frozen")):
+        return True
+    return name.startswith(_STDLIB) and _SITE_PACKAGES.isdisjoint(Path(name).parts)
 
 
 @cache

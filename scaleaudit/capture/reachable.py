@@ -2,7 +2,9 @@
 
 A call of a module does again what it did before only if nothing that it reads has changed: the
 attributes of its modules, what functions close over, globals that its code names, attributes of
-classes. Tensors are told by identity here; what they hold is the recorder's affair.
+classes, of functions, of tensors. Tensors are told by identity here; what they hold is the
+recorder's affair. What cannot be followed (iterators, caches, code that asks for the environment)
+is unknown, and a module that can reach it is run every time.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -20,28 +23,39 @@ from typing import Any
 
 import torch
 
-from scaleaudit.capture.places import is_user_file
+from scaleaudit.capture import marks
+from scaleaudit.capture.places import is_library_file, is_user_file
 
 # Beyond these a module's surroundings are taken for unknown.
 _DEPTH = 8
 _MOST = 2000
 
-_PLAIN = frozenset({
+PLAIN = frozenset({
     type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice, torch.dtype,
-    torch.device, torch.Size,
+    torch.device, torch.Size, torch.layout, torch.memory_format,
 })  # fmt: skip
 # What every module has: its own dicts are walked, flags compared.
 _OWN = frozenset(vars(torch.nn.Module()))
 _HELD = ("_parameters", "_buffers", "_modules")
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
-# They keep nothing that a model would change.
+# Objects of these libraries keep nothing that a model would change.
 _LIBRARIES = frozenset({
     "torch", "typing", "logging", "re", "pathlib", "enum", "operator", "abc", "inspect", "warnings",
 })  # fmt: skip
-_BUILT_IN = frozenset({"builtins", "collections", "types", "dataclasses", "functools"}) | _LIBRARIES
 # They hand out something else every time, or may be written to unseen.
-_FICKLE = (torch.Generator, ContextVar, weakref.ReferenceType, bytearray, memoryview)
+_FICKLE = (
+    torch.Generator, ContextVar, weakref.ReferenceType, bytearray, memoryview,
+    type(functools.lru_cache(len)),
+)  # fmt: skip
 _RANDOM = frozenset({"random", "numpy"})
+# Code that names these may read what no walk finds.
+_WINDOWS = frozenset({
+    "globals", "eval", "exec", "environ", "getenv", "modules", "_getframe", "currentframe", "open",
+    "input", "default_rng", "urandom", "perf_counter", "monotonic", "time_ns",
+})  # fmt: skip
+# Code that names these may ask for a name that it was given as text.
+_BY_TEXT = frozenset({"getattr", "hasattr", "vars", "__dict__"})
+_MISSING = object()
 
 _Read = Callable[[], Iterable[Any]]
 
@@ -55,6 +69,8 @@ class Reach:
 
     Args:
         root: The module.
+        extras: Tells which attributes of a tensor are the user's.
+        others: Objects and classes that it is given, which it can read as well.
 
     Attributes:
         tensors: Identities of the tensors in reach.
@@ -63,12 +79,19 @@ class Reach:
         UnknownState: Not all of it can be told, or a module has a hook of the user's.
     """
 
-    def __init__(self, root: torch.nn.Module) -> None:
+    def __init__(
+        self,
+        root: torch.nn.Module,
+        extras: Callable[[torch.Tensor], tuple[str, ...]],
+        others: Iterable[Any] = (),
+    ) -> None:
+        self._extras = extras
         self.tensors: set[int] = set()
         self._watched: list[tuple[_Read, tuple[Any, ...]]] = []
         self._hooks: list[Mapping[Any, Any]] = []
         self._seen: set[int] = set()
         self._module(root)
+        self._values(others, 0)
         self._seen.clear()
 
     def is_unchanged(self) -> bool:
@@ -102,7 +125,7 @@ class Reach:
             for name in _HELD:
                 if own[name]:
                     held = self._watch(own[name].values)
-                    self.tensors.update(map(id, held))
+                    self._tensors([value for value in held if isinstance(value, torch.Tensor)])
             if len(own) > len(_OWN):
                 for name, value in own.items():
                     if name not in _OWN:
@@ -115,35 +138,54 @@ class Reach:
 
     def _value(self, value: Any, depth: int) -> None:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return
         if isinstance(value, torch.Tensor):
-            self.tensors.add(id(value))
+            self._tensors([value])
             return
         if depth > _DEPTH:
             raise UnknownState
         if isinstance(value, torch.nn.Module):
             self._module(value)
+        elif isinstance(value, type):
+            self._kind(value, depth)
         elif self._is_new(value):
             self._inside(value, depth)
+
+    def _tensors(self, tensors: list[torch.Tensor]) -> None:
+        """Take in tensors, and what the user put on them."""
+        self.tensors.update(map(id, tensors))
+        if not tensors:
+            return
+        self._watch(functools.partial(_tags, tensors))
+        for tensor in tensors:
+            names = self._extras(tensor)
+            if names:
+                self._values(self._watch(functools.partial(_named, tensor, names)), 0)
 
     def _inside(self, value: Any, depth: int) -> None:
         """Look into what holds other values."""
         fixed = _fixed_parts(value)
         if fixed is not None:
             self._values(fixed, depth)
-        elif isinstance(value, type):
-            self._kind(value, depth)
         elif isinstance(value, FunctionType):
             self._function(value, depth)
-        elif isinstance(value, dict):
-            self._values(self._watch(value.keys), depth)
-            self._values(self._watch(value.values), depth)
-        elif isinstance(value, (list, set, deque)):
-            self._values(self._watch(value.__iter__), depth)
+        elif isinstance(value, ModuleType):
+            self._file(value, (), depth)
         elif isinstance(value, CellType):
             self._values(self._watch(functools.partial(_contents, value)), depth)
+        elif isinstance(value, (dict, list, set, deque)):
+            self._container(value, depth)
         elif not _is_settled(value):
+            self._object(value, depth)
+
+    def _container(self, value: Any, depth: int) -> None:
+        if isinstance(value, dict):
+            self._values(self._watch(value.keys), depth)
+            self._values(self._watch(value.values), depth)
+        else:
+            self._values(self._watch(value.__iter__), depth)
+        if hasattr(value, "__dict__"):
             self._object(value, depth)
 
     def _object(self, value: Any, depth: int) -> None:
@@ -163,34 +205,55 @@ class Reach:
     def _kind(self, kind: type, depth: int) -> None:
         """Look into a class of the user's: the code of its methods, and its attributes."""
         for owner in kind.__mro__:
-            if owner.__module__.partition(".")[0] in _BUILT_IN or not self._is_new(owner):
+            if _is_of_library(owner) or not self._is_new(owner):
                 continue
             for name, value in zip(vars(owner), self._watch(vars(owner).values), strict=True):
-                written = inspect.unwrap(value) if isinstance(value, FunctionType) else value
-                is_method = isinstance(written, (FunctionType, staticmethod, classmethod, property))
+                is_method = isinstance(value, (FunctionType, staticmethod, classmethod, property))
                 if is_method or not (name.startswith("__") and name.endswith("__")):
-                    self._value(written, depth + 1)
+                    self._value(value, depth + 1)
 
     def _function(self, function: FunctionType, depth: int) -> None:
-        """Look into a function of the user's: what it closes over, which globals it names."""
+        """Look into a function: what it closes over; of the user's what its code names."""
         written = inspect.unwrap(function)
         if isinstance(written, FunctionType) and written is not function:
             self._value(written, depth)
-        if not is_user_file(function.__code__.co_filename):
+        self._values(function.__closure__ or (), depth)
+        if vars(function):
+            self._container(vars(function), depth)
+        file = function.__code__.co_filename
+        if not is_user_file(file) and (not file.startswith("<") or file.startswith("<frozen")):
             return
         self._watch(functools.partial(_code, function))
         self._values(function.__defaults__ or (), depth)
         self._values((function.__kwdefaults__ or {}).values(), depth)
-        self._values(function.__closure__ or (), depth)
         names, known = _names(function.__code__), function.__globals__
-        found = tuple(name for name in names if name in known)
-        for value in self._watch(functools.partial(_picked, known, found)):
-            if not isinstance(value, ModuleType):
+        if not _WINDOWS.isdisjoint(names):
+            raise UnknownState
+        for value in self._watch(functools.partial(_picked, known, names)):
+            if isinstance(value, ModuleType):
+                self._file(value, names, depth)
+            elif value is not _MISSING:
                 self._value(value, depth + 1)
-            elif is_user_file(getattr(value, "__file__", None) or "<frozen"):
-                inner = tuple(name for name in names if name in vars(value))
-                read = functools.partial(_picked, vars(value), inner)
-                self._values(self._watch(read), depth)
+
+    def _file(self, module: ModuleType, names: tuple[str, ...], depth: int) -> None:
+        """Look at the globals of a user's file that code names, or may name."""
+        if not is_user_file(getattr(module, "__file__", None) or "<frozen"):
+            return
+        known = vars(module)
+        if not names or not _BY_TEXT.isdisjoint(names):
+            self._watch(known.keys)
+            values = self._watch(known.values)
+            self._values(
+                (v for v in values if not isinstance(v, (ModuleType, FunctionType))), depth
+            )
+            return
+        for value in self._watch(functools.partial(_picked, known, names)):
+            if isinstance(value, ModuleType):
+                if depth > _DEPTH:
+                    raise UnknownState
+                self._file(value, names, depth + 1)
+            elif value is not _MISSING:
+                self._value(value, depth + 1)
 
 
 def _fixed_parts(value: Any) -> Iterable[Any] | None:
@@ -198,14 +261,12 @@ def _fixed_parts(value: Any) -> Iterable[Any] | None:
     match value:
         case tuple() | frozenset():
             return value
-        case MethodType():
-            return value.__func__, value.__self__
+        case MethodType() | BuiltinFunctionType():
+            return getattr(value, "__func__", None), value.__self__
         case functools.partial():
             return value.func, value.args, value.keywords
-        case staticmethod() | classmethod():
-            return (value.__func__,)
-        case property():
-            return value.fget, value.fset
+        case staticmethod() | classmethod() | property():
+            return tuple(getattr(value, name, None) for name in ("__func__", "fget", "fset"))
         case _:
             return None
 
@@ -220,25 +281,38 @@ def _is_as(read: _Read, before: tuple[Any, ...]) -> bool:
 def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
-    return type(one) is type(other) and type(one) in _PLAIN and bool(one == other)
+    return type(one) is type(other) and type(one) in PLAIN and bool(one == other)
 
 
 def _is_settled(value: Any) -> bool:
     """Tell whether an object keeps nothing that a model would change: a library's, a built-in."""
     if isinstance(value, _FICKLE):
         return False
-    return isinstance(value, _BUILTINS) or _home(value) in _LIBRARIES
+    return isinstance(value, _BUILTINS) or (
+        _home(value) in _LIBRARIES and _is_of_library(type(value))
+    )
 
 
 _BUILTINS = (
-    BuiltinFunctionType,
-    ModuleType,
     type(str.join),
     type(object.__init__),
     type(vars(int)["real"]),
-    type(functools.lru_cache(len)),
     functools.cached_property,
 )
+
+
+def _is_of_library(owner: type) -> bool:
+    """Tell whether a class is Python's or torch's own, by the file that it is written in."""
+    file = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    if file is not None:
+        return is_library_file(file)
+    home = owner.__module__.partition(".")[0]
+    return home in sys.stdlib_module_names or home == "torch"
+
+
+def _tags(tensors: list[torch.Tensor]) -> list[int]:
+    """Return how many attributes tensors have, but for those that capture puts on them."""
+    return [len(own) - sum(mark in own for mark in marks.ALL) for own in map(vars, tensors)]
 
 
 def _home(value: object) -> str:
@@ -263,7 +337,7 @@ def _named(value: object, names: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _picked(known: Mapping[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(known.get(name) for name in names)
+    return tuple(known.get(name, _MISSING) for name in names)
 
 
 def _code(function: FunctionType) -> tuple[Any, ...]:

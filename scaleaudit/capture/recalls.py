@@ -12,9 +12,10 @@ wrote to memory that was there before, changed an argument or an attribute, kept
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
@@ -24,11 +25,11 @@ import torch
 from torch import fx
 
 from scaleaudit.capture import structures
-from scaleaudit.capture._torch_private import storage_key, unwatched
+from scaleaudit.capture._torch_private import storage_key, unwatched, watchers
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.places import Place
-from scaleaudit.capture.reachable import Reach, UnknownState
+from scaleaudit.capture.reachable import PLAIN, Reach, UnknownState
 from scaleaudit.capture.scribe import Scribe
 from scaleaudit.capture.trace import Template, tensor_meta
 
@@ -37,10 +38,6 @@ _WORTHWHILE = 4
 # A module whose calls differ every time is recorded every time.
 _VARIANTS = 4
 
-_PLAIN = frozenset({
-    type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice, torch.dtype,
-    torch.device, torch.Size, torch.layout, torch.memory_format,
-})  # fmt: skip
 _DEVICES = ("cpu", "cuda")
 # How deep arguments are looked into.
 _DEPTH = 5
@@ -48,6 +45,10 @@ _DEPTH = 5
 _Path: TypeAlias = structures.Path
 _Key: TypeAlias = tuple[Any, ...]
 _Held: TypeAlias = tuple[torch.Tensor, fx.Node]
+
+
+class Differentiated(BaseException):
+    """The program differentiates what was recalled; it has to be recorded without that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,11 +59,13 @@ class _Asked:
         key: Its signature.
         modes: What else changes what operators do.
         given: Its tensors, with the nodes of what they hold.
+        others: Objects and classes that the module can read, which are not taken apart here.
     """
 
     key: _Key
     modes: tuple[Any, ...]
     given: list[_Held]
+    others: list[Any]
     place: Place
 
 
@@ -119,11 +122,31 @@ class Recalls:
         self._scribe = scribe
         self._memory = memory
         self._engine = engine
+        self._watchers: tuple[int, ...] = ()
         self._open: list[_Open] = []
         self._known: dict[torch.nn.Module, list[_Known]] = {}
         self._tries: dict[torch.nn.Module, int] = {}
 
+    def begin(self, own: int) -> None:
+        """Start recalling, unless somebody else watches the calls.
+
+        Args:
+            own: How many modes and global hooks of the capture itself are in force.
+        """
+        found = watchers()
+        self._watchers = found if len(found) == own else ()
+
     # What the recorder tells.
+
+    def differentiate(self) -> None:
+        """Note that gradients are asked for, which recalled calls do not have.
+
+        Raises:
+            Differentiated: Calls were recalled already.
+        """
+        if self._scribe.trace.recalls:
+            raise Differentiated
+        self._watchers = ()
 
     def spoil(self) -> None:
         """Note that something happened that recalling a call would not do again."""
@@ -169,12 +192,12 @@ class Recalls:
         """Return what a call is given and where; None where something may change unseen."""
         signature = _Signature(self._memory, self._engine)
         key = signature.of((args, kwargs))
-        if key is None:
+        if key is None or watchers() != self._watchers:
             return None
         self._scribe.look(frame)
         place = self._scribe.place
         modes = (place.function, self._scribe.grads.enabled(place), *_modes())
-        return _Asked(key, modes, signature.given, place)
+        return _Asked(key, modes, signature.given, signature.others, place)
 
     def _fitting(self, module: torch.nn.Module, asked: _Asked) -> _Known | None:
         """Return a call that was asked for the same, in the same surroundings."""
@@ -205,7 +228,7 @@ class Recalls:
     ) -> Any:
         """Run a module and keep what it did, if it can be recalled."""
         try:
-            reach = Reach(module)
+            reach = Reach(module, self._engine.extras, asked.others)
         except UnknownState:
             self._tries[module] = _VARIANTS + 1
             return run(module, *args, **kwargs)
@@ -261,13 +284,13 @@ class Recalls:
             if isinstance(value, torch.Tensor):
                 if id(value) in positions:
                     given[path] = positions[id(value)]
-                elif storage_key(value) in memories or not self._is_renewable(value):
+                elif storage_key(value) in memories or not self._is_renewable(value, call):
                     return None
                 else:
                     memories.add(storage_key(value))
                     made[path] = len(likes)
                     likes.append(value)
-            elif type(value) not in _PLAIN and not structures.parts(value):
+            elif type(value) not in PLAIN and not _is_record(value):
                 return None
         if not all(_is_renewed(path, value, made) for path, value in structures.subtrees(result)):
             return None
@@ -297,8 +320,14 @@ class Recalls:
         read = [pair for key, pair in call.read.items() if key not in positions]
         return _Known(call.asked, call.reach, read, template, result, given, made, likes)
 
-    def _is_renewable(self, tensor: torch.Tensor) -> bool:
-        return self._engine.is_plain(tensor) and self._engine.value(tensor) is None
+    def _is_renewable(self, tensor: torch.Tensor, call: _Open) -> bool:
+        """Tell whether a tensor that a call returned was made by it, and may be made again."""
+        return (
+            self._engine.is_plain(tensor)
+            and self._engine.value(tensor) is None
+            and id(tensor) not in call.reach.tensors
+            and self._memory.born(tensor) >= call.start
+        )
 
     def _recalled(self, known: _Known, asked: _Asked) -> Any:
         scribe, template = self._scribe, known.template
@@ -326,6 +355,7 @@ class _Signature:
 
     Attributes:
         given: The tensors among the arguments in order, with the nodes of what they hold.
+        others: Objects among them that are the same ones or not, and classes of those taken apart.
     """
 
     def __init__(self, memory: Memory, engine: Engine) -> None:
@@ -334,6 +364,7 @@ class _Signature:
         self._nodes: dict[fx.Node, int] = {}
         self._memories: dict[int, int] = {}
         self.given: list[_Held] = []
+        self.others: list[Any] = []
 
     def of(self, arguments: Any) -> _Key | None:
         """Return the signature; None where something is given that may change unseen."""
@@ -342,16 +373,18 @@ class _Signature:
 
     def _add(self, value: Any, found: list[Any], depth: int) -> bool:
         kind = type(value)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             found.append((kind, value))
             return True
         if isinstance(value, torch.Tensor):
             return self._tensor(value, found)
-        if isinstance(value, (torch.nn.Module, type)):
+        if not _is_record(value):
+            self.others.append(value)
             found.append(id(value))
             return True
-        if depth > _DEPTH or not _is_record(value):
+        if depth > _DEPTH:
             return False
+        self.others.append(kind)
         parts = structures.parts(value)
         found.append((kind, len(parts)))
         return all(
@@ -377,15 +410,21 @@ def _are_same(one: list[_Held], other: list[_Held]) -> bool:
 
 
 def _is_record(value: object) -> bool:
-    """Tell whether all that a value holds can be seen."""
-    if isinstance(value, (tuple, list, dict)):
+    """Tell whether a value is what it holds, and nothing besides."""
+    if type(value) in (tuple, list, dict) or structures.is_named(value):
         return True
-    return hasattr(value, "__dict__") and not callable(value) and not hasattr(value, "__next__")
+    if not dataclasses.is_dataclass(value) or isinstance(value, (type, Mapping, list, tuple)):
+        return False
+    return (
+        vars(value).keys() == {each.name for each in dataclasses.fields(value)}
+        if hasattr(value, "__dict__")
+        else False
+    )
 
 
 def _is_renewed(path: _Path, value: object, made: dict[_Path, int]) -> bool:
     """Tell whether a part of a result is a new object every time, or may well be the same one."""
-    if isinstance(value, (torch.Tensor, tuple)) or type(value) in _PLAIN:
+    if isinstance(value, (torch.Tensor, tuple)) or type(value) in PLAIN:
         return True
     return any(each[: len(path)] == path for each in made)
 
@@ -414,8 +453,14 @@ def _drawn() -> object:
 
 
 @contextmanager
-def recalling(recalls: Recalls) -> Iterator[None]:
-    """Let every call of a module pass by those who know what it did before."""
+def recalling(recalls: Recalls, own: int) -> Iterator[None]:
+    """Let every call of a module pass by those who know what it did before.
+
+    Args:
+        recalls: Who knows.
+        own: How many modes and global hooks of the capture itself are in force.
+    """
+    recalls.begin(own)
     run = torch.nn.Module.__call__
 
     def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:

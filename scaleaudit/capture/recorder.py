@@ -35,6 +35,10 @@ _READ = _ATEN._local_scalar_dense.default
 _LIFTS = frozenset({_ATEN.lift_fresh.default, _ATEN.lift.default})
 # What asks for an integer, whatever the tensor holds.
 _WHOLE = frozenset({torch.Tensor.__int__, torch.Tensor.__index__})
+_GET_GRAD_FN: Any = torch.Tensor.grad_fn
+_DIFFERENTIATE = frozenset({
+    torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward, _GET_GRAD_FN.__get__,
+})  # fmt: skip
 _GET_DATA: Any = torch.Tensor.data
 _DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.detach_, _GET_DATA.__get__})
 
@@ -210,6 +214,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Start a new API call, unless it is the recorder itself that calls."""
         if self._busy:
             return False
+        if function in _DIFFERENTIATE:
+            self.recalls.differentiate()
         self.scribe.begin_call(function)
         if self.reads.active:
             self.reads.expect((args, kwargs))

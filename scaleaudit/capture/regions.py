@@ -9,9 +9,8 @@ import torch
 from torch import fx
 
 from scaleaudit.capture._torch_private import storage_key
+from scaleaudit.capture.marks import TRACKED
 from scaleaudit.capture.writes import ViewStep
-
-_TRACKED = "_scaleaudit_tracked"
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class Regions:
 
     def find(self, tensor: torch.Tensor) -> Tracked | None:
         """Return what is known of a tensor, None where it was never seen."""
-        tracked = getattr(tensor, _TRACKED, None)
+        tracked = getattr(tensor, TRACKED, None)
         if not isinstance(tracked, Tracked) or tracked.session is not self:
             return None
         if tracked.storage == storage_key(tensor):
@@ -104,6 +103,6 @@ class Regions:
         version: int,
     ) -> Tracked:
         tracked = Tracked(self, region, steps, node, version, storage_key(tensor))
-        setattr(tensor, _TRACKED, tracked)
+        setattr(tensor, TRACKED, tracked)
         self._by_storage[tracked.storage, tensor.shape] = tracked
         return tracked

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.handovers import CALLS, Handover, Search, confirmed
+from scaleaudit.capture.recalls import Differentiated
 from scaleaudit.capture.session import PLAINLY, Manner, Recording, record
 from scaleaudit.capture.targets import Target
 from scaleaudit.domain.graph import Note, NoteKind
@@ -36,7 +37,11 @@ class Studio:
 
     def record_once(self, target: Target, manner: Manner) -> Recording:
         """Record a target that nobody ran yet."""
-        return record(target, self.engine_of(target), replace(manner, recalls=self.recalls))
+        try:
+            return record(target, self.engine_of(target), replace(manner, recalls=self.recalls))
+        except Differentiated:
+            again = self.rebuilt()
+            return record(again, self.engine_of(again), manner)
 
 
 def best_recording(target: Target, studio: Studio) -> tuple[Recording, Manner]:

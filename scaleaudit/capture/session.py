@@ -73,6 +73,8 @@ class Manner:
 
 
 PLAINLY = Manner()
+# The modes and the global hooks of capture itself: recorder and API calls, before and after a module.
+_WATCHERS = 4
 
 
 def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recording:
@@ -94,10 +96,10 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         draws = stack.enter_context(seeded(manner.seed, target.model))
         stack.enter_context(eager_and_plain())
         stack.enter_context(module_calls(recorder.modules))
-        if manner.recalls and not engine.exact:
-            stack.enter_context(recalling(recorder.recalls))
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))
+        if manner.recalls and not engine.exact:
+            stack.enter_context(recalling(recorder.recalls, _WATCHERS))
         run: Callable[..., Any] = target.loss if target.loss is not None else target.model
         returned: list[Any] = []
         for _ in range(manner.runs):

@@ -220,6 +220,10 @@ def steady(turns: list[Turn]) -> Turn:
     )
 
 
+# Of a short period one and a bit are enough; one norm among many turns is no pattern.
+_SHORT = 4
+
+
 def _repeating(turns: list[Turn]) -> list[Turn] | None:
     count = len(turns)
     if count == 1:
@@ -230,7 +234,7 @@ def _repeating(turns: list[Turn]) -> list[Turn] | None:
             prefix = extent - period
             tail = kinds[prefix:]
             repeats = all(a == b for a, b in zip(tail, tail[period:], strict=False))
-            if repeats and len(tail) > period:
+            if repeats and len(tail) >= (period + 1 if period <= _SHORT else 2 * period):
                 return turns[prefix : prefix + period]
     return None
 
