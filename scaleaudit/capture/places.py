@@ -186,6 +186,12 @@ class ModuleCalls:
         """
         return self._calls.get(frame) or self._direct_call(frame, running)
 
+    def named(self, module: torch.nn.Module) -> tuple[int, str]:
+        """Return the identity of a module, and its path in the model."""
+        identity = self._identities.setdefault(module, len(self._identities) + 1)
+        path = self._paths.get(module, "").replace("_orig_mod.", "").removesuffix("_orig_mod")
+        return identity, path.removesuffix(".") or type(module).__name__
+
     def counts(self) -> dict[int, int]:
         """Return how often every module was called so far, by its identity."""
         return dict(self._counts)
@@ -218,11 +224,9 @@ class ModuleCalls:
         return self._direct[frame]
 
     def _call(self, module: torch.nn.Module) -> ModuleCall:
-        identity = self._identities.setdefault(module, len(self._identities) + 1)
+        identity, path = self.named(module)
         count = self._counts.get(identity, 0)
         self._counts[identity] = count + 1
-        path = self._paths.get(module, "").replace("_orig_mod.", "").removesuffix("_orig_mod")
-        path = path.removesuffix(".") or type(module).__name__
         return ModuleCall(path, identity, count)
 
 

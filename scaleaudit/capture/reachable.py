@@ -18,8 +18,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, NamedTuple
 
 import torch
 
@@ -85,6 +93,7 @@ class Reach:
         extras: Callable[[torch.Tensor], tuple[str, ...]],
         others: Iterable[Any] = (),
     ) -> None:
+        self._root = root
         self._extras = extras
         self.tensors: set[int] = set()
         self._watched: list[tuple[_Read, tuple[Any, ...]]] = []
@@ -97,6 +106,20 @@ class Reach:
     def is_unchanged(self) -> bool:
         """Tell whether everything is the same object as it was, or an equal number or text."""
         return not any(self._hooks) and all(_is_as(read, before) for read, before in self._watched)
+
+    def counterparts(self, other: Reach) -> Counterparts | None:
+        """Return what takes the place of tensors and modules elsewhere, if all else is alike.
+
+        Layers of a stack are built alike: their code sees other weights of the same shapes, and
+        nothing else that differs.
+        """
+        found = Counterparts()
+        if len(self._watched) != len(other._watched) or not found.add(self._root, other._root):
+            return None
+        for (_, mine), (_, theirs) in zip(self._watched, other._watched, strict=True):
+            if len(mine) != len(theirs) or not all(map(found.add, mine, theirs)):
+                return None
+        return found
 
     def _watch(self, read: _Read) -> tuple[Any, ...]:
         """Remember what something holds that may hold something else one day."""
@@ -256,6 +279,52 @@ class Reach:
                 self._value(value, depth + 1)
 
 
+class Counterparts:
+    """Pairs of things that two modules reach in the same way.
+
+    Attributes:
+        tensors: From the identity of a tensor to the other's.
+        modules: Modules that are not the same.
+    """
+
+    def __init__(self) -> None:
+        self.tensors: dict[int, torch.Tensor] = {}
+        self.modules: list[tuple[torch.nn.Module, torch.nn.Module]] = []
+        self._pairs: dict[int, Any] = {}
+        self._taken: dict[int, Any] = {}
+
+    def add(self, one: Any, other: Any) -> bool:
+        """Add a pair; tell whether code that sees one could not tell it from the other."""
+        kind = type(one)
+        if kind in PLAIN:
+            return _same(one, other)
+        if id(one) in self._pairs or id(other) in self._taken:
+            return self._pairs.get(id(one)) is other and self._taken.get(id(other)) is one
+        self._pairs[id(one)], self._taken[id(other)] = other, one
+        return one is other or (kind is type(other) and self._are_alike(one, other))
+
+    def _are_alike(self, one: Any, other: Any) -> bool:
+        """Compare what is looked into later: there, what it holds is held against the other."""
+        if isinstance(one, torch.Tensor):
+            self.tensors[id(one)] = other
+            return _form(one) == _form(other)
+        if isinstance(one, torch.nn.Module):
+            self.modules.append((one, other))
+            return True
+        if isinstance(one, (set, frozenset)):  # in no order
+            return bool(one == other) and all(type(item) in PLAIN for item in one)
+        parts, theirs = _fixed_parts(one), _fixed_parts(other)
+        if parts is not None and theirs is not None:
+            mine, yours = tuple(parts), tuple(theirs)
+            return len(mine) == len(yours) and all(map(self.add, mine, yours))
+        return not isinstance(one, type) and not _is_settled(one)
+
+
+def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
+    flags = type(tensor), tensor.requires_grad, tensor.is_leaf
+    return tensor.shape, tensor.stride(), tensor.dtype, *flags
+
+
 def _fixed_parts(value: Any) -> Iterable[Any] | None:
     """Return what a value consists of for ever, None for what is no such value."""
     match value:
@@ -293,10 +362,18 @@ def _is_settled(value: Any) -> bool:
     )
 
 
+class _Named(NamedTuple):
+    """For the type of its fields' descriptors."""
+
+    field: int
+
+
 _BUILTINS = (
     type(str.join),
     type(object.__init__),
     type(vars(int)["real"]),
+    MemberDescriptorType,
+    type(vars(_Named)["field"]),
     functools.cached_property,
 )
 

@@ -13,11 +13,12 @@ wrote to memory that was there before, changed an argument or an attribute, kept
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any, TypeAlias
 
@@ -25,13 +26,13 @@ import torch
 from torch import fx
 
 from scaleaudit.capture import structures
-from scaleaudit.capture._torch_private import storage_key, unwatched, watchers
+from scaleaudit.capture._torch_private import storage_key, unwatched, watchers, without_modes
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.places import Place
-from scaleaudit.capture.reachable import PLAIN, Reach, UnknownState
+from scaleaudit.capture.reachable import PLAIN, Counterparts, Reach, UnknownState
 from scaleaudit.capture.scribe import Scribe
-from scaleaudit.capture.trace import Template, tensor_meta
+from scaleaudit.capture.trace import Swap, Template, tensor_meta
 
 # Recalling costs about as much as recording so many operators.
 _WORTHWHILE = 4
@@ -95,17 +96,23 @@ class _Known:
     """A call that was recorded and may be recalled.
 
     Attributes:
+        number: Tells it from others.
         read: The tensors from outside that it read, with what they held.
+        swap: What differs from the recorded call, where that was of another module.
+        casts: How often autocast had forgotten its casts of parameters.
         result: What it returned.
         given: For paths of the result that are an argument's tensor, which one.
         made: For paths of the result that it made, which of its outputs.
         likes: The tensors that it made.
     """
 
+    number: int
     asked: _Asked
     reach: Reach
     read: list[_Held]
     template: Template
+    swap: Swap
+    casts: int
     result: Any
     given: dict[_Path, int]
     made: dict[_Path, int]
@@ -125,6 +132,9 @@ class Recalls:
         self._watchers: tuple[int, ...] = ()
         self._open: list[_Open] = []
         self._known: dict[torch.nn.Module, list[_Known]] = {}
+        self._kinds: dict[type, list[_Known]] = {}
+        self._count = itertools.count()
+        self._casts = 0
         self._tries: dict[torch.nn.Module, int] = {}
 
     def begin(self, own: int) -> None:
@@ -147,6 +157,10 @@ class Recalls:
         if self._scribe.trace.recalls:
             raise Differentiated
         self._watchers = ()
+
+    def forget_casts(self) -> None:
+        """Note that autocast forgets the casts of parameters that it made."""
+        self._casts += 1
 
     def spoil(self) -> None:
         """Note that something happened that recalling a call would not do again."""
@@ -184,9 +198,13 @@ class Recalls:
             known = None if asked is None else self._fitting(module, asked)
             if known is not None and asked is not None:
                 return self._recalled(known, asked)
-        if asked is None:
+            reach = None if asked is None else self._reach(module, asked)
+            known = None if asked is None or reach is None else self._like(module, asked, reach)
+            if known is not None and asked is not None:
+                return self._recalled(known, asked)
+        if asked is None or reach is None:
             return run(module, *args, **kwargs)
-        return self._recorded(run, module, args, kwargs, asked)
+        return self._recorded(run, module, args, kwargs, asked, reach)
 
     def _asked(self, args: Any, kwargs: Any, frame: FrameType) -> _Asked | None:
         """Return what a call is given and where; None where something may change unseen."""
@@ -218,6 +236,49 @@ class Recalls:
             return False
         return bool(module._modules) or not type(module).__module__.startswith("torch.")
 
+    def _reach(self, module: torch.nn.Module, asked: _Asked) -> Reach | None:
+        """Return what a module can read; None where nobody can tell, then it is run for ever."""
+        try:
+            return Reach(module, self._engine.extras, asked.others)
+        except UnknownState:
+            self._tries[module] = _VARIANTS + 1
+            return None
+
+    def _like(self, module: torch.nn.Module, asked: _Asked, reach: Reach) -> _Known | None:
+        """Return what a module built like this one did, with this one's weights."""
+        for known in self._kinds.get(type(module), ())[:_VARIANTS]:
+            if known.asked.key == asked.key and known.asked.modes == asked.modes:
+                pairs = known.reach.counterparts(reach)
+                found = None if pairs is None else self._swapped(known, asked, reach, pairs)
+                if found is not None:
+                    self._known.setdefault(module, []).append(found)
+                    return found
+        return None
+
+    def _swapped(
+        self, known: _Known, asked: _Asked, reach: Reach, pairs: Counterparts
+    ) -> _Known | None:
+        """Return a recorded call with other weights; None where that would be another call."""
+        nodes: dict[fx.Node, fx.Node] = {}
+        read: list[_Held] = []
+        with without_modes():  # what looking at a weight for the first time runs is not recorded
+            for tensor, node in known.read:
+                mine = pairs.tensors.get(id(tensor), tensor)
+                now = self._memory.node(mine)
+                if nodes.setdefault(node, now) is not now:
+                    return None
+                read.append((mine, now))
+        given = {id(tensor) for tensor, _ in asked.given}
+        held = {node for _, node in asked.given}
+        if given & reach.tensors or held & set(nodes.values()):
+            return None
+        named = self._scribe.modules.named
+        modules = {named(one)[0]: named(other) for one, other in pairs.modules}
+        swap = Swap({a: b for a, b in nodes.items() if a is not b}, modules)
+        return replace(
+            known, number=next(self._count), asked=asked, reach=reach, read=read, swap=swap
+        )
+
     def _recorded(
         self,
         run: Callable[..., Any],
@@ -225,13 +286,9 @@ class Recalls:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         asked: _Asked,
+        reach: Reach,
     ) -> Any:
         """Run a module and keep what it did, if it can be recalled."""
-        try:
-            reach = Reach(module, self._engine.extras, asked.others)
-        except UnknownState:
-            self._tries[module] = _VARIANTS + 1
-            return run(module, *args, **kwargs)
         self._tries[module] = self._tries.get(module, 0) + 1
         trace = self._scribe.trace
         named = [(len(trace.names_of(n)), self._scribe.looks(n)) for _, n in asked.given]
@@ -246,6 +303,7 @@ class Recalls:
             known = self._kept(call, (args, kwargs), result)
         if known is not None:
             self._known.setdefault(module, []).append(known)
+            self._kinds.setdefault(type(module), []).append(known)
         elif len(trace.calls) - call.start < _WORTHWHILE:
             self._tries[module] = _VARIANTS + 1
         return result
@@ -312,13 +370,24 @@ class Recalls:
                 scribe.looks(node) - looks
                 for (_, node), (_, looks) in zip(call.asked.given, call.named, strict=True)
             ),
-            shares_casts=torch.is_autocast_cache_enabled()
-            and any(map(torch.is_autocast_enabled, _DEVICES)),
         )
         if stop != len(self._scribe.trace.calls):
             return None  # looking at the outputs recorded something
         read = [pair for key, pair in call.read.items() if key not in positions]
-        return _Known(call.asked, call.reach, read, template, result, given, made, likes)
+        number, swap = next(self._count), Swap()
+        return _Known(
+            number,
+            call.asked,
+            call.reach,
+            read,
+            template,
+            swap,
+            self._casts,
+            result,
+            given,
+            made,
+            likes,
+        )
 
     def _is_renewable(self, tensor: torch.Tensor, call: _Open) -> bool:
         """Tell whether a tensor that a call returned was made by it, and may be made again."""
@@ -336,8 +405,17 @@ class Recalls:
             scribe.see_names(tensor, node, looks)
         for tensor, node in known.read:
             self.read(tensor, node)
-        call = scribe.recall(template, tuple(node for _, node in asked.given), asked.place)
-        scribe.modules.skip(template.called)
+        given = tuple(node for _, node in asked.given)
+        call = scribe.recall(
+            template,
+            given,
+            known.swap,
+            asked.place,
+            known.number,
+            shares_casts=known.casts == self._casts and _keeps_casts() and not known.swap.nodes,
+        )
+        modules = known.swap.modules
+        scribe.modules.skip({modules.get(k, (k,))[0]: n for k, n in template.called.items()})
         made = self._engine.like(known.likes)
         for index, tensor in enumerate(made):
             self._memory.hold(tensor, scribe.pick_one(call, index))
@@ -443,6 +521,11 @@ def _modes() -> tuple[Any, ...]:
     )
 
 
+def _keeps_casts() -> bool:
+    """Tell whether autocast keeps the casts of parameters from call to call."""
+    return torch.is_autocast_cache_enabled() and any(map(torch.is_autocast_enabled, _DEVICES))
+
+
 def _drawn() -> object:
     """Return the state of the generators that everybody shares."""
     numbers = sys.modules.get("numpy.random")
@@ -466,8 +549,16 @@ def recalling(recalls: Recalls, own: int) -> Iterator[None]:
     def call(module: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
         return recalls.call(run, module, args, kwargs, sys._getframe(1))
 
+    forget = torch.clear_autocast_cache
+
+    def forgotten() -> None:
+        recalls.forget_casts()
+        forget()
+
     torch.nn.Module.__call__ = call  # type: ignore[method-assign]
+    torch.clear_autocast_cache = forgotten  # what autocast calls at its end
     try:
         yield
     finally:
         torch.nn.Module.__call__ = run  # type: ignore[method-assign]
+        torch.clear_autocast_cache = forget

@@ -268,13 +268,26 @@ def _users(program: Program) -> list[list[tuple[int, Hashable]]]:
     return users
 
 
+@dataclass(frozen=True, slots=True)
+class _Spare:
+    """Turns of a run that may be left out.
+
+    Attributes:
+        memory: How many turns back values are read.
+    """
+
+    turns: range
+    memory: int
+
+
 def _spare(
     run: Run, runs: list[Run], users: list[list[tuple[int, Hashable]]], results: Collection[int]
-) -> range:
+) -> _Spare:
     """Return the turns of a run that may be left out: read alike from outside, at neither end."""
     turns = [_readers(run, turn, runs, users, results) for turn in range(run.turns)]
     first, last = _longest(turns)
-    return range(first + max(FRONT, _memory(run, users) + 1), last - BACK)
+    memory = _memory(run, users)
+    return _Spare(range(first + max(FRONT, memory + 1), last - BACK), memory)
 
 
 def _links(program: Program, runs: list[Run]) -> dict[tuple[Run, Run], int]:
@@ -315,11 +328,12 @@ def _groups(runs: list[Run], links: dict[tuple[Run, Run], int]) -> Iterator[dict
         yield group
 
 
-def _cuts(group: dict[Run, int], spare: dict[Run, range]) -> Iterator[Cut]:
+def _cuts(group: dict[Run, int], spare: dict[Run, _Spare]) -> Iterator[Cut]:
     """Leave the same turns out of all runs of a group."""
-    first = max(spare[run].start + offset for run, offset in group.items())
-    last = min(spare[run].stop + offset for run, offset in group.items())
-    if last - first < WORTHWHILE:
+    first = max(spare[run].turns.start + offset for run, offset in group.items())
+    last = min(spare[run].turns.stop + offset for run, offset in group.items())
+    # What goes on behind the gap must not look back beyond it.
+    if last - first < max(WORTHWHILE, *(spare[run].memory for run in group)):
         return
     for run, offset in group.items():
         start = run.start + (first - offset) * run.period

@@ -13,7 +13,7 @@ from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE, OpOverload
 from scaleaudit.capture.grads import GradWatch
 from scaleaudit.capture.places import ROOT, ModuleCalls, Place, Stack
 from scaleaudit.capture.schemas import op_info
-from scaleaudit.capture.trace import Name, Origin, Recall, Template, Trace, tensor_meta
+from scaleaudit.capture.trace import Name, Origin, Recall, Swap, Template, Trace, tensor_meta
 from scaleaudit.domain.graph import NodeKind, Note, NoteKind, TensorMeta
 
 # How often the variables that hold a value are looked up when it is read.
@@ -81,14 +81,34 @@ class Scribe:
         self.trace.origins[node] = Origin(self.place, site, grad, outputs, silent=silent)
         return node
 
-    def recall(self, template: Template, given: tuple[fx.Node, ...], place: Place) -> fx.Node:
-        """Add a call that repeats a recorded one; its outputs are read through picks alone."""
+    def recall(
+        self,
+        template: Template,
+        given: tuple[fx.Node, ...],
+        swap: Swap,
+        place: Place,
+        number: int,
+        *,
+        shares_casts: bool,
+    ) -> fx.Node:
+        """Add a call that repeats a recorded one; its outputs are read through picks alone.
+
+        Args:
+            template: The recorded call.
+            given: What the tensor arguments hold.
+            swap: What differs from the recorded call.
+            place: Where it is called.
+            number: What calls of the same module that repeat the same one have in common.
+            shares_casts: Whether autocast kept the casts of parameters that the recorded call made.
+        """
         node = self._node(recalled, (list(given),))
-        site = f"recall@{template.nodes[0]}"
+        site = f"recall@{number}"
         grad = self.grads.enabled(place)
         self.trace.origins[node] = Origin(place, site, grad, template.metas)
         names: tuple[list[Name], ...] = tuple([] for _ in template.outputs)
-        self.trace.recalls[node] = Recall(template, given, self.modules.counts(), names)
+        self.trace.recalls[node] = Recall(
+            template, given, swap, shares_casts, self.modules.counts(), names
+        )
         return node
 
     def pick(self, call: fx.Node, out: Any) -> list[fx.Node]:

@@ -57,7 +57,6 @@ class Template:
         names: For every argument the local variables inside of the call that held it.
         made_names: The same for every output.
         looks: How often every argument's variables were looked up.
-        shares_casts: Whether autocast keeps the casts of parameters from call to call.
     """
 
     nodes: tuple[int, int]
@@ -70,7 +69,19 @@ class Template:
     names: tuple[list[Name], ...]
     made_names: tuple[list[Name], ...]
     looks: tuple[int, ...]
-    shares_casts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """What a call of a module built like another reads in the place of what that one's read.
+
+    Attributes:
+        nodes: From the weights of the one to those of the other.
+        modules: From identities of modules to identities and paths.
+    """
+
+    nodes: dict[fx.Node, fx.Node] = field(default_factory=dict)
+    modules: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -79,14 +90,23 @@ class Recall:
 
     Attributes:
         given: What its tensor arguments held.
+        shares_casts: Whether autocast kept the casts of parameters that the recorded call made.
+        swap: What differs where the recorded call was that of a module built alike.
         counts: How often every module had been called before.
         names: For every output the local variables that held it, as in ``Origin``.
     """
 
     template: Template
     given: tuple[fx.Node, ...]
+    swap: Swap
+    shares_casts: bool
     counts: dict[int, int]
     names: tuple[list[Name], ...]
+
+    @property
+    def replaced(self) -> dict[fx.Node, fx.Node]:
+        """What stands in this call for what the recorded one was given and read."""
+        return {**self.swap.nodes, **dict(zip(self.template.given, self.given, strict=True))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +155,9 @@ class Trace:
             return node.all_input_nodes
         template = recall.template
         if call is node:
-            return [*recall.given, *self.outside(template)]
-        own = dict(zip(template.given, recall.given, strict=True))
+            swapped = (recall.swap.nodes.get(n, n) for n in self.outside(template))
+            return [*recall.given, *swapped]
+        own = recall.replaced
         return {own.get(source, source) for source in self._inflow(template)[output]}
 
     def ancestors(self, node: fx.Node) -> set[fx.Node]:
