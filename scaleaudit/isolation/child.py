@@ -64,11 +64,14 @@ class Descriptors:
     dump: int
 
 
-def perform(job: Job, send: Callable[[bytes], None], descriptors: Descriptors) -> NoReturn:
+def perform(
+    job: Job, send: Callable[[bytes], None], descriptors: Descriptors, vitals: Vitals
+) -> NoReturn:
     """Run a job and end the process; nothing the user's code does can return from here.
 
     Args:
         send: Takes the encoded answer.
+        vitals: What the process relies on, as it was before the user's code came.
     """
     status = BROKEN
     try:
@@ -77,7 +80,7 @@ def perform(job: Job, send: Callable[[bytes], None], descriptors: Descriptors) -
         faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left, file=descriptors.dump)
         original = Original()
         restrict(job.limits.memory)
-        answer = answer_of(job)
+        answer = answer_of(job, vitals)
         original.end_copies()
         send(answer)
         status = 0
@@ -90,19 +93,20 @@ def perform(job: Job, send: Callable[[bytes], None], descriptors: Descriptors) -
         _exit(status)
 
 
-def answer_of(job: Job) -> bytes:
+def answer_of(job: Job, vitals: Vitals) -> bytes:
     """Call the job's function; every way in which it can end becomes an answer."""
     folder = folder_of(job.arguments)
     try:
         function = _function(job.function)
     except Exception as error:  # noqa: BLE001  # a child has no one to raise to
         return encode_trouble(_bug(error))
-    vitals = Vitals()
     value, failure = _call(function, job.arguments)
-    vital, other = vitals.changed(), vitals.otherwise_changed()
+    vital = vitals.changed()
+    other = [] if failure is None else vitals.otherwise_changed()
     _calm()
-    vitals.restore()
     try:
+        if vital or failure is not None:
+            vitals.restore()
         if vital:
             return encode_trouble(_tampered(vital))
         if failure is None:
@@ -112,6 +116,7 @@ def answer_of(job: Job) -> bytes:
             trouble = _tampered(other, since=trouble.message)
         return encode_trouble(trouble)
     except BaseException as error:  # noqa: BLE001  # an error of the user's may be as odd as it likes
+        vitals.restore()
         return encode_trouble(_bug(error))
 
 

@@ -14,8 +14,8 @@ import uuid
 
 from scaleaudit.isolation.interpreters import interpreter
 from scaleaudit.isolation.jobs import Job, RawOutcome, encode_job
+from scaleaudit.isolation.messages import send
 from scaleaudit.isolation.processes import end_all, marked
-from scaleaudit.isolation.server import LENGTH
 from scaleaudit.isolation.watching import Watch
 
 _BOOT = (
@@ -86,10 +86,9 @@ class Host:
 
     def prepare(self, module: str) -> None:
         """Have a module loaded before the next job; returns at once."""
-        body = module.encode()
         # Should the process be gone, the next job will find out.
         with self._sending, contextlib.suppress(OSError):
-            self._requests.sendall(LENGTH.pack(len(body)) + body)
+            send(self._requests, module.encode())
 
     def run(self, job: Job) -> RawOutcome:
         """Run a job in a fresh child and wait for its end; safe to call from several threads.
@@ -123,8 +122,7 @@ class Host:
         with self._sending:
             self._asked = True
             try:
-                socket.send_fds(self._requests, [LENGTH.pack(len(body))], descriptors)
-                self._requests.sendall(body)
+                send(self._requests, body, descriptors)
             except OSError as error:
                 raise self._lost() from error
 

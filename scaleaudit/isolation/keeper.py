@@ -1,6 +1,7 @@
-"""The keeper of one job: forks the child that does it, and ends whatever the child leaves.
+"""The keeper of one job at a time: forks the child that does it, and ends what the child leaves.
 
-The server forks a keeper for every job. The keeper adopts what the child starts and orphans, so
+The server has a keeper for every job that is under way, and hands it the next one when all that
+a job left has ended. The keeper adopts what the child starts and orphans, so
 nothing gets away by leaving its group or session. It has an end of the status pipe, so it knows
 when the command line has gone. It dies with the server, and the child dies with it.
 
@@ -15,6 +16,7 @@ import mmap
 import os
 import select
 import signal
+import socket
 import struct
 import time
 import traceback
@@ -23,7 +25,16 @@ from functools import partial
 from typing import NoReturn
 
 from scaleaudit.isolation.child import Descriptors, perform
-from scaleaudit.isolation.jobs import MAX_ANSWER_BYTES, MAX_DUMP_BYTES, STARTED, End, How, Job
+from scaleaudit.isolation.jobs import (
+    MAX_ANSWER_BYTES,
+    MAX_DUMP_BYTES,
+    STARTED,
+    End,
+    How,
+    Job,
+    decode_job,
+)
+from scaleaudit.isolation.messages import receive
 from scaleaudit.isolation.processes import (
     adopt_orphans,
     die_with,
@@ -31,7 +42,10 @@ from scaleaudit.isolation.processes import (
     kill_group,
 )
 from scaleaudit.isolation.signals import Bell, changed_children, restore_all
+from scaleaudit.isolation.vitals import Vitals
 
+# What a keeper says when a job and all of it has ended.
+DONE = b"d"
 _SIZE = struct.Struct("!Q")
 
 
@@ -43,20 +57,24 @@ class Pipes:
     output: int
     status: int
 
-    def close(self) -> None:
-        """Close all of them."""
-        for descriptor in (self.answer, self.output, self.status):
-            os.close(descriptor)
 
+def keep(line: socket.socket, server: int, vitals: Vitals) -> NoReturn:
+    """Run jobs, each in a child, end what they leave, and report; called in a process of its own.
 
-def keep(job: Job, pipes: Pipes, server: int) -> NoReturn:
-    """Run a job in a child, end what it leaves, and report; called in a process of its own."""
+    Args:
+        line: Says which jobs, and is told when one is done; once it closes, none is to come.
+        server: The process at its other end.
+        vitals: What the children rely on.
+    """
     status = 1
     try:
         os.setsid()
         die_with(server)
         adopt_orphans()
-        _keep(job, pipes, server)
+        keeper = Keeper(line, server, vitals)
+        while message := receive(line):
+            keeper.run(decode_job(message.body), Pipes(*message.descriptors))
+            line.send(DONE)
         status = 0
     except Exception:  # noqa: BLE001  # the command line reads this, then the exit code
         traceback.print_exc()
@@ -64,53 +82,68 @@ def keep(job: Job, pipes: Pipes, server: int) -> NoReturn:
         os._exit(status)
 
 
-def _keep(job: Job, pipes: Pipes, server: int) -> None:
-    bell = Bell()
-    memory = mmap.mmap(-1, _SIZE.size + MAX_ANSWER_BYTES)
-    dump = os.memfd_create("dump")
-    keeper = os.getpid()
-    child = os.fork()
-    if child == 0:
-        die_with(keeper)
+class Keeper:
+    """What a keeper has at hand from job to job."""
+
+    def __init__(self, line: socket.socket, server: int, vitals: Vitals) -> None:
+        self._line = line
+        self._server = server
+        self._vitals = vitals
+        self._pid = os.getpid()
+        self._bell = Bell()
+
+    def run(self, job: Job, pipes: Pipes) -> None:
+        """Run a job in a fresh child, and leave nothing of it."""
+        dump = os.memfd_create("dump")
+        with mmap.mmap(-1, _SIZE.size + MAX_ANSWER_BYTES) as memory:
+            child = os.fork()
+            if child == 0:
+                self._become_child(pipes)
+                descriptors = Descriptors(pipes.output, dump)
+                perform(job, partial(_leave, memory), descriptors, self._vitals)
+            os.close(pipes.output)
+            _write(pipes.status, STARTED)
+            end = self._watched(child, pipes.status, time.monotonic() + job.limits.left)
+            if end is None:
+                # The command line has gone. A server that was stopped would not notice.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._server, signal.SIGCONT)
+            kill_group(child)
+            end_descendants(self._pid)
+            if end is not None:
+                _write(pipes.answer, _answer_in(memory))
+                _write(pipes.status, end.line() + os.pread(dump, MAX_DUMP_BYTES, 0))
+        for descriptor in (dump, pipes.answer, pipes.status):
+            os.close(descriptor)
+
+    def _become_child(self, pipes: Pipes) -> None:
+        die_with(self._pid)
         os.setsid()
         restore_all()
-        bell.close()
+        self._bell.close()
+        self._line.close()
         os.close(pipes.answer)
         os.close(pipes.status)
-        perform(job, partial(_leave, memory), Descriptors(pipes.output, dump))
-    os.close(pipes.output)
-    _write(pipes.status, STARTED)
-    end = _watched(child, bell, pipes.status, time.monotonic() + job.limits.left)
-    if end is None:
-        # The command line has gone. A server that was stopped would not notice.
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(server, signal.SIGCONT)
-    kill_group(child)
-    end_descendants(keeper)
-    if end is not None:
-        _write(pipes.answer, _answer_in(memory))
-        _write(pipes.status, end.line() + os.pread(dump, MAX_DUMP_BYTES, 0))
+
+    def _watched(self, child: int, status: int, deadline: float) -> End | None:
+        """Wait until a child ends, stops, or takes too long; None once nobody waits for it."""
+        poll = select.poll()
+        poll.register(self._bell.woken, select.POLLIN)
+        poll.register(status, 0)  # tells only that its reader has gone
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
+            if status in ready:
+                return None
+            self._bell.hush()
+            for pid, how in changed_children():
+                if pid == child:
+                    return _end(how)
+        return End(How.TIMED_OUT)
 
 
 def _leave(memory: mmap.mmap, answer: bytes) -> None:
     memory[_SIZE.size : _SIZE.size + len(answer)] = answer
     memory[: _SIZE.size] = _SIZE.pack(len(answer))
-
-
-def _watched(child: int, bell: Bell, status: int, deadline: float) -> End | None:
-    """Wait until a child ends, stops, or takes too long; None once nobody waits for it."""
-    poll = select.poll()
-    poll.register(bell.woken, select.POLLIN)
-    poll.register(status, 0)  # tells only that its reader has gone
-    while (left := deadline - time.monotonic()) > 0:
-        ready = {descriptor for descriptor, _ in poll.poll(left * 1000)}
-        if status in ready:
-            return None
-        bell.hush()
-        for pid, how in changed_children():
-            if pid == child:
-                return _end(how)
-    return End(How.TIMED_OUT)
 
 
 def _end(status: int) -> End:

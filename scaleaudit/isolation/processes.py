@@ -120,6 +120,8 @@ def end_descendants(pid: int) -> None:
         return descendants(pid) if _has_children() else []
 
     end_all(left)
+    # Those that died since they were last counted.
+    _has_children()
 
 
 def _has_children() -> bool:

@@ -1,8 +1,8 @@
-"""The fork server: loads torch once, then forks a keeper with a fresh child for every job.
+"""The fork server: loads torch once, then has every job done in a fresh child of a keeper.
 
-Runs in a process of its own (see forking.py). Over its socket it receives a length, three
-descriptors (answer, output, status) and an encoded job; the keeper does the rest. Without
-descriptors it is the name of a module to load for the jobs to come. When the socket closes,
+Runs in a process of its own (see forking.py). Over its socket come encoded jobs with three
+descriptors (answer, output, status); a keeper does the rest. A message without descriptors is
+the name of a module to load for the jobs to come. When the socket closes,
 whatever the reason, every job is ended: none outlives the command line that asked for it.
 """
 
@@ -16,12 +16,13 @@ import selectors
 import shutil
 import signal
 import socket
-import struct
 import sys
 import traceback
+from dataclasses import dataclass
 
-from scaleaudit.isolation.jobs import End, How, Job, decode_job
-from scaleaudit.isolation.keeper import Pipes, keep
+from scaleaudit.isolation.jobs import End, How
+from scaleaudit.isolation.keeper import DONE, keep
+from scaleaudit.isolation.messages import Message, receive, send
 from scaleaudit.isolation.processes import (
     adopt_orphans,
     descendants,
@@ -29,9 +30,7 @@ from scaleaudit.isolation.processes import (
     end_descendants,
 )
 from scaleaudit.isolation.signals import Bell, changed_children, ignore_all
-
-LENGTH = struct.Struct("!I")
-DESCRIPTORS = 3
+from scaleaudit.isolation.vitals import Vitals
 
 
 def main(descriptor: int, folder: str, preload: list[str]) -> None:
@@ -72,84 +71,148 @@ def load(modules: list[str]) -> None:
     gc.freeze()
 
 
+@dataclass(slots=True)
+class _Keeper:
+    """A keeper as the server sees it.
+
+    Attributes:
+        line: Takes jobs, and says when one is done.
+        status: The status pipe of the job that it has, None while it has none.
+        outdated: Whether more has been loaded since it was forked.
+    """
+
+    pid: int
+    line: socket.socket
+    status: int | None = None
+    outdated: bool = False
+
+
 class Server:
-    """Forks keepers and buries them, in one thread."""
+    """Hands jobs to keepers, forks those that are missing and buries those that ended, in one thread."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
         self._pid = os.getpid()
-        self._status_of: dict[int, int] = {}
+        self._keepers: dict[int, _Keeper] = {}
         self._bell = Bell()
+        self._vitals = Vitals()
+        self._selector = selectors.DefaultSelector()
 
     def serve(self) -> None:
         """Handle requests and ended keepers until the socket closes; leave no process behind."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._requests, selectors.EVENT_READ)
-            selector.register(self._bell.woken, selectors.EVENT_READ)
-            try:
-                while self._turn(selector):
-                    pass
-            finally:
-                end_descendants(self._pid)
+        self._selector.register(self._requests, selectors.EVENT_READ)
+        self._selector.register(self._bell.woken, selectors.EVENT_READ)
+        try:
+            while self._turn():
+                pass
+        finally:
+            end_descendants(self._pid)
 
-    def _turn(self, selector: selectors.BaseSelector) -> bool:
-        for key, _ in selector.select():
+    def _turn(self) -> bool:
+        for key, _ in self._selector.select():
             if key.fileobj is self._requests:
-                request = self._receive()
-                if request is None:
+                message = receive(self._requests)
+                if message is None:
                     return False
-                body, descriptors = request
-                if descriptors:
-                    self._fork(decode_job(body), Pipes(*descriptors))
-                else:
-                    load([body.decode()])
+                self._take(message)
+            elif isinstance(key.data, _Keeper):
+                self._hear(key.data)
             else:
                 self._bell.hush()
                 self._bury()
         return True
 
-    def _receive(self) -> tuple[bytes, list[int]] | None:
-        header, descriptors, _, _ = socket.recv_fds(self._requests, LENGTH.size, DESCRIPTORS)
-        if len(header) < LENGTH.size:
-            return None
-        (size,) = LENGTH.unpack(header)
-        body = bytearray()
-        while len(body) < size:
-            chunk = self._requests.recv(size - len(body))
-            if not chunk:
-                return None
-            body += chunk
-        return bytes(body), descriptors
+    def _take(self, message: Message) -> None:
+        if message.descriptors:
+            self._hand_over(message)
+        else:
+            self._load(message.body.decode())
 
-    def _fork(self, job: Job, pipes: Pipes) -> None:
-        keeper = os.fork()
-        if keeper == 0:
+    def _load(self, module: str) -> None:
+        load([module])
+        self._vitals = Vitals()
+        for keeper in self._keepers.values():
+            keeper.outdated = True
+            self._dismiss_if_outdated(keeper)
+
+    def _hand_over(self, message: Message) -> None:
+        answer, output, status = message.descriptors
+        idle = (each for each in self._keepers.values() if _is_free(each))
+        keeper = next(idle, None) or self._fork(message.descriptors)
+        keeper.status = status
+        # Should it have been killed, it is about to be buried.
+        with contextlib.suppress(OSError):
+            send(keeper.line, message.body, message.descriptors)
+        os.close(answer)
+        os.close(output)
+
+    def _fork(self, descriptors: tuple[int, ...]) -> _Keeper:
+        """Start a keeper, without descriptors that it is to be sent."""
+        line, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
             try:
-                self._bell.close()
-                self._requests.close()
-                for status in self._status_of.values():
-                    os.close(status)
-                keep(job, pipes, self._pid)
+                line.close()
+                self._let_go(descriptors)
+                keep(theirs, self._pid, self._vitals)
             finally:
                 os._exit(1)  # on no account become a second server
-        self._status_of[keeper] = pipes.status
-        os.close(pipes.answer)
-        os.close(pipes.output)
+        theirs.close()
+        keeper = self._keepers[pid] = _Keeper(pid, line)
+        self._selector.register(line, selectors.EVENT_READ, keeper)
+        return keeper
+
+    def _let_go(self, descriptors: tuple[int, ...]) -> None:
+        """Close what a keeper inherits and is none of its own."""
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._selector.close()
+        self._bell.close()
+        self._requests.close()
+        for keeper in self._keepers.values():
+            keeper.line.close()
+            if keeper.status is not None:
+                os.close(keeper.status)
+
+    def _hear(self, keeper: _Keeper) -> None:
+        """Let the command line know that a job is done; a keeper that says nothing has ended."""
+        said = b""
+        with contextlib.suppress(OSError):
+            said = keeper.line.recv(len(DONE), socket.MSG_DONTWAIT)
+        if not said:
+            self._hang_up(keeper)
+            return
+        if keeper.status is not None:
+            os.close(keeper.status)
+            keeper.status = None
+        self._dismiss_if_outdated(keeper)
+
+    def _dismiss_if_outdated(self, keeper: _Keeper) -> None:
+        if keeper.outdated and keeper.status is None:
+            self._hang_up(keeper)
+
+    def _hang_up(self, keeper: _Keeper) -> None:
+        if keeper.line.fileno() >= 0:
+            self._selector.unregister(keeper.line)
+            keeper.line.close()
 
     def _bury(self) -> None:
         for pid, status in list(changed_children()):
             if os.WIFSTOPPED(status):
                 os.kill(pid, signal.SIGCONT)
                 continue
-            descriptor = self._status_of.pop(pid, None)
-            if descriptor is None:
+            keeper = self._keepers.pop(pid, None)
+            if keeper is None:
                 continue
-            if status != 0:
-                self._stand_in(descriptor, status)
-            os.close(descriptor)
+            # It may have ended after its work, and before it was heard.
+            self._hear(keeper)
+            self._hang_up(keeper)
+            if keeper.status is not None:
+                self._stand_in(keeper.status, status)
+                os.close(keeper.status)
 
     def _stand_in(self, descriptor: int, status: int) -> None:
-        """Do what a keeper that was killed left undone; its orphans are ours now."""
+        """Do what a keeper that ended left undone; its orphans are ours now."""
         end_all(self._strangers)
         # The command line may have gone; its socket will say so.
         with contextlib.suppress(BrokenPipeError):
@@ -157,4 +220,8 @@ class Server:
 
     def _strangers(self) -> list[int]:
         """Return the descendants that no keeper watches over."""
-        return descendants(self._pid, spared=self._status_of)
+        return descendants(self._pid, spared=self._keepers)
+
+
+def _is_free(keeper: _Keeper) -> bool:
+    return keeper.status is None and keeper.line.fileno() >= 0

@@ -30,6 +30,7 @@ from scaleaudit.isolation.jobs import (
     encode_job,
 )
 from scaleaudit.isolation.processes import end_all, kill_group, marked
+from scaleaudit.isolation.vitals import Vitals
 
 _BOOT = (
     "import sys; sys.path.append(sys.argv[1]); "
@@ -188,7 +189,7 @@ def main(preload: list[str]) -> NoReturn:
             view = view[write(answer, view) :]
 
     send(STARTED)
-    perform(job, send, Descriptors(output=2, dump=2))
+    perform(job, send, Descriptors(output=2, dump=2), Vitals())
 
 
 def _exactly(stream: BinaryIO, size: int) -> bytes:

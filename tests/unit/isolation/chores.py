@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,16 @@ def double(text: str) -> dict[str, float]:
 
 def know(module: str) -> dict[str, float]:
     return {"known": float(module in sys.modules)}
+
+
+def introduce() -> dict[str, float]:
+    descriptors = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    return {"pid": os.getpid(), "parent": os.getppid(), "descriptors": descriptors}
+
+
+def end_parent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    hang()
 
 
 def hang() -> None:

@@ -80,6 +80,23 @@ def test_a_module_is_loaded_ahead_where_jobs_can_share_it(kind, known, monkeypat
         assert ask("know", "colorsys").value == {"known": known}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork server")
+def test_jobs_share_a_keeper_one_after_the_other_and_leave_nothing_open_in_it(forked):
+    first, *others = (forked("introduce").value for _ in range(4))
+    assert {other["parent"] for other in others} == {first["parent"]}
+    assert len({other["pid"] for other in (first, *others)}) == 4
+    assert {other["descriptors"] for other in others} == {first["descriptors"]}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a fork server")
+def test_a_keeper_that_a_job_ended_is_replaced(forked):
+    before = forked("introduce").value
+    assert forked("end_parent").trouble.kind is TroubleKind.CRASH
+    after = forked("introduce").value
+    assert after["parent"] != before["parent"]
+    assert after["descriptors"] == before["descriptors"]
+
+
 def test_infinity_survives_the_way(ask):
     assert ask("double", "inf").value == {"doubled": float("inf")}
 
