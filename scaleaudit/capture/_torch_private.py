@@ -8,6 +8,8 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   dynamo. Where a version doesn't ask for it, recording is only slower.
 - ``FakeTensorMode``, ``FakeTensor``: shapes without memory. Public way round: run on real tensors,
   our second attempt.
+- ``FakeTensorMode.cache_enabled``: switched off, since ``outcomes`` remembers at a lower cost.
+  Where a version hasn't got it, both remember.
 - ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
   are recorded on real tensors.
 - The stacks of function and dispatch modes and the dicts of global module hooks: tell whether
@@ -73,6 +75,7 @@ __all__ = [
     "HigherOrderOperator",
     "OpOverload",
     "TorchDispatchMode",
+    "fake_mode",
     "overloads",
     "pytree",
     "schema",
@@ -135,6 +138,14 @@ def _associative_scan(  # its code alone is used, in torch's module
     from scaleaudit.capture.higher_order import associative_scan  # noqa: PLC0415
 
     return associative_scan(combine_fn, xs, dim, reverse=reverse)
+
+
+def fake_mode() -> FakeTensorMode:
+    """Return a new world of fake tensors; what operators return is remembered elsewhere."""
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    if hasattr(mode, "cache_enabled"):
+        mode.cache_enabled = False
+    return mode
 
 
 def watchers() -> tuple[int, ...]:

@@ -13,8 +13,8 @@ from scaleaudit.capture import marks
 from scaleaudit.capture._torch_private import (
     DynamicOutputShapeException,
     FakeTensor,
-    FakeTensorMode,
     OpOverload,
+    fake_mode,
     pytree,
     storage_key,
     unwatched,
@@ -114,7 +114,7 @@ class FakeEngine:
     exact = False
 
     def __init__(self, *, building: bool) -> None:
-        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.mode = fake_mode()
         self.building = building
         self._outcomes = Outcomes(self.mode)
         self._stale: dict[int, torch.Tensor] = {}

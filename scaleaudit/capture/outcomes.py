@@ -31,16 +31,20 @@ class Outcomes:
 
     def __init__(self, mode: FakeTensorMode) -> None:
         self._mode = mode
-        self._known: dict[_Key, tuple[type | None, tuple[_Form, ...]]] = {}
+        # The type of list that was returned, what is in it, whether that shares memory with
+        # the first argument.
+        self._known: dict[_Key, tuple[type | None, tuple[_Form, ...], bool]] = {}
 
     def key(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Key | None:
         """Return what an outcome depends on; None where that is not known, or is not all."""
         info = op_info(op)
         if info.writes and not _writes_in_place(op):
             return None
-        if (info.writes or info.views) and not self._is_plain(args[0]):
+        first = args[0] if args else None
+        if (info.writes or info.views) and not self._is_plain(first):
             return None
-        found: list[Any] = [op, args[0].storage_offset()] if info.views else [op]
+        offset = first.storage_offset() if isinstance(first, torch.Tensor) else 0
+        found: list[Any] = [op, offset]
         plain = all(self._add(value, found) for value in args) and all(
             self._add((name, value), found) for name, value in kwargs.items()
         )
@@ -51,10 +55,10 @@ class Outcomes:
         known = None if key is None else self._known.get(key)
         if known is None:
             return None
-        kind, forms = known
+        kind, forms, shared = known
         if not forms:
             return args[0]
-        if op_info(key[0]).views:  # type: ignore[index]
+        if shared:
             memory = args[0].untyped_storage()
             made = [self._view(memory, form) for form in forms]
         else:
@@ -66,22 +70,19 @@ class Outcomes:
         if key is None:
             return
         if op_info(key[0]).writes:
-            if out is args[0] and key[1] == (out.shape, out.stride(), out.dtype):
-                self._known[key] = None, ()
+            if out is args[0] and key[2] == (out.shape, out.stride(), out.dtype):
+                self._known[key] = None, (), True
             return
         kind = None if isinstance(out, torch.Tensor) else type(out)
         made = [out] if kind is None else out
         if kind not in (None, tuple, list) or not all(map(self._is_plain, made)):
             return
         memories = [storage_key(tensor) for tensor in made]
-        if op_info(key[0]).views:
-            fits = set(memories) == {storage_key(args[0])}
-        else:
-            given = {storage_key(value) for value in args if isinstance(value, torch.Tensor)}
-            fits = len(set(memories)) == len(memories) and given.isdisjoint(memories)
-        if fits:
+        given = [storage_key(value) for value in args if isinstance(value, torch.Tensor)]
+        shared = set(memories) == set(given[:1])
+        if shared or (len(set(memories)) == len(memories) and set(given).isdisjoint(memories)):
             forms = ((t.shape, t.stride(), t.dtype, t.storage_offset()) for t in made)
-            self._known[key] = kind, tuple(forms)
+            self._known[key] = kind, tuple(forms), shared
 
     def _view(self, memory: torch.UntypedStorage, form: _Form) -> torch.Tensor:
         shape, strides, dtype, offset = form
