@@ -33,10 +33,16 @@ _EXITS = (ast.Break, ast.Return, ast.Raise)
 
 
 class Oracle:
-    """Answer yes or no so that loops keep turning, then end."""
+    """Answer yes or no so that loops keep turning, then end.
 
-    def __init__(self, serial: Callable[[FrameType], int]) -> None:
+    Args:
+        serial: Tells running frames apart.
+        root: The frame that runs the program; what calls that asks nothing of it.
+    """
+
+    def __init__(self, serial: Callable[[FrameType], int], root: FrameType) -> None:
         self._serial = serial
+        self._root = root
         self._asked: dict[tuple[int, Location], int] = {}
 
     def answer(self, frame: FrameType | None) -> bool:
@@ -44,7 +50,7 @@ class Oracle:
         frame = innermost_user(frame)
         if frame is None:
             return False
-        frame, wish = _wish(frame)
+        frame, wish = _wish(frame, self._root)
         # By its span: the compiler writes the test of a while loop twice.
         key = (self._serial(frame), location(frame.f_code, frame.f_lasti))
         asked = self._asked.get(key, 0)
@@ -67,14 +73,14 @@ class Oracle:
         return not greater if call == "min" else None
 
 
-def innermost_user(frame: FrameType | None) -> FrameType | None:
-    """Return the nearest frame of the user's code."""
-    while frame is not None and not is_user(frame.f_code):
+def innermost_user(frame: FrameType | None, root: FrameType | None = None) -> FrameType | None:
+    """Return the nearest frame of the user's code, inside of a root."""
+    while frame is not None and frame is not root and not is_user(frame.f_code):
         frame = frame.f_back
-    return frame
+    return None if frame is root else frame
 
 
-def _wish(frame: FrameType) -> tuple[FrameType, _Wish | None]:
+def _wish(frame: FrameType, root: FrameType) -> tuple[FrameType, _Wish | None]:
     """Return the answer that keeps the program going, and the frame that makes the test.
 
     A function that returns the outcome of a test is followed to its caller.
@@ -82,7 +88,7 @@ def _wish(frame: FrameType) -> tuple[FrameType, _Wish | None]:
     for _ in range(_CALLERS):
         node = _expression(frame)
         found = None if node is None else _by_jump(frame, node) or _read_test(node)
-        outer = innermost_user(frame.f_back)
+        outer = innermost_user(frame.f_back, root)
         if not isinstance(found, ast.Return):
             return frame, found
         if outer is None:

@@ -405,6 +405,8 @@ class Recalls:
             scribe.see_names(tensor, node, looks)
         for tensor, node in known.read:
             self.read(tensor, node)
+            if node in scribe.order:
+                scribe.see_names(tensor, node)
         given = tuple(node for _, node in asked.given)
         call = scribe.recall(
             template,

@@ -56,7 +56,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.names = LeafNames()
         self._engine = engine
         self._memory = Memory(self.scribe, engine, self.names)
-        oracle = Oracle(self.scribe.stack.serial_of)
+        oracle = Oracle(self.scribe.stack.serial_of, root)
         self.reads = Reads(oracle, self._emit, self.trace.note, variation)
         self.recalls = Recalls(model, self.scribe, self._memory, engine)
         self._busy = False

@@ -45,14 +45,7 @@ class Audits:
         return len(self.whole.graph.nodes) - len(self.economical.graph.nodes)
 
 
-def marked(case: Case) -> object:
-    """Mark the cases whose random start never ends where they are captured twice under pytest."""
-    why = "rejection sampling in trunc_normal_ is never answered"
-    marks = (pytest.mark.xfail(run=False, reason=why),) if "by_poisson" in case.name else ()
-    return pytest.param(case, marks=marks, id=str(case))
-
-
-CASES = [marked(case) for case in cases()]
+CASES = [pytest.param(case, id=str(case)) for case in cases()]
 
 
 def facts_of(captured: Captured) -> ScaleFacts:
