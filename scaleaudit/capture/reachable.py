@@ -14,7 +14,7 @@ import inspect
 import operator
 import sys
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
@@ -63,6 +63,8 @@ _WINDOWS = frozenset({
 })  # fmt: skip
 # Code that names these may ask for a name that it was given as text.
 _BY_TEXT = frozenset({"getattr", "hasattr", "vars", "__dict__"})
+# Code that names these may tell one module from another that is built alike.
+_MIRRORS = frozenset({"id", "repr", "hash", "data_ptr"})
 _MISSING = object()
 
 _Read = Callable[[], Iterable[Any]]
@@ -94,6 +96,7 @@ class Reach:
         others: Iterable[Any] = (),
     ) -> None:
         self._root = root
+        self._knows_itself = False
         self._extras = extras
         self.tensors: set[int] = set()
         self._watched: list[tuple[_Read, tuple[Any, ...]]] = []
@@ -114,7 +117,9 @@ class Reach:
         nothing else that differs.
         """
         found = Counterparts()
-        if len(self._watched) != len(other._watched) or not found.add(self._root, other._root):
+        if self._knows_itself or other._knows_itself or len(self._watched) != len(other._watched):
+            return None
+        if not found.add(self._root, other._root):
             return None
         for (_, mine), (_, theirs) in zip(self._watched, other._watched, strict=True):
             if len(mine) != len(theirs) or not all(map(found.add, mine, theirs)):
@@ -144,9 +149,11 @@ class Reach:
             if any(hooks):
                 raise UnknownState
             self._hooks.extend(hooks)
+            self._watch(own.keys)
             self._watch(own.values)
             for name in _HELD:
                 if own[name]:
+                    self._watch(own[name].keys)
                     held = self._watch(own[name].values)
                     self._tensors([value for value in held if isinstance(value, torch.Tensor)])
             if len(own) > len(_OWN):
@@ -220,6 +227,7 @@ class Reach:
         if not slots and not isinstance(held, dict):
             raise UnknownState
         if isinstance(held, dict):
+            self._watch(held.keys)
             self._values(self._watch(held.values), depth)
         if slots:
             self._values(self._watch(functools.partial(_named, value, slots)), depth)
@@ -252,6 +260,7 @@ class Reach:
         names, known = _names(function.__code__), function.__globals__
         if not _WINDOWS.isdisjoint(names):
             raise UnknownState
+        self._knows_itself |= not _MIRRORS.isdisjoint(names)
         for value in self._watch(functools.partial(_picked, known, names)):
             if isinstance(value, ModuleType):
                 self._file(value, names, depth)
@@ -305,19 +314,37 @@ class Counterparts:
 
     def _are_alike(self, one: Any, other: Any) -> bool:
         """Compare what is looked into later: there, what it holds is held against the other."""
-        if isinstance(one, torch.Tensor):
-            self.tensors[id(one)] = other
-            return _form(one) == _form(other)
-        if isinstance(one, torch.nn.Module):
-            self.modules.append((one, other))
-            return True
-        if isinstance(one, (set, frozenset)):  # in no order
-            return bool(one == other) and all(type(item) in PLAIN for item in one)
+        match one:
+            case torch.Tensor():
+                self.tensors[id(one)] = other
+                return _form(one) == _form(other)
+            case torch.nn.Module():
+                self.modules.append((one, other))
+                return True
+            case set() | frozenset():  # in no order
+                return bool(one == other) and all(type(item) in PLAIN for item in one)
+            case _:
+                return _are_of_one_make(one, other) and self._are_made_alike(one, other)
+
+    def _are_made_alike(self, one: Any, other: Any) -> bool:
         parts, theirs = _fixed_parts(one), _fixed_parts(other)
-        if parts is not None and theirs is not None:
-            mine, yours = tuple(parts), tuple(theirs)
-            return len(mine) == len(yours) and all(map(self.add, mine, yours))
-        return not isinstance(one, type) and not _is_settled(one)
+        if parts is None or theirs is None:
+            return not _is_settled(one)
+        mine, yours = tuple(parts), tuple(theirs)
+        return len(mine) == len(yours) and all(map(self.add, mine, yours))
+
+
+def _are_of_one_make(one: Any, other: Any) -> bool:
+    """Tell whether code is the same, and containers have no default or length besides."""
+    match one:
+        case FunctionType():
+            return one.__code__ is other.__code__
+        case BuiltinFunctionType():
+            return bool(one.__qualname__ == other.__qualname__)
+        case dict() | deque():
+            return type(one) in (dict, OrderedDict)
+        case _:
+            return not isinstance(one, (type, CodeType))
 
 
 def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
@@ -350,7 +377,9 @@ def _is_as(read: _Read, before: tuple[Any, ...]) -> bool:
 def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
-    return type(one) is type(other) and type(one) in PLAIN and bool(one == other)
+    if type(one) is not type(other) or type(one) not in PLAIN or one != other:
+        return False
+    return repr(one) == repr(other)  # 0.0 is not -0.0, nor are ranges that hold the same
 
 
 def _is_settled(value: Any) -> bool:

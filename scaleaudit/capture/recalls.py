@@ -246,6 +246,8 @@ class Recalls:
 
     def _like(self, module: torch.nn.Module, asked: _Asked, reach: Reach) -> _Known | None:
         """Return what a module built like this one did, with this one's weights."""
+        if _keeps_casts():
+            return None  # autocast casts every weight once, and this call makes none
         for known in self._kinds.get(type(module), ())[:_VARIANTS]:
             if known.asked.key == asked.key and known.asked.modes == asked.modes:
                 pairs = known.reach.counterparts(reach)
@@ -367,8 +369,8 @@ class Recalls:
             ),
             made_names=tuple(list(scribe.trace.names_of(node)) for node in outputs),
             looks=tuple(
-                scribe.looks(node) - looks
-                for (_, node), (_, looks) in zip(call.asked.given, call.named, strict=True)
+                max(scribe.looks(node) - looks, int(id(tensor) in call.read))
+                for (tensor, node), (_, looks) in zip(call.asked.given, call.named, strict=True)
             ),
         )
         if stop != len(self._scribe.trace.calls):
@@ -414,7 +416,7 @@ class Recalls:
             known.swap,
             asked.place,
             known.number,
-            shares_casts=known.casts == self._casts and _keeps_casts() and not known.swap.nodes,
+            shares_casts=known.casts == self._casts and _keeps_casts(),
         )
         modules = known.swap.modules
         scribe.modules.skip({modules.get(k, (k,))[0]: n for k, n in template.called.items()})
