@@ -14,7 +14,7 @@ import inspect
 import operator
 import sys
 import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
@@ -84,6 +84,8 @@ class Reach:
 
     Attributes:
         tensors: Identities of the tensors in reach.
+        watched: How to read what holds other values, and what it held, in the order of the walk.
+        knows_itself: Whether code in reach may tell the module from one that is built alike.
 
     Raises:
         UnknownState: Not all of it can be told, or a module has a hook of the user's.
@@ -95,11 +97,11 @@ class Reach:
         extras: Callable[[torch.Tensor], tuple[str, ...]],
         others: Iterable[Any] = (),
     ) -> None:
-        self._root = root
-        self._knows_itself = False
+        self.root = root
+        self.knows_itself = False
         self._extras = extras
         self.tensors: set[int] = set()
-        self._watched: list[tuple[_Read, tuple[Any, ...]]] = []
+        self.watched: list[tuple[_Read, tuple[Any, ...]]] = []
         self._hooks: list[Mapping[Any, Any]] = []
         self._seen: set[int] = set()
         self._module(root)
@@ -108,29 +110,13 @@ class Reach:
 
     def is_unchanged(self) -> bool:
         """Tell whether everything is the same object as it was, or an equal number or text."""
-        return not any(self._hooks) and all(_is_as(read, before) for read, before in self._watched)
-
-    def counterparts(self, other: Reach) -> Counterparts | None:
-        """Return what takes the place of tensors and modules elsewhere, if all else is alike.
-
-        Layers of a stack are built alike: their code sees other weights of the same shapes, and
-        nothing else that differs.
-        """
-        found = Counterparts()
-        if self._knows_itself or other._knows_itself or len(self._watched) != len(other._watched):
-            return None
-        if not found.add(self._root, other._root):
-            return None
-        for (_, mine), (_, theirs) in zip(self._watched, other._watched, strict=True):
-            if len(mine) != len(theirs) or not all(map(found.add, mine, theirs)):
-                return None
-        return found
+        return not any(self._hooks) and all(_is_as(read, before) for read, before in self.watched)
 
     def _watch(self, read: _Read) -> tuple[Any, ...]:
         """Remember what something holds that may hold something else one day."""
         values = tuple(read())
-        self._watched.append((read, values))
-        if len(self._watched) > _MOST:
+        self.watched.append((read, values))
+        if len(self.watched) > _MOST:
             raise UnknownState
         return values
 
@@ -195,7 +181,7 @@ class Reach:
 
     def _inside(self, value: Any, depth: int) -> None:
         """Look into what holds other values."""
-        fixed = _fixed_parts(value)
+        fixed = fixed_parts(value)
         if fixed is not None:
             self._values(fixed, depth)
         elif isinstance(value, FunctionType):
@@ -206,7 +192,7 @@ class Reach:
             self._values(self._watch(functools.partial(_contents, value)), depth)
         elif isinstance(value, (dict, list, set, deque)):
             self._container(value, depth)
-        elif not _is_settled(value):
+        elif not is_settled(value):
             self._object(value, depth)
 
     def _container(self, value: Any, depth: int) -> None:
@@ -260,10 +246,16 @@ class Reach:
         names, known = _names(function.__code__), function.__globals__
         if not _WINDOWS.isdisjoint(names):
             raise UnknownState
-        self._knows_itself |= not _MIRRORS.isdisjoint(names)
+        self.knows_itself |= not _MIRRORS.isdisjoint(names)
+        self._named_in(known, names, depth)
+
+    def _named_in(self, known: Mapping[str, Any], names: tuple[str, ...], depth: int) -> None:
+        """Look at the globals that code names, in files of the user's that it names too."""
+        if depth > _DEPTH:
+            raise UnknownState
         for value in self._watch(functools.partial(_picked, known, names)):
             if isinstance(value, ModuleType):
-                self._file(value, names, depth)
+                self._file(value, names, depth + 1)
             elif value is not _MISSING:
                 self._value(value, depth + 1)
 
@@ -278,81 +270,11 @@ class Reach:
             self._values(
                 (v for v in values if not isinstance(v, (ModuleType, FunctionType))), depth
             )
-            return
-        for value in self._watch(functools.partial(_picked, known, names)):
-            if isinstance(value, ModuleType):
-                if depth > _DEPTH:
-                    raise UnknownState
-                self._file(value, names, depth + 1)
-            elif value is not _MISSING:
-                self._value(value, depth + 1)
+        else:
+            self._named_in(known, names, depth)
 
 
-class Counterparts:
-    """Pairs of things that two modules reach in the same way.
-
-    Attributes:
-        tensors: From the identity of a tensor to the other's.
-        modules: Modules that are not the same.
-    """
-
-    def __init__(self) -> None:
-        self.tensors: dict[int, torch.Tensor] = {}
-        self.modules: list[tuple[torch.nn.Module, torch.nn.Module]] = []
-        self._pairs: dict[int, Any] = {}
-        self._taken: dict[int, Any] = {}
-
-    def add(self, one: Any, other: Any) -> bool:
-        """Add a pair; tell whether code that sees one could not tell it from the other."""
-        kind = type(one)
-        if kind in PLAIN:
-            return _same(one, other)
-        if id(one) in self._pairs or id(other) in self._taken:
-            return self._pairs.get(id(one)) is other and self._taken.get(id(other)) is one
-        self._pairs[id(one)], self._taken[id(other)] = other, one
-        return one is other or (kind is type(other) and self._are_alike(one, other))
-
-    def _are_alike(self, one: Any, other: Any) -> bool:
-        """Compare what is looked into later: there, what it holds is held against the other."""
-        match one:
-            case torch.Tensor():
-                self.tensors[id(one)] = other
-                return _form(one) == _form(other)
-            case torch.nn.Module():
-                self.modules.append((one, other))
-                return True
-            case set() | frozenset():  # in no order
-                return bool(one == other) and all(type(item) in PLAIN for item in one)
-            case _:
-                return _are_of_one_make(one, other) and self._are_made_alike(one, other)
-
-    def _are_made_alike(self, one: Any, other: Any) -> bool:
-        parts, theirs = _fixed_parts(one), _fixed_parts(other)
-        if parts is None or theirs is None:
-            return not _is_settled(one)
-        mine, yours = tuple(parts), tuple(theirs)
-        return len(mine) == len(yours) and all(map(self.add, mine, yours))
-
-
-def _are_of_one_make(one: Any, other: Any) -> bool:
-    """Tell whether code is the same, and containers have no default or length besides."""
-    match one:
-        case FunctionType():
-            return one.__code__ is other.__code__
-        case BuiltinFunctionType():
-            return bool(one.__qualname__ == other.__qualname__)
-        case dict() | deque():
-            return type(one) in (dict, OrderedDict)
-        case _:
-            return not isinstance(one, (type, CodeType))
-
-
-def _form(tensor: torch.Tensor) -> tuple[Any, ...]:
-    flags = type(tensor), tensor.requires_grad, tensor.is_leaf
-    return tensor.shape, tensor.stride(), tensor.dtype, *flags
-
-
-def _fixed_parts(value: Any) -> Iterable[Any] | None:
+def fixed_parts(value: Any) -> Iterable[Any] | None:
     """Return what a value consists of for ever, None for what is no such value."""
     match value:
         case tuple() | frozenset():
@@ -371,10 +293,11 @@ def _is_as(read: _Read, before: tuple[Any, ...]) -> bool:
     now = tuple(read())
     if len(now) != len(before):
         return False
-    return all(map(operator.is_, now, before)) or all(map(_same, now, before))
+    return all(map(operator.is_, now, before)) or all(map(same, now, before))
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are one object, or an equal number or text."""
     if one is other:
         return True
     if type(one) is not type(other) or type(one) not in PLAIN or one != other:
@@ -382,7 +305,7 @@ def _same(one: Any, other: Any) -> bool:
     return repr(one) == repr(other)  # 0.0 is not -0.0, nor are ranges that hold the same
 
 
-def _is_settled(value: Any) -> bool:
+def is_settled(value: Any) -> bool:
     """Tell whether an object keeps nothing that a model would change: a library's, a built-in."""
     if isinstance(value, _FICKLE):
         return False

@@ -12,11 +12,10 @@ wrote to memory that was there before, changed an argument or an attribute, kept
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -27,25 +26,23 @@ from torch import fx
 
 from scaleaudit.capture import structures
 from scaleaudit.capture._torch_private import storage_key, unwatched, watchers, without_modes
+from scaleaudit.capture.counterparts import Counterparts, counterparts
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.places import Place
-from scaleaudit.capture.reachable import PLAIN, Counterparts, Reach, UnknownState
+from scaleaudit.capture.reachable import PLAIN, Reach, UnknownState
 from scaleaudit.capture.scribe import Scribe
+from scaleaudit.capture.signatures import Held, Key, Signature, is_record
 from scaleaudit.capture.trace import Swap, Template, tensor_meta
 
-# Recalling costs about as much as recording so many operators.
+# With fewer operators it is not worth looking into what a module can reach.
 _WORTHWHILE = 4
 # A module whose calls differ every time is recorded every time.
 _VARIANTS = 4
 
 _DEVICES = ("cpu", "cuda")
-# How deep arguments are looked into.
-_DEPTH = 5
 
 _Path: TypeAlias = structures.Path
-_Key: TypeAlias = tuple[Any, ...]
-_Held: TypeAlias = tuple[torch.Tensor, fx.Node]
 
 
 class Differentiated(BaseException):
@@ -63,9 +60,9 @@ class _Asked:
         others: Objects and classes that the module can read, which are not taken apart here.
     """
 
-    key: _Key
+    key: Key
     modes: tuple[Any, ...]
-    given: list[_Held]
+    given: list[Held]
     others: list[Any]
     place: Place
 
@@ -87,7 +84,7 @@ class _Open:
     counts: dict[int, int]
     drawn: object
     named: list[tuple[int, int]]
-    read: dict[int, _Held] = field(default_factory=dict)
+    read: dict[int, Held] = field(default_factory=dict)
     spoiled: bool = False
 
 
@@ -109,7 +106,7 @@ class _Known:
     number: int
     asked: _Asked
     reach: Reach
-    read: list[_Held]
+    read: list[Held]
     template: Template
     swap: Swap
     casts: int
@@ -193,22 +190,23 @@ class Recalls:
         """Run a module, or recall what it did."""
         if self._scribe.claimed is not None or not self._is_eligible(module):
             return run(module, *args, **kwargs)
+        reach: Reach | None = None
         with unwatched():
             asked = self._asked(args, kwargs, frame)
-            known = None if asked is None else self._fitting(module, asked)
-            if known is not None and asked is not None:
-                return self._recalled(known, asked)
-            reach = None if asked is None else self._reach(module, asked)
-            known = None if asked is None or reach is None else self._like(module, asked, reach)
-            if known is not None and asked is not None:
-                return self._recalled(known, asked)
+            if asked is not None:
+                known = self._fitting(module, asked)
+                if known is None:
+                    reach = self._reach(module, asked)
+                    known = None if reach is None else self._like(module, asked, reach)
+                if known is not None:
+                    return self._recalled(known, asked)
         if asked is None or reach is None:
             return run(module, *args, **kwargs)
         return self._recorded(run, module, args, kwargs, asked, reach)
 
     def _asked(self, args: Any, kwargs: Any, frame: FrameType) -> _Asked | None:
         """Return what a call is given and where; None where something may change unseen."""
-        signature = _Signature(self._memory, self._engine)
+        signature = Signature(self._memory, self._engine)
         key = signature.of((args, kwargs))
         if key is None or watchers() != self._watchers:
             return None
@@ -250,7 +248,7 @@ class Recalls:
             return None  # autocast casts every weight once, and this call makes none
         for known in self._kinds.get(type(module), ())[:_VARIANTS]:
             if known.asked.key == asked.key and known.asked.modes == asked.modes:
-                pairs = known.reach.counterparts(reach)
+                pairs = counterparts(known.reach, reach)
                 found = None if pairs is None else self._swapped(known, asked, reach, pairs)
                 if found is not None:
                     self._known.setdefault(module, []).append(found)
@@ -262,7 +260,7 @@ class Recalls:
     ) -> _Known | None:
         """Return a recorded call with other weights; None where that would be another call."""
         nodes: dict[fx.Node, fx.Node] = {}
-        read: list[_Held] = []
+        read: list[Held] = []
         with without_modes():  # what looking at a weight for the first time runs is not recorded
             for tensor, node in known.read:
                 mine = pairs.tensors.get(id(tensor), tensor)
@@ -315,7 +313,7 @@ class Recalls:
         stop = len(self._scribe.trace.calls)
         if call.spoiled or stop - call.start < _WORTHWHILE or _drawn() != call.drawn:
             return None
-        after = _Signature(self._memory, self._engine)
+        after = Signature(self._memory, self._engine)
         if after.of(arguments) != call.asked.key or not _are_same(after.given, call.asked.given):
             return None
         if call.asked.modes[2:] != _modes() or not self._is_apart(call):
@@ -350,7 +348,7 @@ class Recalls:
                     memories.add(storage_key(value))
                     made[path] = len(likes)
                     likes.append(value)
-            elif type(value) not in PLAIN and not _is_record(value):
+            elif type(value) not in PLAIN and not is_record(value):
                 return None
         if not all(_is_renewed(path, value, made) for path, value in structures.subtrees(result)):
             return None
@@ -432,76 +430,9 @@ class Recalls:
         return structures.mapped(known.result, renewed)
 
 
-class _Signature:
-    """What a call is given, such that equal ones make modules do the same.
-
-    Attributes:
-        given: The tensors among the arguments in order, with the nodes of what they hold.
-        others: Objects among them that are the same ones or not, and classes of those taken apart.
-    """
-
-    def __init__(self, memory: Memory, engine: Engine) -> None:
-        self._memory = memory
-        self._engine = engine
-        self._nodes: dict[fx.Node, int] = {}
-        self._memories: dict[int, int] = {}
-        self.given: list[_Held] = []
-        self.others: list[Any] = []
-
-    def of(self, arguments: Any) -> _Key | None:
-        """Return the signature; None where something is given that may change unseen."""
-        found: list[Any] = []
-        return tuple(found) if self._add(arguments, found, 0) else None
-
-    def _add(self, value: Any, found: list[Any], depth: int) -> bool:
-        kind = type(value)
-        if kind in PLAIN:
-            found.append((kind, value))
-            return True
-        if isinstance(value, torch.Tensor):
-            return self._tensor(value, found)
-        if not _is_record(value):
-            self.others.append(value)
-            found.append(id(value))
-            return True
-        if depth > _DEPTH:
-            return False
-        self.others.append(kind)
-        parts = structures.parts(value)
-        found.append((kind, len(parts)))
-        return all(
-            self._add(key, found, depth + 1) and self._add(item, found, depth + 1)
-            for key, item in parts
-        )
-
-    def _tensor(self, tensor: torch.Tensor, found: list[Any]) -> bool:
-        node = self._memory.peek(tensor) if self._engine.is_plain(tensor) else None
-        if node is None:
-            return False
-        same = self._nodes.setdefault(node, len(self.given))
-        shared = self._memories.setdefault(storage_key(tensor), len(self.given))
-        self.given.append((tensor, node))
-        form = (tensor.shape, tensor.stride(), tensor.dtype, tensor.requires_grad, tensor.is_leaf)
-        found.append((same, shared, *form))
-        return True
-
-
-def _are_same(one: list[_Held], other: list[_Held]) -> bool:
+def _are_same(one: list[Held], other: list[Held]) -> bool:
     """Tell whether these are the same tensors, which hold the same."""
     return all(a is b and m is n for (a, m), (b, n) in zip(one, other, strict=True))
-
-
-def _is_record(value: object) -> bool:
-    """Tell whether a value is what it holds, and nothing besides."""
-    if type(value) in (tuple, list, dict) or structures.is_named(value):
-        return True
-    if not dataclasses.is_dataclass(value) or isinstance(value, (type, Mapping, list, tuple)):
-        return False
-    return (
-        vars(value).keys() == {each.name for each in dataclasses.fields(value)}
-        if hasattr(value, "__dict__")
-        else False
-    )
 
 
 def _is_renewed(path: _Path, value: object, made: dict[_Path, int]) -> bool:
