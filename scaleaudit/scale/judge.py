@@ -152,7 +152,10 @@ def _with_identity(
 
 
 def _is_convex(form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly]) -> bool:
-    """Whether the turn mixes the state with a bounded candidate: g h + (1 - g) n."""
+    """Whether the turn mixes the state with a bounded candidate: g h + (1 - g) n.
+
+    A candidate that no state reaches has its bound before the first turn, whatever the gate.
+    """
     if len(identity) != 1 or len(own) != 1 or len(form.parts) != len(identity):
         return False
     ((_, coefficient),) = identity.items()
@@ -164,7 +167,9 @@ def _is_convex(form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly]) ->
         return False
     if coefficient.constant == 1:
         return False
-    return forms.poly_span(candidate).is_finite
+    gated = coefficient.constant is None
+    fixed = gated and not any(atom.growth.depends for atom in candidate.atoms())
+    return fixed or forms.poly_span(candidate).is_finite
 
 
 def _by_gain(gain: Interval, gates: list[Atom]) -> Transition:

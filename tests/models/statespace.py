@@ -188,6 +188,35 @@ class Weighted(Language):
         return torch.stack(outputs, dim=1)
 
 
+class Stabilised(Weighted):
+    """The same in logarithms, as RWKV's: a running maximum keeps the exponentials small."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embed(tokens)
+        step = self.step()
+        over = torch.zeros_like(x[:, 0])
+        under, peak = torch.zeros_like(over), torch.full_like(over, -1e3)
+        outputs = []
+        for xt in x.unbind(1):
+            k, v = self.k(xt), self.v(xt)
+            new = torch.maximum(peak + step, k)
+            old, now = torch.exp(peak + step - new), torch.exp(k - new)
+            over, under = old * over + now * v, old * under + now
+            peak = new
+            outputs.append(self.head(over / under))
+        return torch.stack(outputs, dim=1)
+
+    def step(self) -> Tensor:
+        return -torch.exp(self.w)
+
+
+class StabilisedFree(Stabilised):
+    """A step of any sign, which may add up."""
+
+    def step(self) -> Tensor:
+        return self.w
+
+
 class RunningMean(Language):
     """Features of all tokens so far, averaged and classified at each."""
 
@@ -234,6 +263,15 @@ def matrix(transition: str, visibility: str, line: str, **more: Any) -> Expect:
     return memory(transition, visibility, "memory", line, **more)
 
 
+def stabilised(transition: str, verdict: str) -> Expect:
+    """A running maximum; the sums beside it are read together with it.
+
+    Open: the sums would answer for a shifted maximum, which a scaled one is not.
+    """
+    state = State(transition, "visible|asymptotic|saturating|invariant|unknown", name="new")
+    return Expect((state,), turns=(8,), carries=(), verdict=verdict)
+
+
 # Open: a learned decay stands in the cycle, so that SCL205 may be asked of it.
 LEARNED = {"maybe": "SCL205", "verdict": "pass|warn"}
 
@@ -272,6 +310,9 @@ EXPECT = {
         turns=(8,),
         carries=(),
     ),
+    "stabilised": stabilised("bounded", "pass"),
+    # Weights move the maximum, turn by turn.
+    "stabilised_free": stabilised("carried", "unknown|fail"),
     "running_mean": memory("carried", "visible", "total", "total = total + self.block"),
     "sum_of_exits": NO_LOOP,
     "sum_of_losses": NO_LOOP,
@@ -332,6 +373,14 @@ def scaleaudit_target_self_writing() -> dict[str, Any]:
 
 def scaleaudit_target_weighted() -> dict[str, Any]:
     return target(Weighted())
+
+
+def scaleaudit_target_stabilised() -> dict[str, Any]:
+    return target(Stabilised())
+
+
+def scaleaudit_target_stabilised_free() -> dict[str, Any]:
+    return target(StabilisedFree())
 
 
 def scaleaudit_target_running_mean() -> dict[str, Any]:

@@ -164,7 +164,9 @@ def maximum(x: Scale, y: Scale) -> Scale:
             g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
             form = _gated_form(x, y) if carries_state(value) else None
             return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span, given=form))
-    form = _gated_form(x, y) if carries_state(x) or carries_state(y) else None
+    form = None
+    if carries_state(x) or carries_state(y):
+        form = _gated_form(_uncut(x, y), _uncut(y, x))
     result = Scale(_larger(x, y), span, given=form, size=x.size or y.size)
     return algebra.joined(x, y, result)
 
@@ -517,6 +519,17 @@ def _gated_form(x: Scale, y: Scale) -> Form | None:
     one = forms.gate(x.form, mask.rest)
     other = forms.gate(y.form, forms.poly_add(Poly({(): 1.0}), mask.rest, -1.0))
     return None if one is None or other is None else forms.add(one, other)[0]
+
+
+def _uncut(x: Scale, floor: Scale) -> Scale:
+    """The states in a value that is never above them, beside a floor that no state reaches.
+
+    max(h + w, y) for a w <= 0 lies between y and h, as a running maximum with a decay.
+    """
+    alone = all(atom.state is not None for atom in x.form.parts)
+    if floor.depends or not alone or forms.poly_span(x.form.rest).high > 0:
+        return x
+    return replace(x, given=Form(x.form.parts, Poly()))
 
 
 def _is_mask_value(x: Scale) -> bool:

@@ -170,3 +170,22 @@ def test_a_sum_with_its_relu_expands() -> None:
     assert turn.transition is Transition.EXPANDING
     assert turn.gain is not None
     assert (np.abs(factors).min(), np.abs(factors).max()) == (turn.gain.low, turn.gain.high)
+
+
+def running(p: Program, h: Ref, step: Ref, op: str) -> Ref:
+    """An extreme of what came before and of what comes in."""
+    return p(op, p("aten.add.Tensor", h, step), p.parameter(ROWS, WIDTH))
+
+
+@pytest.mark.parametrize(("op", "sign"), [("maximum", -1.0), ("minimum", 1.0)])
+@pytest.mark.parametrize("towards_zero", [True, False])
+def test_a_running_extreme_is_bounded_where_its_step_leads_back(
+    op: str, sign: float, towards_zero: bool
+) -> None:
+    p = Program(3)
+    h = p.state(ROWS, WIDTH)
+    size = p("aten.mul.Tensor", p("aten.exp.default", p.parameter(WIDTH)), sign)
+    step = size if towards_zero else p("aten.neg.default", size)
+    out = running(p, h, step, f"aten.{op}.default")
+    found = judge.judge_turn(infer(p)[out], 0).transition
+    assert found is (Transition.BOUNDED if towards_zero else CARRIED)
