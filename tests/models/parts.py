@@ -40,6 +40,41 @@ class Block(nn.Module):
         return x + self.mlp(self.norm(x))
 
 
+class Attention(nn.Module):
+    """Causal self-attention with two heads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(D, 3 * D, bias=False)
+        self.out = nn.Linear(D, D, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).unflatten(-1, (3, 2, -1)).transpose(1, 3).unbind(2)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (batch, head, length, D / 2)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class Layer(nn.Module):
+    """Pre-norm transformer layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.mlp = Attention(), Mlp()
+        self.before, self.between = nn.RMSNorm(D), nn.RMSNorm(D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attention(self.before(x))
+        return x + self.mlp(self.between(x))
+
+
+class PostNormLayer(Layer):
+    """The same with its norms after the additions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.before(x + self.attention(x))
+        return self.between(x + self.mlp(x))
+
+
 class Language(nn.Module):
     """Embedding, block, norm and head; every model of the zoo writes its own forward."""
 

@@ -48,6 +48,10 @@ THEMES = (
     "styles",
     "segments",
     "targets",
+    "pondering",
+    "loss_heads",
+    "truncated",
+    "injections",
 )
 PREFIX = "scaleaudit_target_"
 
