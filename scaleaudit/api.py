@@ -250,8 +250,13 @@ def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
         undecided = tuple(finding.message for finding in findings)
         return replace(report, findings=findings, undecided=undecided)
     judged = evaluate(rules, target.path, found.name, report.facts)
+    coverage = replace(report.facts.coverage, deciding=judged.deciding)
     return replace(
-        report, verdict=judged.verdict, findings=judged.findings, undecided=judged.undecided
+        report,
+        verdict=judged.verdict,
+        facts=replace(report.facts, coverage=coverage),
+        findings=judged.findings,
+        undecided=judged.undecided,
     )
 
 

@@ -110,9 +110,7 @@ def commands() -> None:
 @click.option(
     "--on-unknown",
     type=click.Choice(["fail", "warn"]),
-    default="fail",
-    show_default=True,
-    help="Whether an undecided target makes the exit code 1.",
+    help="Whether an undecided target makes the exit code 1.  [default: fail]",
 )
 @click.option(
     "--rules",
@@ -148,7 +146,7 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_level: str | None,
-    on_unknown: str,
+    on_unknown: str | None,
     rule_paths: tuple[Path, ...],
     jobs: int | None,
     timeout: float | None,
@@ -167,8 +165,9 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
     with closing(start_workers()) as workers:  # torch loads while we read on
         from scaleaudit.api import Options, audit
         from scaleaudit.config import load_config
+        from scaleaudit.domain.report import OnUnknown
 
-        config = _overridden(load_config(Path.cwd()), select, ignore, fail_level)
+        config = _overridden(load_config(Path.cwd()), select, ignore, fail_level, on_unknown)
         options = Options(
             select=config.select,
             ignore=config.ignore,
@@ -189,7 +188,7 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
         nl=False,
         color=True,
     )
-    return exit_code(report, config.fail_level, unknown_fails=on_unknown == "fail")
+    return exit_code(report, config.fail_level, unknown_fails=config.on_unknown is OnUnknown.FAIL)
 
 
 @commands.command()
@@ -283,16 +282,22 @@ def _parse_outputs(outputs: tuple[str, ...]) -> list[tuple[str, Path]]:
 
 
 def _overridden(
-    config: Config, select: tuple[str, ...], ignore: tuple[str, ...], fail_level: str | None
+    config: Config,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_level: str | None,
+    on_unknown: str | None,
 ) -> Config:
     from scaleaudit.api import ALWAYS_REPORTED
     from scaleaudit.config import Config
     from scaleaudit.domain.finding import Severity
+    from scaleaudit.domain.report import OnUnknown
 
     chosen = Config(
         select=_codes(select) or config.select,
         ignore=_codes(ignore) or config.ignore,
         fail_level=Severity(fail_level) if fail_level else config.fail_level,
+        on_unknown=OnUnknown(on_unknown) if on_unknown else config.on_unknown,
         rule_paths=config.rule_paths,
     )
     for code in sorted(set(chosen.ignore) & set(ALWAYS_REPORTED)):

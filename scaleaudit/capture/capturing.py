@@ -247,6 +247,7 @@ def lowered(target: Target, recording: Recording) -> Captured:
         loss_given=target.loss is not None,
         notes=tuple(trace.notes),
         repeats=tuple(lowering.repeats()),
+        loss_name=recording.loss_name,
     )
     verify(graph)
     leaves = tuple(

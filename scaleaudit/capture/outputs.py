@@ -42,9 +42,21 @@ def _parts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield (f"{name}.{key}" if name else str(key)), item
 
 
-def find_loss(
-    output: Any, node_of: Callable[[torch.Tensor], fx.Node], trace: Trace
-) -> tuple[torch.Tensor | None, Note | None]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundLoss:
+    """What an output holds for a loss.
+
+    Attributes:
+        name: What it is called in the output.
+        note: What a reader of the verdict should know of the choice.
+    """
+
+    tensor: torch.Tensor | None
+    name: str = ""
+    note: Note | None = None
+
+
+def find_loss(output: Any, node_of: Callable[[torch.Tensor], fx.Node], trace: Trace) -> FoundLoss:
     """Pick the loss from a model's output: a scalar with a gradient.
 
     Of several it is the one that the others are added up to, that is which most of them lead to;
@@ -61,13 +73,13 @@ def find_loss(
     }
     if not scalars:
         message = "the output holds no scalar with a gradient, so there is no loss"
-        return None, Note(NoteKind.LOSS, message)
+        return FoundLoss(None, note=Note(NoteKind.LOSS, message))
     if len(scalars) == 1:
-        return next(iter(scalars.values())), None
+        ((name, tensor),) = scalars.items()
+        return FoundLoss(tensor, name)
     nodes = {name: node_of(tensor) for name, tensor in scalars.items()}
     parts = {name: len(trace.ancestors(node) & set(nodes.values())) for name, node in nodes.items()}
     chosen = max(parts, key=lambda name: parts[name])  # the first of those with most
     others = ", ".join(scalars)
-    return scalars[chosen], Note(
-        NoteKind.LOSS, f"of the scalars {others} in the output {chosen} is the loss"
-    )
+    note = Note(NoteKind.LOSS, f"of the scalars {others} in the output {chosen} is the loss")
+    return FoundLoss(scalars[chosen], chosen, note)

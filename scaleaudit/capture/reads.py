@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 from types import FrameType
 from typing import Any
 
@@ -13,11 +14,13 @@ from torch import fx
 from scaleaudit.capture.oracle import INTEGER, Oracle, innermost_user
 from scaleaudit.capture.places import location
 from scaleaudit.capture.scalars import Read
-from scaleaudit.domain.graph import Note, NoteKind
+from scaleaudit.domain.graph import Location, Note, NoteKind
 
 _GOLDEN = 0.6180339887498949
 # Characters from which on a float looks computed, not written.
 _LONG = 7
+# Runs of equal answers up to which they are told in their order.
+_SPELLED_RUNS = 2
 _FRACTION = 1 << 22  # so that a value survives a passage through float32
 
 
@@ -58,6 +61,7 @@ class Reads:
         self._count = 0
         self._tags: dict[float, fx.Node] = {}
         self._pending: list[tuple[Any, fx.Node]] = []
+        self._answers: dict[Location | None, list[bool]] = {}
         self.unknown: set[fx.Node] = set()
         self.escapes: list[fx.Node] = []
 
@@ -77,16 +81,21 @@ class Reads:
         return 0.5 + int(fraction * _FRACTION) / (2 * _FRACTION)
 
     def guess(self, frame: FrameType | None) -> bool:
-        """Answer a test on an unknown value, and say so."""
+        """Answer a test on an unknown value."""
         answer = self._oracle.answer(frame)
-        self.report("a branch depends on a value that capture does not compute", frame)
+        self._answers.setdefault(_place(frame), []).append(answer)
         return answer
+
+    def tell(self) -> None:
+        """Note how every test on an unknown value was answered."""
+        for where, answers in self._answers.items():
+            message = "a branch depends on a value that capture does not compute, taken to be "
+            self._note(Note(NoteKind.ORACLE, message + _spelled(answers), where))
+        self._answers.clear()
 
     def report(self, message: str, frame: FrameType | None) -> None:
         """Note that the oracle was asked."""
-        user = innermost_user(frame)
-        where = None if user is None else location(user.f_code, user.f_lasti)
-        self._note(Note(NoteKind.ORACLE, message, where))
+        self._note(Note(NoteKind.ORACLE, message, _place(frame)))
 
     # What the numbers themselves call (scalars.Book).
 
@@ -139,6 +148,21 @@ class Reads:
             if known == value:
                 return node
         return self._tags.get(value, value) if isinstance(value, float) else value
+
+
+def _place(frame: FrameType | None) -> Location | None:
+    """Return the line of the user's that a frame is at or was called from."""
+    user = innermost_user(frame)
+    return None if user is None else location(user.f_code, user.f_lasti)
+
+
+def _spelled(answers: list[bool]) -> str:
+    """Say how a test was answered: "true 4 times, then false"."""
+    runs = [(str(answer).lower(), len(list(run))) for answer, run in groupby(answers)]
+    if len(runs) > _SPELLED_RUNS:
+        kept, left = answers.count(True), answers.count(False)
+        return f"true in {kept} and false in {left} of {len(answers)} tests"
+    return ", then ".join(a if times == 1 else f"{a} {times} times" for a, times in runs)
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from scaleaudit.capture.api_calls import ApiCalls
 from scaleaudit.capture.draws import seeded
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.handovers import Handover, ModelCall, handed_over
-from scaleaudit.capture.outputs import find_loss, named_tensors
+from scaleaudit.capture.outputs import FoundLoss, find_loss, named_tensors
 from scaleaudit.capture.places import Place
 from scaleaudit.capture.reads import PLAIN, Variation
 from scaleaudit.capture.recalls import recalling
@@ -39,6 +39,7 @@ class Recording:
         escaped: Whether such a number went on out of sight.
         calls: The calls of the model, in order.
         drew: Whether numbers were drawn at random that no tensor shows.
+        loss_name: What the loss is called in the output, where it was found there.
     """
 
     trace: Trace
@@ -48,6 +49,7 @@ class Recording:
     escaped: bool = False
     calls: list[ModelCall] = field(default_factory=list)
     drew: bool = False
+    loss_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,10 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
             if calls and manner.handovers:
                 arguments = _given_again(calls[-1], manner.handovers, arguments)
             returned.append(run(*arguments[0], **arguments[1]))
-        loss = _total([_loss_of(recorder, target, output) for output in returned])
+        losses = [_loss_of(recorder, target, output) for output in returned]
+        loss = _total([each.tensor for each in losses])
     recording = Recording(recorder.trace, None, calls=calls, drew=draws.made)
+    recording.loss_name = losses[0].name
     _finish(recorder, recording, loss, _handed_on(calls, manner.handovers))
     if engine.exact and recorder.reads.active:
         recording.drew = True  # what was read may have been drawn by torch
@@ -132,13 +136,13 @@ def _given_again(
     return found
 
 
-def _loss_of(recorder: Recorder, target: Target, output: Any) -> torch.Tensor | None:
+def _loss_of(recorder: Recorder, target: Target, output: Any) -> FoundLoss:
     if target.loss is not None:
-        return _checked_loss(output)
-    loss, note = find_loss(output, recorder.node_of, recorder.trace)
-    if note is not None:
-        recorder.trace.note(note)
-    return loss
+        return FoundLoss(_checked_loss(output))
+    found = find_loss(output, recorder.node_of, recorder.trace)
+    if found.note is not None:
+        recorder.trace.note(found.note)
+    return found
 
 
 def _total(losses: list[torch.Tensor | None]) -> torch.Tensor | None:
@@ -166,6 +170,7 @@ def _finish(
             node = recorder.node_of(tensor)
             if tensor is not loss and node not in handed_on:
                 recording.outputs.append((name + suffix, node))
+    recorder.reads.tell()
     recorder.close()
     results = (recording.loss, tuple(node for _, node in recording.outputs))
     recorder.trace.graph.output(results)

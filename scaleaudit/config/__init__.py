@@ -5,18 +5,22 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from scaleaudit.config.entries import read_entries
 from scaleaudit.config.words import did_you_mean
 from scaleaudit.domain.finding import Severity
 from scaleaudit.domain.plans import Plan
+from scaleaudit.domain.report import OnUnknown
 from scaleaudit.errors import ConfigError
 
 __all__ = ["Config", "did_you_mean", "entries_for", "load_config"]
 
 _FILE = "pyproject.toml"
+_Choice = TypeVar("_Choice", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Config:
         select: Codes or prefixes of the rules to apply; empty for all.
         ignore: Codes or prefixes of the rules to leave out.
         fail_level: The least severity that fails a run.
+        on_unknown: Whether a target without a verdict fails it.
         rule_paths: Folders with more rule pages; relative ones start at the file's folder.
         targets: Models to audit that their files do not declare.
     """
@@ -34,6 +39,7 @@ class Config:
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_level: Severity = Severity.ERROR
+    on_unknown: OnUnknown = OnUnknown.FAIL
     rule_paths: tuple[Path, ...] = ()
     targets: tuple[Plan, ...] = ()
 
@@ -97,7 +103,8 @@ def _config(table: object, where: str) -> Config:
     return Config(
         select=_texts(table, "select", '["SCL1"]', where),
         ignore=_texts(table, "ignore", '["SCL201"]', where),
-        fail_level=_severity(table.get("fail-level", Severity.ERROR.value), where),
+        fail_level=_choice(Severity, "fail-level", table.get("fail-level", "error"), where),
+        on_unknown=_choice(OnUnknown, "on-unknown", table.get("on-unknown", "fail"), where),
         rule_paths=tuple(
             Path(where).parent / path for path in _texts(table, "rule-paths", '["rules"]', where)
         ),
@@ -116,12 +123,13 @@ def _texts(table: Mapping[str, object], key: str, example: str, where: str) -> t
     return tuple(value)
 
 
-def _severity(value: object, where: str) -> Severity:
-    levels = [level.value for level in Severity]
-    if value not in levels:
+def _choice(kind: type[_Choice], key: str, value: object, where: str) -> _Choice:
+    """Read one of a few words."""
+    words = [str(choice.value) for choice in kind]
+    if value not in words:
         raise ConfigError(
-            f"fail-level must be one of {', '.join(levels)}, not {value!r}"
-            f"{did_you_mean(str(value), levels)}",
+            f"{key} must be one of {', '.join(words)}, not {value!r}"
+            f"{did_you_mean(str(value), words)}",
             where=where,
         )
-    return Severity(value)
+    return kind(value)

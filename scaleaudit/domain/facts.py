@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from scaleaudit.domain.graph import Location, Note
+from scaleaudit.domain.graph import Location, Note, NoteKind
 
 
 class Visibility(Enum):
@@ -30,6 +30,14 @@ class Transition(Enum):
     UNKNOWN = "unknown"
 
 
+class Outcome(Enum):
+    """How certification ended."""
+
+    CERTIFIED = "certified"
+    NOT_CERTIFIED = "not certified"
+    REFUTED = "refuted"
+
+
 class PenaltyFlaw(Enum):
     """Why a norm term in the loss restrains nothing."""
 
@@ -42,6 +50,14 @@ class PenaltyFlaw(Enum):
     SATURATING = "saturating"
     PARTIAL = "covers only a part of the state"
     UNKNOWN = "unknown sign or operator"
+
+
+class LossSource(Enum):
+    """Where the loss of a target comes from."""
+
+    GIVEN = "given"
+    FOUND = "found"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +132,18 @@ class Readout:
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """A norm term in the loss; effective ones have no flaw."""
+    """A norm term in the loss; effective ones have no flaw.
+
+    Attributes:
+        opaque: Operators that keep it from being known whether it restrains anything.
+    """
 
     name: str
     degree: float | None
     location: Location | None
     flaw: PenaltyFlaw | None = None
     proof: tuple[ProofStep, ...] = ()
+    opaque: tuple[Opaque, ...] = ()
 
     @property
     def effective(self) -> bool:
@@ -179,12 +200,73 @@ class LoopFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Supervision:
+    """What counted as trained on.
+
+    Attributes:
+        name: The name of the loss in the output, where it was found there.
+        outputs: Without a loss, the outputs that were taken as supervised.
+    """
+
+    loss: LossSource = LossSource.MISSING
+    name: str = ""
+    outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """How much of the program was understood."""
+    """How much of the program was understood, and what was assumed of the rest.
+
+    Attributes:
+        operators: How many calls of operators were seen.
+        unknown: Every operator that is not understood, a line each.
+        distinct: How many different operators were seen.
+        deciding: Those of the unknown ones that the verdict hangs on.
+    """
 
     operators: int
     unknown: tuple[Opaque, ...] = ()
     notes: tuple[Note, ...] = ()
+    distinct: int = 0
+    deciding: tuple[Opaque, ...] = ()
+    supervision: Supervision = Supervision()
+
+    @property
+    def branches(self) -> tuple[Note, ...]:
+        """What was assumed of values that capture does not compute."""
+        return tuple(note for note in self.notes if note.kind is NoteKind.ORACLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A claim of the analysis that numbers contradict.
+
+    Attributes:
+        claim: What was said, of what.
+        measured: What the numbers say instead.
+    """
+
+    operator: str
+    location: Location | None
+    claim: str
+    measured: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certification:
+    """The outcome of holding the analysis against numbers.
+
+    Attributes:
+        compared: How many values, turns and loss terms were held against numbers.
+        untold: How many more told nothing: not finite, or lost in rounding.
+        reasons: What could not be measured, and why.
+    """
+
+    outcome: Outcome
+    compared: int = 0
+    untold: int = 0
+    reasons: tuple[str, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +275,10 @@ class ScaleFacts:
 
     Attributes:
         loss_found: Whether a loss was given or found; else outputs were taken as supervised.
+        certification: How the facts were held against numbers; None where that was not asked for.
     """
 
     loops: tuple[LoopFacts, ...]
     coverage: Coverage
     loss_found: bool
+    certification: Certification | None = None

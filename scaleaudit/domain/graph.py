@@ -188,6 +188,7 @@ class OpGraph:
         loss: The scalar that is trained on, where one was given or found.
         outputs: What the model returns besides, by a readable name ("logits", "output[0]").
         loss_given: Whether the user declared the loss (else it was found in the output).
+        loss_name: What the loss is called in the output, where it was found there.
         notes: How the capture went.
         repeats: Nodes that stand for more turns of a loop than one.
     """
@@ -198,6 +199,7 @@ class OpGraph:
     loss_given: bool = False
     notes: tuple[Note, ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    loss_name: str = ""
 
     @cached_property
     def users(self) -> tuple[tuple[int, ...], ...]:

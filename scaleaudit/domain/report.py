@@ -18,6 +18,13 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
+class OnUnknown(Enum):
+    """Whether a target without a verdict fails a run."""
+
+    FAIL = "fail"
+    WARN = "warn"
+
+
 @dataclass(frozen=True, slots=True)
 class TargetReport:
     """One audited target; ``facts`` is None where it could not be audited (SCL901).

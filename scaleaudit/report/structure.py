@@ -113,6 +113,7 @@ def _penalty(penalty: Penalty) -> Json:
         "degree": _number(penalty.degree),
         "location": _location(penalty.location),
         "proof": _proof(penalty.proof),
+        "opaque": [_opaque(opaque) for opaque in penalty.opaque],
     }
 
 
@@ -138,7 +139,20 @@ def _finding(finding: Finding) -> Json:
 def _coverage(coverage: Coverage) -> Json:
     return {
         "operators": coverage.operators,
-        "unknown": [_opaque(opaque) for opaque in coverage.unknown],
+        "distinct_operators": coverage.distinct,
+        "unknown": [
+            {**_opaque(opaque), "decides": opaque in coverage.deciding}
+            for opaque in coverage.unknown
+        ],
+        "branches": [
+            {"message": note.message, "location": _location(note.location)}
+            for note in coverage.branches
+        ],
+        "supervision": {
+            "loss": coverage.supervision.loss.value,
+            "name": coverage.supervision.name or None,
+            "outputs": list(coverage.supervision.outputs),
+        },
         "notes": [
             {
                 "kind": note.kind.value,
@@ -162,7 +176,7 @@ def _proof(steps: tuple[ProofStep, ...]) -> Json:
     ]
 
 
-def _opaque(opaque: Opaque) -> Json:
+def _opaque(opaque: Opaque) -> dict[str, Json]:
     return {
         "operator": opaque.operator,
         "location": _location(opaque.location),

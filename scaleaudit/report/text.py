@@ -13,7 +13,14 @@ from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.report.excerpt import Sources, excerpt, place
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.terminal import Ink, Style, printable
-from scaleaudit.report.words import counted, penalty_text, readout_text, reason, transition_text
+from scaleaudit.report.words import (
+    counted,
+    coverage_text,
+    penalty_text,
+    readout_text,
+    reason,
+    transition_text,
+)
 
 
 class Detail(Enum):
@@ -142,10 +149,13 @@ class _Page:
         for loop in facts.loops:
             yield from self._loop(loop)
         known = facts.coverage
-        unknown = f", {len(known.unknown)} not understood" if known.unknown else ""
-        yield f"  {known.operators} operators{unknown}"
+        yield f"  coverage: {printable(coverage_text(known))}"
         for opaque in known.unknown:
-            yield f"    {self._opaque(opaque)}"
+            matters = "decides the verdict" if opaque in known.deciding else "decides nothing"
+            yield f"    unknown, {matters}: {self._opaque(opaque)}"
+        if known.supervision.outputs:
+            names = ", ".join(map(printable, known.supervision.outputs))
+            yield f"    taken as supervised: {names}"
         for note in known.notes:
             yield f"  note: {self._note(note)}"
 

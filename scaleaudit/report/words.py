@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from scaleaudit.domain.facts import Penalty, Readout, StateFacts, Transition, Visibility
+from scaleaudit.domain.facts import (
+    Coverage,
+    LossSource,
+    Penalty,
+    Readout,
+    StateFacts,
+    Supervision,
+    Transition,
+    Visibility,
+)
 
 # In the order of the words: what a turn does to the length of a state.
 _TRANSITIONS = {
@@ -94,6 +103,36 @@ def _through(state: StateFacts) -> str:
     if seen:
         return f" through {seen[0]}"
     return f" through state {state.seen_through[0]}" if state.seen_through else ""
+
+
+def coverage_text(coverage: Coverage) -> str:
+    """Say how much of the program was seen, not understood and assumed, and what is trained on."""
+    parts = [f"{counted(coverage.operators, 'operator')} of {counted(coverage.distinct, 'kind')}"]
+    if coverage.unknown:
+        parts.append(f"{len(coverage.unknown)} unknown ({_deciding(len(coverage.deciding))})")
+    if coverage.branches:
+        parts.append(counted(len(coverage.branches), "assumption"))
+    return ", ".join((*parts, f"loss: {_supervision_text(coverage.supervision)}"))
+
+
+def _deciding(number: int) -> str:
+    match number:
+        case 0:
+            return "none matters"
+        case 1:
+            return "1 matters"
+        case _:
+            return f"{number} matter"
+
+
+def _supervision_text(supervision: Supervision) -> str:
+    match supervision.loss:
+        case LossSource.GIVEN:
+            return "given"
+        case LossSource.FOUND:
+            return f"{supervision.name} in the output"
+        case LossSource.MISSING:
+            return "none"
 
 
 def counted(number: int, noun: str) -> str:

@@ -32,12 +32,14 @@ def reasons(
 
 
 def deciding_operators(state: StateFacts, facts: ScaleFacts) -> tuple[Opaque, ...]:
-    """Return the operators for which the state's transition or visibility is not known."""
+    """Return the operators for which the state's transition, visibility or penalties are unknown."""
     found: dict[Opaque, None] = {}
     if state.transition is Transition.UNKNOWN:
         found |= dict.fromkeys(state.opaque)
     if state.visibility is Visibility.UNKNOWN:
         found |= dict.fromkeys(_unread(state, facts))
+    for penalty in state.penalties:
+        found |= dict.fromkeys(penalty.opaque)
     return tuple(found)
 
 

@@ -31,11 +31,13 @@ class Evaluation:
 
     Attributes:
         undecided: Where an error-severity rule has no answer, one sentence a reason.
+        deciding: The operators for which it has none.
     """
 
     findings: tuple[Finding, ...]
     verdict: Verdict
     undecided: tuple[str, ...] = ()
+    deciding: tuple[Opaque, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,9 @@ def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts)
     operators = tuple(_operator_cases(outermost, facts, blocked))
     more, doubtful_operators = _ask(rules, operators, target)
     undecided = _sentences(doubtful + doubtful_operators, facts)
-    return Evaluation(
-        in_order((*findings, *more)), _verdict((*findings, *more), undecided), undecided
-    )
+    found = in_order((*findings, *more))
+    deciding = (opaque for state in blocked for opaque in deciding_operators(state, facts))
+    return Evaluation(found, _verdict(found, undecided), undecided, tuple(dict.fromkeys(deciding)))
 
 
 def not_audited(

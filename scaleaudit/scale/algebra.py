@@ -37,6 +37,10 @@ def number(value: float) -> Scale:
     return Scale(CONSTANT, intervals.point(float(value)))
 
 
+# Operators that a value names for not being known; more would only lengthen what is passed on.
+MOST_REASONS = 16
+
+
 def independent(span: Interval = REALS, *, learned: bool = False) -> Scale:
     """A value that the states do not reach."""
     return Scale(CONSTANT, span, learned=learned)
@@ -53,7 +57,7 @@ def lift(x: Arg) -> Scale:
 
 def unknown(*reasons: Opaque) -> Scale:
     """A value of which nothing is known."""
-    return Scale(Growth(), opaque=tuple(dict.fromkeys(reasons))[:4])
+    return Scale(Growth(), opaque=tuple(dict.fromkeys(reasons))[:MOST_REASONS])
 
 
 def merge_support(x: Scale, y: Scale) -> Support | None:
@@ -94,7 +98,7 @@ def joined(x: Scale, y: Scale, scale: Scale) -> Scale:
     return replace(
         scale,
         support=merge_support(x, y),
-        opaque=tuple(dict.fromkeys(opaque))[:4] if opaque else (),
+        opaque=tuple(dict.fromkeys(opaque))[:MOST_REASONS] if opaque else (),
         learned=x.learned or y.learned,
     )
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import networkx as nx
 
-from scaleaudit.domain.facts import Coverage, LoopFacts, Opaque, ScaleFacts, Transition
-from scaleaudit.domain.graph import NodeKind, OpGraph, Ref
+from scaleaudit.domain.claims import LoopClaims
+from scaleaudit.domain.facts import (
+    Coverage,
+    LoopFacts,
+    LossSource,
+    Opaque,
+    ScaleFacts,
+    Supervision,
+    Transition,
+)
+from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, ancestors
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.scale import (
     CONSTANT,
@@ -19,8 +28,15 @@ from scaleaudit.domain.scale import (
     Support,
 )
 from scaleaudit.scale import judge
+from scaleaudit.scale.claiming import loop_claims
 from scaleaudit.scale.cycles import Cycle, Update, find_cycle, period_of, update_of
-from scaleaudit.scale.interpreter import Interpreter, ScaleTable, View, stops_gradient
+from scaleaudit.scale.interpreter import (
+    Interpreter,
+    ScaleTable,
+    View,
+    is_differentiable,
+    stops_gradient,
+)
 from scaleaudit.scale.laws import all_laws
 from scaleaudit.scale.states import StateJudge
 
@@ -32,19 +48,64 @@ def analyse(graph: OpGraph, nest: LoopNest) -> ScaleFacts:
     input of degree 1, all turns together. One pass gives each turn's transition (how the next
     boundary depends on the last) and what every loss term sees.
     """
+    return analyse_and_claim(graph, nest, claiming=False)[0]
+
+
+def analyse_and_claim(
+    graph: OpGraph, nest: LoopNest, *, claiming: bool = True
+) -> tuple[ScaleFacts, tuple[LoopClaims, ...]]:
+    """Judge every carried state, and hand out what the verdicts rest on, value by value."""
     interpreter = Interpreter(graph, all_laws())
-    loops = tuple(_loop_facts(graph, interpreter, loop) for loop in nest.loops)
-    operators = sum(graph.times(node.id) for node in graph.nodes if node.kind is NodeKind.CALL)
-    coverage = Coverage(operators, tuple(interpreter.opaque), graph.notes)
-    return ScaleFacts(loops, coverage, loss_found=graph.loss is not None)
+    studies = [Study(graph, interpreter, loop) for loop in nest.loops]
+    loops = tuple(study.facts() for study in studies)
+    facts = ScaleFacts(loops, _coverage(graph, interpreter, nest), graph.loss is not None)
+    return facts, tuple(study.claims() for study in studies) if claiming else ()
 
 
-def _loop_facts(graph: OpGraph, interpreter: Interpreter, loop: Loop) -> LoopFacts:
-    passes = LoopPasses(graph, interpreter, loop)
-    judges = [StateJudge(graph, loop, passes, index) for index in range(len(loop.states))]
-    own = [each.readings() for each in judges]
-    states = tuple(each.facts(own, index) for index, each in enumerate(judges))
-    return LoopFacts(loop.name, loop.turns, loop.location, states)
+def _coverage(graph: OpGraph, interpreter: Interpreter, nest: LoopNest) -> Coverage:
+    calls = [node for node in graph.nodes if node.kind is NodeKind.CALL]
+    return Coverage(
+        operators=sum(graph.times(node.id) for node in calls),
+        unknown=interpreter.not_understood(),
+        notes=graph.notes,
+        distinct=len({node.op for node in calls}),
+        supervision=_supervision(graph, nest),
+    )
+
+
+def _supervision(graph: OpGraph, nest: LoopNest) -> Supervision:
+    """Say what counted as trained on: a loss, else the outputs that a state may reach."""
+    if graph.loss_given:
+        return Supervision(LossSource.GIVEN)
+    if graph.loss is not None:
+        return Supervision(LossSource.FOUND, graph.loss_name)
+    states = {ref.node for loop in nest.loops for state in loop.states for ref in state.boundary}
+    reached = (
+        name
+        for name, ref in graph.outputs
+        if is_differentiable(graph.meta(ref).dtype) and states & ancestors(graph, (ref.node,))
+    )
+    return Supervision(outputs=tuple(dict.fromkeys(reached)))
+
+
+class Study:
+    """The study of one loop."""
+
+    def __init__(self, graph: OpGraph, interpreter: Interpreter, loop: Loop) -> None:
+        self._loop = loop
+        self._passes = LoopPasses(graph, interpreter, loop)
+        indices = range(len(loop.states))
+        self._judges = [StateJudge(graph, loop, self._passes, index) for index in indices]
+
+    def facts(self) -> LoopFacts:
+        """Put together what is known of every state."""
+        own = [each.readings() for each in self._judges]
+        states = tuple(each.facts(own, index) for index, each in enumerate(self._judges))
+        return LoopFacts(self._loop.name, self._loop.turns, self._loop.location, states)
+
+    def claims(self) -> LoopClaims:
+        """Put together what the facts rest on."""
+        return loop_claims(self._loop, self._passes, self._judges)
 
 
 class LoopPasses:
@@ -107,6 +168,10 @@ class LoopPasses:
     def _update(self, state: int, ref: Ref, table: ScaleTable) -> Update:
         boundaries = [each.boundary for each in self._loop.states]
         return update_of(state, ref, table.inflow[ref], boundaries, self._seeded)
+
+    def boundary_of(self, atom: Atom) -> Ref:
+        """The boundary value that an atom of a free input stands for."""
+        return self._seeded[atom.base]
 
     def opaque_in(self, index: int) -> tuple[Opaque, ...]:
         """What keeps the last turn of a state from being known."""

@@ -61,6 +61,9 @@ class ScaleTable:
         return row is not None and row[ref.output].depends
 
 
+_NO_LAW = "no law is known for it"
+
+
 class Interpreter:
     """Runs passes over one graph; what no state reaches is computed once and shared."""
 
@@ -71,7 +74,16 @@ class Interpreter:
         self._base = _Independents(self)
         self._packed = unpacked(graph)
         self._unpacking = {ref.node for ref in self._packed}
-        self.opaque: dict[Opaque, None] = {}
+        self._opaque: dict[Opaque, None] = {}
+
+    def not_understood(self) -> tuple[Opaque, ...]:
+        """Return what has no law, whether or not a state reaches it, and calls no law covers."""
+        lawless = (
+            Opaque(node.op, node.location, _NO_LAW)
+            for node in self.graph.nodes
+            if node.kind is NodeKind.CALL and self._law(node.op) is None
+        )
+        return tuple(self._opaque | dict.fromkeys(lawless))
 
     def run(self, seeds: Mapping[Ref, Scale], view: View = View.VALUE) -> ScaleTable:
         """Infer the scale of everything downstream of the seeds.
@@ -114,7 +126,8 @@ class Interpreter:
         hidden = [reason for scale in operands if scale.opaque for reason in scale.opaque]
         law = self._law(node.op)
         if hidden:
-            scales = tuple(algebra.unknown(*hidden) for _ in node.outputs)
+            own = () if law else (Opaque(node.op, node.location, _NO_LAW),)
+            scales = tuple(algebra.unknown(*hidden, *own) for _ in node.outputs)
         elif law is None:
             scales = self._without_law(node, operands)
         else:
@@ -157,13 +170,13 @@ class Interpreter:
         return scales + tuple(algebra.independent() for _ in range(missing))
 
     def _without_law(
-        self, node: Node, operands: list[Scale], reason: str = "no law is known for it"
+        self, node: Node, operands: list[Scale], reason: str = _NO_LAW
     ) -> tuple[Scale, ...]:
         if not any(scale.depends for scale in operands):
             learned = any(scale.learned for scale in operands)
             return tuple(algebra.independent(learned=learned) for _ in node.outputs)
         opaque = Opaque(node.op, node.location, reason)
-        self.opaque.setdefault(opaque)
+        self._opaque.setdefault(opaque)
         return tuple(algebra.unknown(opaque) for _ in node.outputs)
 
 

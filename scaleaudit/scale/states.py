@@ -63,12 +63,24 @@ class StateJudge:
         """Judge every loss term, and every projection that reaches no loss."""
         readouts: list[tuple[Readout, Reads]] = []
         penalties: list[tuple[Penalty, Reads]] = []
-        for term in self._terms():
-            if self.value[term.value].depends:
-                self._read(term, readouts, penalties)
+        for _, judged, reads in self.judged_terms:
+            if isinstance(judged, Penalty):
+                penalties.append((judged, reads))
+            else:
+                readouts.append((judged, reads))
         if self.graph.loss is not None:
             readouts.extend(self._unsupervised())
         return Readings(_merged(readouts), _merged_penalties(penalties))
+
+    @cached_property
+    def judged_terms(self) -> tuple[tuple[Term, Readout | Penalty, Reads], ...]:
+        """The terms of the loss that read the state, each as a readout or as a penalty."""
+        found = []
+        for term in self._terms():
+            judged = self._read(term) if self.value[term.value].depends else None
+            if judged is not None:
+                found.append((term, judged, Reads.of(self.value[term.value])))
+        return tuple(found)
 
     def _terms(self) -> tuple[Term, ...]:
         """The loss's terms; without a loss every output counts as supervised (SCL903)."""
@@ -85,25 +97,20 @@ class StateJudge:
             return None
         return self.value[ref].span
 
-    def _read(
-        self,
-        term: Term,
-        readouts: list[tuple[Readout, Reads]],
-        penalties: list[tuple[Penalty, Reads]],
-    ) -> None:
+    def _read(self, term: Term) -> Readout | Penalty | None:
         reading = self._reader.read_back(term.value)
         value, gradient = self.value[term.value], self.gradient[term.value]
         heard = gradient.depends and term.stopped is None
-        reads = Reads.of(value)
         if self._is_penalty(reading, value, heard=heard):
             flaw = self._flaw(term, reading, value, gradient)
-            penalties.append((self._penalty(term, value, flaw), reads))
-        elif heard and not (term.weight.is_point and term.weight.low == 0):
+            return self._penalty(term, value, flaw, value.opaque or gradient.opaque)
+        if heard and not (term.weight.is_point and term.weight.low == 0):
             seen = judge.least(judge.visibility(value), judge.visibility(gradient))
-            readouts.append((self._readout(term.value, reading, seen, supervised=True), reads))
-        elif reading.decodes and self.graph.loss is not None:
+            return self._readout(term.value, reading, seen, supervised=True)
+        if reading.decodes and self.graph.loss is not None:
             seen = judge.visibility(value)
-            readouts.append((self._readout(term.value, reading, seen, supervised=False), reads))
+            return self._readout(term.value, reading, seen, supervised=False)
+        return None
 
     def _is_penalty(self, reading: Reading, value: Scale, *, heard: bool) -> bool:
         """Whether a term measures the state: real penalties, and attempts at one.
@@ -135,7 +142,9 @@ class StateJudge:
             case Visibility.VISIBLE:
                 return _sign_flaw(value, term.weight)
 
-    def _penalty(self, term: Term, value: Scale, flaw: PenaltyFlaw | None) -> Penalty:
+    def _penalty(
+        self, term: Term, value: Scale, flaw: PenaltyFlaw | None, opaque: tuple[Opaque, ...]
+    ) -> Penalty:
         path = path_to(self.graph, self.value, term.value)
         node = self.graph[term.value.node]
         degree = None if value.opaque else judge.as_float(value.growth.hi)
@@ -145,6 +154,7 @@ class StateJudge:
             location=node.location,
             flaw=flaw,
             proof=steps(self.graph, self.value, path, all_laws()),
+            opaque=opaque,
         )
 
     def _readout(

@@ -109,6 +109,11 @@ def test_a_loop_with_an_unknown_end_turns_a_few_times_and_ends(step):
     assert Path(notes[0].location.path) == Path(__file__)
 
 
+def test_a_note_says_how_a_test_was_answered():
+    (note,) = graph_of(while_any_is_active).notes
+    assert note.message.endswith("does not compute, taken to be true 4 times, then false")
+
+
 def test_nested_loops_turn_afresh_each_time():
     def step(m, x):
         x = m.w(x)

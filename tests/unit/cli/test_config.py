@@ -6,6 +6,7 @@ import pytest
 
 from scaleaudit.config import Config, did_you_mean, load_config
 from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.report import OnUnknown
 from scaleaudit.errors import ConfigError
 
 
@@ -25,10 +26,11 @@ def test_a_project_without_settings_has_the_defaults(project):
 def test_settings_are_read_from_a_folder_above(project):
     folder = project(
         '[tool.scaleaudit]\nselect = ["SCL1"]\nignore = ["SCL104"]\nfail-level = "warning"\n'
+        'on-unknown = "warn"\n'
     )
     below = folder / "src" / "models"
     below.mkdir(parents=True)
-    assert load_config(below) == Config(("SCL1",), ("SCL104",), Severity.WARNING)
+    assert load_config(below) == Config(("SCL1",), ("SCL104",), Severity.WARNING, OnUnknown.WARN)
 
 
 def test_folders_of_rules_are_relative_to_the_file(project):
@@ -45,6 +47,7 @@ def test_folders_of_rules_are_relative_to_the_file(project):
         ("[tool.scaleaudit]\nselect = [1]\n", "select must be a list"),
         ('[tool.scaleaudit]\nfail-level = "eror"\n', "did you mean 'error'?"),
         ("[tool.scaleaudit]\nfail-level = 3\n", "fail-level must be one of error, warning, note"),
+        ('[tool.scaleaudit]\non-unknown = "warm"\n', "on-unknown must be one of fail, warn, not 'warm'; did you mean 'warn'?"),
         ("[tool]\nscaleaudit = 3\n", "must be a table"),
         ("[tool\n", "cannot be read"),
     ],

@@ -8,6 +8,7 @@ from scaleaudit.domain.facts import (
     Coverage,
     Gain,
     LoopFacts,
+    LossSource,
     Opaque,
     Penalty,
     PenaltyFlaw,
@@ -15,6 +16,7 @@ from scaleaudit.domain.facts import (
     Readout,
     ScaleFacts,
     StateFacts,
+    Supervision,
     Transition,
     Visibility,
 )
@@ -50,13 +52,16 @@ FACTS = ScaleFacts(
                     readouts=(
                         Readout("y", Visibility.VISIBLE, 0.5, True, (1, 4), HERE, (STEP,), (OPAQUE,)),
                     ),
-                    penalties=(Penalty("p", 2.0, None, PenaltyFlaw.DETACHED, (STEP,)),),
+                    penalties=(Penalty("p", 2.0, None, PenaltyFlaw.DETACHED, (STEP,), (OPAQUE,)),),
                     gain=Gain(float("-inf"), float("inf"), True, True, True, HERE),
                 ),
             ),
         ),
     ),
-    Coverage(3, (OPAQUE,), (Note(NoteKind.ORACLE, "branch", HERE),)),
+    Coverage(
+        3, (OPAQUE,), (Note(NoteKind.ORACLE, "branch", HERE),), 2, (OPAQUE,),
+        Supervision(LossSource.FOUND, "loss", ("logits",)),
+    ),
     loss_found=True,
 )  # fmt: skip
 JOB = Job("module:function", ("model.py", "Model"), Limits(3.0, 1 << 20))

@@ -8,6 +8,7 @@ from scaleaudit.domain.facts import (
     Coverage,
     Gain,
     LoopFacts,
+    LossSource,
     Opaque,
     Penalty,
     PenaltyFlaw,
@@ -15,6 +16,7 @@ from scaleaudit.domain.facts import (
     Readout,
     ScaleFacts,
     StateFacts,
+    Supervision,
     Transition,
     Visibility,
 )
@@ -86,7 +88,8 @@ BLIND = Finding(
 
 def facts(*states: StateFacts, notes: tuple[Note, ...] = ()) -> ScaleFacts:
     loops = (LoopFacts("Looped.forward", 4, LOOP, states),) if states else ()
-    return ScaleFacts(loops, Coverage(812, notes=notes), loss_found=True)
+    coverage = Coverage(812, notes=notes, distinct=23, supervision=Supervision(LossSource.GIVEN))
+    return ScaleFacts(loops, coverage, loss_found=True)
 
 
 def report(*targets: TargetReport, source: str = SOURCE) -> Report:
@@ -128,7 +131,12 @@ def open_questions() -> Report:
         STATE, transition=Transition.UNKNOWN, penalties=penalties, opaque=(opaque,),
         gain=Gain(float("-inf"), float("inf"), True, True, True),
     )  # fmt: skip
-    known = replace(facts(state), coverage=Coverage(31, (opaque,)), loss_found=False)
+    idle = Opaque("custom.log", None, "no law says what it does to scale")
+    coverage = Coverage(
+        31, (opaque, idle), distinct=1, deciding=(opaque,),
+        supervision=Supervision(outputs=("logits", "exits[0]")),
+    )  # fmt: skip
+    known = replace(facts(state), coverage=coverage, loss_found=False)
     warning = Finding(
         "SCL902", "opaque-operator", Severity.WARNING, Confidence.LIKELY,
         "custom.scan is not understood", MIXER,

@@ -531,3 +531,19 @@ def test_every_flaw_has_words(each: PenaltyFlaw) -> None:
 @pytest.mark.parametrize("each", Transition)
 def test_every_transition_has_words(each: Transition) -> None:
     assert growth(state(each.value))
+
+
+def test_the_operators_that_a_verdict_hangs_on_are_named() -> None:
+    deciding, idle = opaque(70, "my.decider.default"), opaque(71, "my.idler.default")
+    judged = judge(
+        state("unknown", "invariant", opaque=(deciding,)),
+        state("unknown", "visible", name="g", opaque=(idle,)),
+    )
+    assert judged.deciding == (deciding,)
+
+
+def test_an_operator_that_hides_what_a_penalty_does_decides() -> None:
+    hidden = replace(penalty("unknown sign or operator"), opaque=(opaque(72),))
+    judged = judge(state("carried", "invariant", penalties=(hidden,)))
+    assert judged.deciding == (opaque(72),)
+    assert "SCL902" in codes(judged)
