@@ -76,7 +76,9 @@ def merge_support(x: Scale, y: Scale) -> Support | None:
     reads = tuple(p | q for p, q in zip(a.reads, b.reads, strict=True))
     same = a.reads == b.reads
     axes = tuple(p if p == q and same else None for p, q in zip(a.axes, b.axes, strict=True))
-    return Support(axes, reads, a.exact and b.exact, a.blurred or b.blurred or not same)
+    # Where one reads all that the other may read at most, it makes no odds what that reads.
+    exact = (a.exact and (b.exact or reads == a.reads)) or (b.exact and reads == b.reads)
+    return Support(axes, reads, exact, a.blurred or b.blurred or not same)
 
 
 def realigned(support: Support | None, rank: int) -> Support | None:

@@ -103,7 +103,14 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     slope = x.growth.slope
     slope = None if slope is None else slope * max(_count(x, dims), 1)
     result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
-    return _cancelling(x, replace(result, size=_length(x, dim, keepdim)))
+    return _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim)))
+
+
+def _sized(x: Scale) -> Scale:
+    """What is never negative is its own size: none of its elements exceeds their sum."""
+    if x.size is not None or x.opaque or x.span.low < 0:
+        return x
+    return replace(x, given=x.form, size=Size(x.form, 1))
 
 
 def _length(x: Scale, dim: Arg, keepdim: Arg, share: int = 1) -> Size | None:
@@ -165,7 +172,7 @@ def mean_all(x: Arg, *_: Arg) -> Scale:
 def _averaged(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     result = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
     share = _count(x, dims_of(x, dim))
-    return _cancelling(x, replace(result, size=_length(x, dim, keepdim, share)))
+    return _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim, share)))
 
 
 def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from scaleaudit.domain.facts import Visibility
 from scaleaudit.domain.scale import LINEAR, Scale, Support
+from scaleaudit.scale.algebra import merge_support
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 
 AXES = Axes.of(3)
@@ -94,6 +97,32 @@ def test_reads_of_an_inexact_support_are_not_told() -> None:
 def test_a_union_with_what_is_not_told_is_not_told() -> None:
     assert FIRST_TOKEN.union(UNTOLD) == UNTOLD
     assert FIRST_TOKEN.union(ALL_BUT_LAST) == ALL_BUT_LAST
+
+
+ALL = Support((0, 1, 2), (0b11, 0b1111, 0b1111))
+PART = Support((0, 1, 2), (0b11, 0b0111, 0b1111))
+
+
+@pytest.mark.parametrize("at_most", [ALL, PART])
+def test_beside_what_reads_all_it_is_told_what_an_inexact_support_reads(at_most: Support) -> None:
+    inexact = Scale(LINEAR, support=replace(at_most, exact=False))
+    whole = Scale(LINEAR, support=ALL)
+    for merged in (merge_support(whole, inexact), merge_support(inexact, whole)):
+        assert merged is not None
+        assert merged.exact
+        assert merged.reads == ALL.reads
+
+
+def test_beside_what_reads_less_it_is_not_told() -> None:
+    inexact = Scale(LINEAR, support=replace(ALL, exact=False))
+    part = Scale(LINEAR, support=PART)
+    for merged in (
+        merge_support(part, inexact),
+        merge_support(inexact, part),
+        merge_support(inexact, inexact),
+    ):
+        assert merged is not None
+        assert not merged.exact
 
 
 @pytest.mark.parametrize(

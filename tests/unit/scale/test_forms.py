@@ -137,6 +137,34 @@ def test_a_root_mean_square_bounds_by_the_root_of_the_count() -> None:
     assert normed.span == Interval(-3.0, 3.0)
 
 
+def fading_chances() -> Scale:
+    """Chances of which all that are looked at may die."""
+    g = Growth(sparse=growth.fresh_pattern(), precision=Precision.SATURATING)
+    return Scale(g, GATE, shape=(4,))
+
+
+def test_shares_of_a_sum_are_bounded_where_all_of_it_may_vanish() -> None:
+    chances = fading_chances()
+    total = reductions.total(chances, (-1,), keepdim=True)
+    assert algebra.reciprocal(total).growth.hi > ZERO
+    shares = algebra.divide(chances, total)
+    assert shares.growth.hi == ZERO
+    assert (shares.span.low, shares.span.high) == (0.0, 1.0)
+
+
+def test_shares_of_a_mean_are_bounded_by_their_number() -> None:
+    chances = fading_chances()
+    shares = algebra.divide(chances, reductions.mean(chances, (-1,), keepdim=True))
+    assert (shares.span.low, shares.span.high) == (0.0, 4.0)
+
+
+def test_a_sum_of_both_signs_bounds_nothing() -> None:
+    signed = Scale(Growth(sparse=growth.fresh_pattern()), Interval(-1.0, 1.0), shape=(4,))
+    shares = algebra.divide(signed, reductions.total(signed, (-1,), keepdim=True))
+    assert shares.growth.hi > ZERO
+    assert shares.span == REALS
+
+
 def test_the_length_of_another_value_bounds_nothing() -> None:
     h, e = Scale(LINEAR, shape=(4, 9)), Scale(LINEAR, shape=(4, 9))
     size = reductions.vector_norm(e, 2, (-1,), keepdim=True)
