@@ -52,6 +52,7 @@ THEMES = (
     "loss_heads",
     "truncated",
     "injections",
+    "experts",
 )
 PREFIX = "scaleaudit_target_"
 
