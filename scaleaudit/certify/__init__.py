@@ -1,0 +1,1 @@
+"""Certification: what the analysis claims, held against numbers on the captured program."""
