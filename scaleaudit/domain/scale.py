@@ -92,6 +92,8 @@ class Atom:
         state: Index of the carried state that it is, for boundary values.
         learned: Whether parameters set it, the state apart.
         peak_of: The form of the value whose maximum it is (x - max(x) is never positive).
+        mixes: Whether it stands for a matrix: its span bounds what that does to a length, and says
+            nothing of single elements.
         views: The same values in other arrangements, by arrangement.
         serial: When it was made; products of atoms are kept in this order.
     """
@@ -101,6 +103,7 @@ class Atom:
         "growth",
         "layout",
         "learned",
+        "mixes",
         "peak_of",
         "serial",
         "span",
@@ -116,12 +119,14 @@ class Atom:
         state: int | None = None,
         learned: bool = False,
         peak_of: Form | None = None,
+        mixes: bool = False,
     ) -> None:
         self.growth = growth
         self.span = span
         self.state = state
         self.learned = learned
         self.peak_of = peak_of
+        self.mixes = mixes
         self.base: Atom = self
         self.layout: Layout = ()
         self.serial = next(_SERIALS)
@@ -134,7 +139,9 @@ class Atom:
             return base
         found = base.views.get(layout)
         if found is None:
-            found = Atom(base.growth, base.span, state=base.state, learned=base.learned)
+            found = Atom(
+                base.growth, base.span, state=base.state, learned=base.learned, mixes=base.mixes
+            )
             found.base, found.layout = base, layout
             base.views[layout] = found
         return found
@@ -282,6 +289,7 @@ class Scale:
         learned: Whether parameters take part in it, the state apart.
         peak_of: The form of the value whose maximum it is.
         size: The value whose length it is, to some power.
+        norm: Range of the spectral norm of a matrix that no state reaches, where it is bounded.
         form: Its linear form, a fresh atom where no law gave one.
     """
 
@@ -294,6 +302,7 @@ class Scale:
     learned: bool = False
     peak_of: Form | None = None
     size: Size | None = None
+    norm: Interval | None = None
 
     form = _Form()
 

@@ -59,6 +59,8 @@ def poly_span(poly: Poly, *, limits: bool = True) -> Interval:
             state); a gate that reads nothing growing never does.
     """
     atoms = list(poly.atoms())
+    if any(atom.mixes for atom in atoms):
+        return _mixing_span(poly, limits=limits)
     if len(atoms) <= MAX_GATES and all(
         len(set(monomial)) == len(monomial) for monomial in poly.terms
     ):
@@ -70,6 +72,25 @@ def poly_span(poly: Poly, *, limits: bool = True) -> Interval:
         term = intervals.point(factor)
         for atom in monomial:
             term = intervals.multiply(term, gate_span(atom, limits=limits))
+        total = intervals.add(total, term)
+    return total
+
+
+def _mixing_span(poly: Poly, *, limits: bool) -> Interval:
+    """Range of a sum in which matrices take part: lengths of what each makes add up at most.
+
+    Gates pick elements and matrices mix them, so that g x + (1 - g) M x can be longer than both.
+    """
+    apart: dict[Monomial, dict[Monomial, float]] = {}
+    for monomial, factor in poly.terms.items():
+        matrices = tuple(atom for atom in monomial if atom.mixes)
+        gates = tuple(atom for atom in monomial if not atom.mixes)
+        apart.setdefault(matrices, {})[gates] = factor
+    total = intervals.point(0.0)
+    for matrices, terms in apart.items():
+        term = poly_span(Poly(terms), limits=limits)
+        for matrix in matrices:
+            term = intervals.multiply(term, matrix.span)
         total = intervals.add(total, term)
     return total
 

@@ -10,7 +10,7 @@ from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
-from scaleaudit.scale import algebra
+from scaleaudit.scale import algebra, matrices
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
@@ -210,7 +210,8 @@ class _Independents:
 
     def _row(self, node: Node) -> tuple[Scale, ...]:
         if node.kind is NodeKind.CALL:
-            return self._interpreter.apply(node, self, View.VALUE)
+            scales = self._interpreter.apply(node, self, View.VALUE)
+            return tuple(self._normed(Ref(node.id, i), scale) for i, scale in enumerate(scales))
         meta = node.outputs[0]
         learned = node.kind is NodeKind.PARAMETER
         low = -math.inf if meta.low is None else meta.low
@@ -224,6 +225,13 @@ def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
     scales = iter(operands)
     return [
         _resolved(argument, scales) if isinstance(argument, (Ref, tuple)) else argument
+    def _normed(self, ref: Ref, scale: Scale) -> Scale:
+        """Add what the way in which a matrix is computed says of its norm."""
+        norm = matrices.norm_of(self._interpreter.graph, ref, self.scale)
+        if norm == scale.norm:
+            return scale
+        return replace(scale, given=scale.form, norm=norm)
+
         for _, argument in node.arguments
     ]
 
@@ -276,3 +284,5 @@ def _finished(scale: Scale, shape: tuple[int, ...], *, stopped: bool, handed_on:
     if handed_on or "form" in scale.__dict__:
         return algebra.same_value(scale, shape, support)
     return replace(scale, shape=shape, support=support)
+    if scale.norm is not None:  # an operand's, which says nothing of what became of it
+        scale, handed_on = replace(scale, given=scale.form, norm=None), True

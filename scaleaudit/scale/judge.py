@@ -138,7 +138,9 @@ def _with_identity(
     form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly], branch: Degree, gain: Interval
 ) -> Turn:
     gates = [atom for poly in own.values() for atom in poly.atoms()]
-    learned = any(atom.learned for atom in gates) and not any(a.growth.depends for a in gates)
+    learned = any(atom.learned and not atom.mixes for atom in gates) and not any(
+        a.growth.depends for a in gates
+    )
     rest = forms.poly_span(form.rest)
     if branch >= Degree(1):
         bounded_below = gain.high < 1
@@ -148,7 +150,22 @@ def _with_identity(
         return Turn(kind, gain, learned, branch)
     if _is_convex(form, own, identity):
         return Turn(Transition.BOUNDED, gain, learned, branch, writes_bounded=True)
-    return Turn(_by_gain(gain, gates), gain, learned, branch, writes_bounded=rest.is_finite)
+    kind = _by_gain(gain, gates)
+    if kind in (Transition.LINEAR, Transition.EXPANDING) and any(atom.mixes for atom in gates):
+        return _beside_matrix(own, gain, branch)
+    return Turn(kind, gain, learned, branch, writes_bounded=rest.is_finite)
+
+
+def _beside_matrix(own: dict[Atom, Poly], gain: Interval, branch: Degree) -> Turn:
+    """A turn in which a matrix, bounded but not below 1, acts on the state beside its skip."""
+    plain = {
+        atom: Poly({m: f for m, f in poly.terms.items() if not any(gate.mixes for gate in m)})
+        for atom, poly in own.items()
+    }
+    skip = total_gain(plain)
+    below = skip.high < 1 or (skip.high == 1 and skip.high_open)
+    kind = Transition.LINEAR if below else Transition.EXPANDING
+    return Turn(kind, gain if skip.high else None, branch=max(branch, Degree(1)))
 
 
 def _is_convex(form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly]) -> bool:

@@ -45,6 +45,8 @@ THEMES = (
     "equilibria",
     "routing",
     "couplings",
+    "parametrised",
+    "encoder_layers",
     "styles",
     "segments",
     "targets",

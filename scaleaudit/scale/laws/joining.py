@@ -128,7 +128,9 @@ def _one_coefficient(polys: list[Poly]) -> Poly:
         span = span.hull(forms.poly_span(poly))
     depends = any(atom.growth.depends for poly in polys for atom in poly.atoms())
     learned = any(atom.learned for poly in polys for atom in poly.atoms())
-    return Poly({(Atom(Growth() if depends else CONSTANT, span, learned=learned),): 1.0})
+    mixes = any(atom.mixes for poly in polys for atom in poly.atoms())
+    g = Growth() if depends else CONSTANT
+    return Poly({(Atom(g, span, learned=learned, mixes=mixes),): 1.0})
 
 
 @TABLE.law("aten.stack", "aten.hstack", "aten.vstack", "aten.dstack")

@@ -106,13 +106,22 @@ def rearranged(x: Scale, step: LayoutStep | None) -> Scale:
     """Push a rearrangement onto every atom of a value."""
     if step is None or x.opaque:
         return x
-    if not x.depends:
+    if not x.depends or (step[0] not in _WHOLE and _is_mixed(x)):
         return replace(x, given=None, size=None)
 
     def view(atom: Atom) -> Atom:
         return atom.viewed(composed(atom.layout, step))
 
     return replace(x, given=forms.map_atoms(x.form, view), size=None)
+
+
+# Rearrangements that keep every element, and so the length of the whole.
+_WHOLE = frozenset({"view", "permute"})
+
+
+def _is_mixed(x: Scale) -> bool:
+    """Whether a matrix has acted on what a value holds: its parts are no parts of that."""
+    return any(atom.mixes for poly in x.form.parts.values() for atom in poly.atoms())
 
 
 def composed(layout: Layout, step: LayoutStep) -> Layout:
