@@ -36,7 +36,9 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   in the versions that have it, or a loop over lists, tuples and dicts.
 - ``torch.utils._contextlib``: told from the user's code by its file. Public way round: none.
 - ``Function.apply``'s code object: finds custom autograd functions on the stack. Public way round:
-  none; their operators would count as computed under no_grad.
+  none; their operators would count as computed under no_grad. It is replaced while a program is
+  recorded, since ``apply`` is bound wherever it was imported. Public way round: none; what a
+  backward passes on would not be known.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -76,6 +79,7 @@ __all__ = [
     "OpOverload",
     "TorchDispatchMode",
     "fake_mode",
+    "function_calls",
     "overloads",
     "pytree",
     "schema",
@@ -138,6 +142,34 @@ def _associative_scan(  # its code alone is used, in torch's module
     from scaleaudit.capture.higher_order import associative_scan  # noqa: PLC0415
 
     return associative_scan(combine_fn, xs, dim, reverse=reverse)
+
+
+@contextmanager
+def function_calls() -> Iterator[Any]:
+    """Let ``functions.call`` make the calls of custom autograd functions, however they were imported.
+
+    Yields:
+        What makes such a call as torch does.
+    """
+    written: Any = vars(torch.autograd.Function)["apply"].__func__
+    code = written.__code__
+    apply = FunctionType(code, written.__globals__, "apply", None, written.__closure__)
+    written.__code__ = _watched_apply().__code__
+    try:
+        yield apply
+    finally:
+        written.__code__ = code
+
+
+def _watched_apply() -> Any:
+    __class__: Any = None  # torch's own code has this one free variable too
+
+    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:  # its code alone is used
+        from scaleaudit.capture import functions  # noqa: PLC0415
+
+        return functions.call(__class__, cls, args, kwargs)
+
+    return apply
 
 
 def fake_mode() -> FakeTensorMode:

@@ -11,6 +11,8 @@ import torch
 from torch import fx
 
 from scaleaudit.capture._torch_private import OpOverload
+from scaleaudit.capture.backwards import Kind
+from scaleaudit.capture.functions import HIDDEN, OPERATOR, custom_gradient
 from scaleaudit.capture.leaks import leaked_scalar
 from scaleaudit.capture.schemas import OpInfo, op_info
 from scaleaudit.capture.trace import Origin, Trace, dtype_name
@@ -30,6 +32,7 @@ _SCALAR: dict[Callable[..., Any], OpOverload] = {
     operator.neg: _ATEN.neg.default,
     abs: _ATEN.abs.default,
 }
+_OWN = frozenset({write_view, leaked_scalar, custom_gradient})
 
 
 class Lowering:
@@ -100,17 +103,35 @@ class Lowering:
         target: Any = node.target
         if origin.kind is not NodeKind.CALL:
             return origin.name, ()
-        if target is write_view:
-            return "scaleaudit.write_view", self._named(("base", "value", "views"), node.args)
         if target is run_on_copies:
             name, args, kwargs = node.args
             return str(name), self._schema(op_info(resolve(str(name))), args, kwargs)
-        if target is leaked_scalar:
-            return "scaleaudit.leaked_scalar", self._named(("reads",), node.args[1:])
+        if target in _OWN:
+            return self._own(target, node.args)
         if target in _SCALAR:
             return self._scalar(target, node.args)
         info = op_info(target)
         return info.name, self._schema(info, node.args, node.kwargs)
+
+    def _own(
+        self, target: Callable[..., Any], args: Any
+    ) -> tuple[str, tuple[tuple[str, Argument], ...]]:
+        """Name what capture puts into a program."""
+        if target is write_view:
+            return "scaleaudit.write_view", self._named(("base", "value", "views"), args)
+        if target is leaked_scalar:
+            return "scaleaudit.leaked_scalar", self._named(("reads",), args[1:])
+        return self._custom_gradient(*args)
+
+    def _custom_gradient(
+        self, value: Any, inputs: Any, kinds: Any, name: Any
+    ) -> tuple[str, tuple[tuple[str, Argument], ...]]:
+        """Name the inputs by what the backward passes on to them."""
+        found: list[tuple[str, Argument]] = [("value", self._argument(value))]
+        for kind in (*(kind.value for kind in Kind), HIDDEN):
+            chosen = [node for node, k in zip(inputs, kinds, strict=True) if k == kind]
+            found.append((kind, self._argument(chosen)))
+        return f"{OPERATOR}.{name}", tuple(found)
 
     def _scalar(
         self, function: Callable[..., Any], args: Any

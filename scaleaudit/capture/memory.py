@@ -58,6 +58,10 @@ class Memory:
         """Note that a tensor with memory of its own holds a value."""
         self._regions.add(tensor, node)
 
+    def instead(self, tensor: torch.Tensor, node: fx.Node) -> None:
+        """Let a tensor hold a value made of what it held."""
+        self._regions.part(tensor, node)
+
     def bind(self, node: fx.Node, info: OpInfo, operands: Operands, out: Any) -> None:
         """Note which node holds which of the tensors that a call returned."""
         if out is None:

@@ -17,6 +17,7 @@ from scaleaudit.capture._torch_private import (
     TorchDispatchMode,
 )
 from scaleaudit.capture.engines import Engine
+from scaleaudit.capture.functions import FunctionCalls
 from scaleaudit.capture.leaves import LeafNames
 from scaleaudit.capture.memory import Memory
 from scaleaudit.capture.oracle import Oracle
@@ -32,6 +33,7 @@ from scaleaudit.domain.graph import NodeKind, TensorMeta
 
 _ATEN = torch.ops.aten
 _READ = _ATEN._local_scalar_dense.default
+_ALIAS = _ATEN.alias.default
 _LIFTS = frozenset({_ATEN.lift_fresh.default, _ATEN.lift.default})
 # What asks for an integer, whatever the tensor holds.
 _WHOLE = frozenset({torch.Tensor.__int__, torch.Tensor.__index__})
@@ -59,6 +61,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         oracle = Oracle(self.scribe.stack.serial_of, root)
         self.reads = Reads(oracle, self._emit, self.trace.note, variation)
         self.recalls = Recalls(model, self.scribe, self._memory, engine)
+        self.functions = FunctionCalls(self.scribe, self._memory, self._operand)
         self._busy = False
         self._open = True
         self._last_read: fx.Node | None = None
@@ -103,6 +106,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for tensor in written_tensors(info, args, kwargs):
                 self.recalls.wrote(self._memory.born(tensor))
             return self._memory.record_write(func, info, operands, out)
+        if func is _ATEN.detach.default and self.scribe.inside_function:
+            func, info = _ALIAS, op_info(_ALIAS)  # its backward says what the gradient is
         silent = func is _ATEN.detach.default and self.scribe.api not in _DETACHING
         node = self.scribe.call(func, operands.nodes, operands.named, _metas(out), silent=silent)
         self._memory.bind(node, info, operands, out)

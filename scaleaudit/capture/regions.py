@@ -80,6 +80,11 @@ class Regions:
         """Start a region for a tensor with memory of its own."""
         return self._attach(tensor, Region(node, node), (), node, 0)
 
+    def part(self, tensor: torch.Tensor, node: fx.Node) -> None:
+        """Let one tensor hold a value that no other shares, whatever memory it lies in."""
+        tracked = Tracked(self, Region(node, node), (), node, 0, storage_key(tensor))
+        setattr(tensor, TRACKED, tracked)
+
     def add_view(
         self, tensor: torch.Tensor, base: Tracked, step: ViewStep, node: fx.Node
     ) -> Tracked:

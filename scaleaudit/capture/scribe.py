@@ -14,7 +14,7 @@ from scaleaudit.capture.grads import GradWatch
 from scaleaudit.capture.places import ROOT, ModuleCalls, Place, Stack
 from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.trace import Name, Origin, Recall, Swap, Template, Trace, tensor_meta
-from scaleaudit.domain.graph import NodeKind, Note, NoteKind, TensorMeta
+from scaleaudit.domain.graph import NodeKind, TensorMeta
 
 # How often the variables that hold a value are looked up when it is read.
 _NAME_LOOKS = 3
@@ -40,7 +40,6 @@ class Scribe:
         self.place: Place = ROOT
         self.claimed: Place | None = None
         self.api: Callable[..., Any] | None = None
-        self._functions = {""}
         self._count = 0
         self._ordinals: dict[object, int] = {}
         self._sites: dict[object, int] = {}
@@ -50,11 +49,13 @@ class Scribe:
 
     def look(self, frame: FrameType | None) -> None:
         """Take the place of a frame for that of the nodes to come."""
-        self.place = place = self.claimed or self.stack.here(frame)
-        function = place.function
-        if function not in self._functions and not function.startswith(FUNCTION_NAMESPACE):
-            self._functions.add(function)
-            self.trace.note(_custom_function(place))
+        self.place = self.claimed or self.stack.here(frame)
+
+    @property
+    def inside_function(self) -> bool:
+        """Whether the forward of a custom autograd function runs."""
+        function = self.place.function
+        return bool(function) and not function.startswith(FUNCTION_NAMESPACE)
 
     def begin_call(self, function: Callable[..., Any] | None) -> None:
         """Start a new API call: the ordinals of its operators count from zero."""
@@ -226,8 +227,3 @@ def recalled(given: list[Any]) -> Any:
 def pick_item(values: Any, index: int) -> Any:
     """Pick one output of a call."""
     return values[index]
-
-
-def _custom_function(place: Place) -> Note:
-    message = f"the autograd function {place.function} is judged by its forward, not its backward"
-    return Note(NoteKind.GRADIENT, message, place.frames[-1].location if place.frames else None)

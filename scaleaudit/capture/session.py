@@ -17,9 +17,9 @@ from scaleaudit.capture import structures
 from scaleaudit.capture.api_calls import ApiCalls
 from scaleaudit.capture.draws import seeded
 from scaleaudit.capture.engines import Engine
+from scaleaudit.capture.functions import noted_by
 from scaleaudit.capture.handovers import Handover, ModelCall, handed_over
 from scaleaudit.capture.outputs import FoundLoss, find_loss, named_tensors
-from scaleaudit.capture.places import Place
 from scaleaudit.capture.reads import PLAIN, Variation
 from scaleaudit.capture.recalls import recalling
 from scaleaudit.capture.recorder import Recorder
@@ -58,8 +58,6 @@ class Manner:
 
     Attributes:
         variation: What numbers are made up.
-        listen: Given a function to tell where the operators to come are from, for programs
-            that are run by someone else than their own code.
         handovers: What one call of the model hands to the next.
         runs: How often the target's call is made.
         seed: Of random numbers.
@@ -67,7 +65,6 @@ class Manner:
     """
 
     variation: Variation = PLAIN
-    listen: Callable[[Callable[[Place | None], None]], None] | None = None
     handovers: tuple[Handover, ...] = ()
     runs: int = 1
     seed: int = 0
@@ -88,8 +85,8 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
     recorder = Recorder(engine, target.model, sys._getframe(), manner.variation)
     for text in target.assumed:
         recorder.trace.note(Note(NoteKind.OTHER, text))
-    if manner.listen is not None:
-        manner.listen(recorder.claim)
+    if target.listen is not None:
+        target.listen(recorder.claim)
     with ExitStack() as stack:
         stack.enter_context(adopted(target.model, engine))
         recorder.names.add_model(target.model)
@@ -100,7 +97,8 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         stack.enter_context(module_calls(recorder.modules))
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))
-        if manner.recalls and not engine.exact:
+        stack.enter_context(noted_by(recorder.functions))
+        if manner.recalls and not engine.exact and target.listen is None:
             stack.enter_context(recalling(recorder.recalls, _WATCHERS))
         run: Callable[..., Any] = target.loss if target.loss is not None else target.model
         returned: list[Any] = []

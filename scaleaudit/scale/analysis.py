@@ -31,6 +31,7 @@ from scaleaudit.scale import judge
 from scaleaudit.scale.claiming import loop_claims
 from scaleaudit.scale.cycles import Cycle, Update, find_cycle, period_of, update_of
 from scaleaudit.scale.interpreter import (
+    OWN_GRADIENT,
     Interpreter,
     ScaleTable,
     View,
@@ -215,7 +216,8 @@ class LoopPasses:
         """Whether anything downstream of the state stops gradients."""
         table = self.alone(index, View.VALUE)
         touched = set(table.rows) | {ref.node for ref in table.seeds}
-        return any(stops_gradient(self.graph[n]) for n in touched)
+        nodes = [self.graph[n] for n in touched]
+        return any(stops_gradient(n) or n.base_op in OWN_GRADIENT for n in nodes)
 
     def _seeds(
         self,

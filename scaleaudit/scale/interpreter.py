@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from scaleaudit.domain.facts import Opaque
@@ -14,7 +14,7 @@ from scaleaudit.scale import algebra, matrices
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
-from scaleaudit.scale.laws.table import Law
+from scaleaudit.scale.laws.table import Law, NotUnderstood, Result
 
 
 class View(Enum):
@@ -131,7 +131,8 @@ class Interpreter:
         elif law is None:
             scales = self._without_law(node, operands)
         else:
-            scales = self._by_law(node, law, _arguments(node, operands), operands)
+            apply = law.gradient if view is View.GRADIENT and law.gradient else law.apply
+            scales = self._by_law(node, law, apply, _arguments(node, operands), operands)
         handed_on = len(scales) > 1 or any(scales[0] is scale for scale in operands)
         return tuple(
             [
@@ -152,13 +153,18 @@ class Interpreter:
         return self._law_of[op]
 
     def _by_law(
-        self, node: Node, law: Law, arguments: list[Arg], operands: list[Scale]
+        self,
+        node: Node,
+        law: Law,
+        apply: Callable[..., Result],
+        arguments: list[Arg],
+        operands: list[Scale],
     ) -> tuple[Scale, ...]:
         try:
-            if law.wants_out:
-                result = law.apply(*arguments, out=node.outputs)
-            else:
-                result = law.apply(*arguments)
+            extra = {"out": node.outputs} if law.wants_out else {}
+            result = apply(*arguments, **extra)
+        except NotUnderstood as reason:
+            return self._without_law(node, operands, str(reason))
         except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
             # A call that the law does not foresee is unknown, like an operator without a law.
             return self._without_law(node, operands, f"its law does not cover this call: {error}")
@@ -219,12 +225,6 @@ class _Independents:
         span = REALS if learned else Interval(low, high)
         return (replace(algebra.independent(span, learned=learned), shape=meta.shape),)
 
-
-def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
-    """The arguments of a call with its operands in the places of the refs."""
-    scales = iter(operands)
-    return [
-        _resolved(argument, scales) if isinstance(argument, (Ref, tuple)) else argument
     def _normed(self, ref: Ref, scale: Scale) -> Scale:
         """Add what the way in which a matrix is computed says of its norm."""
         norm = matrices.norm_of(self._interpreter.graph, ref, self.scale)
@@ -232,6 +232,12 @@ def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
             return scale
         return replace(scale, given=scale.form, norm=norm)
 
+
+def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
+    """The arguments of a call with its operands in the places of the refs."""
+    scales = iter(operands)
+    return [
+        _resolved(argument, scales) if isinstance(argument, (Ref, tuple)) else argument
         for _, argument in node.arguments
     ]
 
@@ -251,6 +257,10 @@ FLAT = frozenset({
     "aten.floor_divide", "aten.histc",
 })  # fmt: skip
 STOPS = frozenset({"aten.detach", "aten.detach_", "aten._local_scalar_dense", "aten.item"})
+
+
+# What says itself what becomes of gradients.
+OWN_GRADIENT = frozenset({"scaleaudit.custom_gradient"})
 
 
 def stops_gradient(node: Node) -> bool:
@@ -278,11 +288,11 @@ def _finished(scale: Scale, shape: tuple[int, ...], *, stopped: bool, handed_on:
     """
     if stopped or (scale.depends and not scale.opaque and scale.is_zero):
         return replace(algebra.independent(scale.span), shape=shape)
+    if scale.norm is not None:  # an operand's, which says nothing of what became of it
+        scale, handed_on = replace(scale, given=scale.form, norm=None), True
     if scale.shape == shape:
         return scale
     support = algebra.realigned(scale.support, len(shape))
     if handed_on or "form" in scale.__dict__:
         return algebra.same_value(scale, shape, support)
     return replace(scale, shape=shape, support=support)
-    if scale.norm is not None:  # an operand's, which says nothing of what became of it
-        scale, handed_on = replace(scale, given=scale.form, norm=None), True

@@ -7,6 +7,7 @@ from functools import cache
 from scaleaudit.scale.laws import (
     activations,
     arithmetic,
+    custom_gradients,
     factories,
     joining,
     linear,
@@ -31,6 +32,7 @@ _MODULES = (
     picking,
     joining,
     factories,
+    custom_gradients,
 )
 
 

@@ -21,11 +21,17 @@ class Law:
         apply: Called with the operator's arguments in schema order.
         statement: First line of its docstring: the law in words.
         wants_out: Whether it takes the result's shapes and dtypes as ``out``.
+        gradient: The law of what gradients let change, where that differs.
     """
 
     apply: Callable[..., Result]
     statement: str
     wants_out: bool
+    gradient: Callable[..., Result] | None = None
+
+
+class NotUnderstood(Exception):  # noqa: N818 - an answer, not a failure
+    """A law's answer where it knows that nothing can be said; the message says why."""
 
 
 class LawTable:

@@ -1,0 +1,60 @@
+"""The law of custom autograd functions whose backward is not the gradient of their forward."""
+
+from __future__ import annotations
+
+from scaleaudit.domain.scale import Scale
+from scaleaudit.scale import algebra
+from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.copying import replace
+from scaleaudit.scale.laws.table import LawTable, NotUnderstood
+
+TABLE = LawTable()
+_NAME = "scaleaudit.custom_gradient"
+
+
+@TABLE.law(_NAME)
+def value_of(
+    value: Arg,
+    forward: Arg,
+    stopped: Arg,
+    straight: Arg,
+    added: Arg,
+    own: Arg,
+    hidden: Arg,
+) -> Scale:
+    """The value is what its forward computes, the gradient what its backward makes of it."""
+    if _moving(added):
+        raise NotUnderstood("its backward adds a gradient that is not its forward's")
+    if _moving(hidden):
+        raise NotUnderstood("its forward computes out of sight")
+    return lift(value)
+
+
+def gradient_of(
+    value: Arg,
+    forward: Arg,
+    stopped: Arg,
+    straight: Arg,
+    added: Arg,
+    own: Arg,
+    hidden: Arg,
+) -> Scale:
+    """Only what gradients are passed on to can change; what is passed straight is the result."""
+    value_of(value, forward, stopped, straight, added, own, hidden)
+    if _moving(own):
+        raise NotUnderstood("its backward is not the gradient of its forward")
+    passed, direct = _moving(forward), _moving(straight)
+    if not passed and not direct:
+        return algebra.independent(lift(value).span)
+    if _moving(stopped) or (direct and passed) or len(direct) > 1:
+        raise NotUnderstood("its backward passes on a part of the gradient of its forward")
+    return direct[0] if direct else lift(value)
+
+
+def _moving(arguments: Arg) -> list[Scale]:
+    """The arguments that the states reach."""
+    found = arguments if isinstance(arguments, tuple) else ()
+    return [x for x in found if isinstance(x, Scale) and x.depends]
+
+
+TABLE.laws[_NAME] = replace(TABLE.laws[_NAME], gradient=gradient_of)
