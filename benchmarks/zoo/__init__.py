@@ -1,0 +1,1 @@
+"""A sweep over the architectures of the ``transformers`` package: what the audit says of each."""
