@@ -26,12 +26,13 @@ from scaleaudit.children import (
     audit_all,
     survey_all,
 )
-from scaleaudit.config import did_you_mean
+from scaleaudit.config import did_you_mean, laws_for
 from scaleaudit.domain.attempts import Attempt, Failure
 from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location, OpGraph
+from scaleaudit.domain.laws import declare_all
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError, ScaleAuditError
 from scaleaudit.isolation.child import Original
@@ -39,6 +40,7 @@ from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Limits,
     TroubleKind,
+    decode_laws,
     decode_plans,
     trouble_of,
 )
@@ -47,11 +49,13 @@ from scaleaudit.isolation.runner import Runner
 from scaleaudit.isolation.workers import rehearse, start_workers
 from scaleaudit.sources import (
     find_requests,
+    is_archive,
     portable,
     read_sources,
 )
 
 if TYPE_CHECKING:
+    from scaleaudit.capture.programs import ProgramFile
     from scaleaudit.capture.targets import Rebuild, TargetFile
     from scaleaudit.rules.rule import Rule
 
@@ -123,28 +127,46 @@ def audit_facts(path: str, name: str) -> ScaleFacts:
     from scaleaudit.capture.capturing import capture
     from scaleaudit.capture.targets import load_target
 
-    return _analysed(capture(load_target(Path(path), name)).graph)
+    declare_all(laws_for(Path(path)))
+    if is_archive(path):
+        from scaleaudit.capture.programs import open_programs
+
+        target = open_programs(Path(path)).build(name, fake=True)
+    else:
+        target = load_target(Path(path), name)
+    return _analysed(capture(target).graph)
 
 
 def attempt_audit(
-    path: str, name: str, entries: str, attempt: str, since: str, seconds: str
+    path: str, name: str, entries: str, laws: str, attempt: str, since: str, seconds: str
 ) -> Survey:
     """List the targets of a file and audit one in one way; runs the user's code in a child.
 
     Args:
         name: Which target to audit; empty for the only one, if there is only one.
         entries: Plans that the project's settings hold for the file.
+        laws: Laws of operators that these settings declare.
         attempt: How to capture it, a value of Attempt.
         since: Why a better way did not do.
         seconds: How long the child may run.
     """
     from scaleaudit.capture.targets import open_file
 
+    declare_all(decode_laws(laws))
+    if is_archive(path):
+        from scaleaudit.capture.programs import open_programs  # loads torch.export
+
+        return _surveyed(open_programs(Path(path)), name, attempt, since)
     original = Original()
     file = open_file(Path(path))
     original.end_copies()
     if not file.functions:
         return _searched(file, name, entries, float(seconds))
+    return _surveyed(file, name, attempt, since)
+
+
+def _surveyed(file: TargetFile | ProgramFile, name: str, attempt: str, since: str) -> Survey:
+    """List what a file declares; a single target, or the one asked for, is audited."""
     if not name and len(file.names) > 1:
         return Survey(file.names)
     name = name or file.names[0]
@@ -164,10 +186,18 @@ def _searched(file: TargetFile, name: str, entries: str, seconds: float) -> Surv
     return Survey(plans=found.plans, given_up=lost)
 
 
-def attempt_plan(path: str, plans: str, attempt: str, since: str, seconds: str) -> Survey:  # noqa: ARG001
+def attempt_plan(
+    path: str,  # noqa: ARG001 - the plan names it too
+    plans: str,
+    laws: str,
+    attempt: str,
+    since: str,
+    seconds: str,  # noqa: ARG001 - every attempt is told
+) -> Survey:
     """Audit the target of a plan in one way; runs the user's code in a child."""
     from scaleaudit.capture.targets import build_plan
 
+    declare_all(decode_laws(laws))
     (plan,) = decode_plans(plans)
     try:
         found = _attempted(partial(build_plan, plan), plan.name, Attempt(attempt), since)

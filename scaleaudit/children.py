@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from scaleaudit.config import entries_for
+from scaleaudit.config import entries_for, laws_for
 from scaleaudit.domain.attempts import (
     Attempt,
     Failure,
@@ -22,7 +22,15 @@ from scaleaudit.domain.attempts import (
 )
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.plans import Plan
-from scaleaudit.isolation.jobs import Job, Limits, Outcome, Trouble, TroubleKind, encode_plans
+from scaleaudit.isolation.jobs import (
+    Job,
+    Limits,
+    Outcome,
+    Trouble,
+    TroubleKind,
+    encode_laws,
+    encode_plans,
+)
 from scaleaudit.isolation.pool import Pool
 from scaleaudit.isolation.runner import Runner, run
 from scaleaudit.sources import Request, declares_target, reason_to_skip
@@ -138,10 +146,11 @@ def _watched(results: Iterable[_Done], names: list[str], watch: Watch) -> Iterat
 
 def _audit(workers: Runner, limits: Limits, pending: tuple[str, str | Plan]) -> Audited:
     path, asked = pending
+    laws = encode_laws(laws_for(Path(path)))
     if isinstance(asked, Plan):
-        outcome = _try_all(workers, limits, _PLAN, (path, encode_plans((asked,))))
+        outcome = _try_all(workers, limits, _PLAN, (path, encode_plans((asked,)), laws))
     else:
-        outcome = _try_all(workers, limits, _ATTEMPT, (path, asked, encode_plans(())))
+        outcome = _try_all(workers, limits, _ATTEMPT, (path, asked, encode_plans(()), laws))
     return _audited(path, _found(outcome, _name(asked)), outcome)
 
 
@@ -150,7 +159,8 @@ def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
     reason = None if request.named or entries else reason_to_skip(request.path)
     if reason:
         return Surveyed(request, skipped=((request.path, reason),))
-    arguments = (request.path, request.name or "", encode_plans(entries))
+    laws = encode_laws(laws_for(Path(request.path)))
+    arguments = (request.path, request.name or "", encode_plans(entries), laws)
     outcome = _try_all(workers, limits, _ATTEMPT, arguments)
     found = outcome.value
     if found is not None and (found.plans or len(found.names) > 1):

@@ -23,6 +23,8 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   Public way round: treat every error alike and always try real tensors.
 - ``OpOverload._schema`` and friends: names, defaults and aliasing of arguments. Public way round:
   ``torch.export``'s graph, which carries the same schemas.
+- ``CustomOpDef``, ``OpOverloadPacket`` and their names: tell of which operator a law is declared.
+  Public way round: declare it by the operator's name.
 - ``UntypedStorage._cdata``: tells whether ``x.data = y`` moved a tensor to another storage.
   Public way round: ``data_ptr()``, which fake tensors don't have.
 - ``HigherOrderOperator``: the type of ``torch.while_loop``, ``scan`` and ``cond``, which are run as
@@ -50,7 +52,8 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from torch._ops import HigherOrderOperator, OpOverload
+from torch._library.custom_ops import CustomOpDef
+from torch._ops import HigherOrderOperator, OpOverload, OpOverloadPacket
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -82,6 +85,7 @@ __all__ = [
     "function_calls",
     "overloads",
     "pytree",
+    "qualified_name",
     "schema",
     "stepwise_scans",
     "storage_key",
@@ -195,6 +199,15 @@ def watchers() -> tuple[int, ...]:
             ),
         )
     )
+
+
+def qualified_name(op: Any) -> str:
+    """Return a name as ``mylib::rmsnorm`` of what stands for an operator, '' of anything else."""
+    if isinstance(op, CustomOpDef):
+        return op._qualname
+    if isinstance(op, OpOverload):
+        return str(op._schema.name)
+    return str(op._qualified_op_name) if isinstance(op, OpOverloadPacket) else ""
 
 
 def schema(op: OpOverload) -> Any:

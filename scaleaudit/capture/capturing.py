@@ -11,6 +11,7 @@ import torch
 from torch import fx
 
 from scaleaudit.capture._torch_private import FAKE_EXCEPTIONS
+from scaleaudit.capture.declared import declared_laws
 from scaleaudit.capture.engines import FakeEngine, RealEngine
 from scaleaudit.capture.exporting import exported
 from scaleaudit.capture.leaks import VARIATIONS, replace_leaks, suspicious
@@ -213,8 +214,7 @@ def _on_real_tensors(target: Target, _: bool) -> Recording:  # noqa: FBT001 - on
 
 def by_export(target: Target, _: bool) -> Recording:  # noqa: FBT001 - one of WAYS
     """Record what ``torch.export`` makes of the program."""
-    again, replay = exported(target)
-    return record(again, RealEngine(), Manner(listen=replay.listen))
+    return record(exported(target), RealEngine())
 
 
 WAYS: dict[Attempt, Callable[[Target, bool], Recording]] = {
@@ -248,6 +248,7 @@ def lowered(target: Target, recording: Recording) -> Captured:
         notes=tuple(trace.notes),
         repeats=tuple(lowering.repeats()),
         loss_name=recording.loss_name,
+        declared=declared_laws(),
     )
     verify(graph)
     leaves = tuple(

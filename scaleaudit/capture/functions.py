@@ -7,6 +7,7 @@ does, so that what the loss polices is judged by that.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +19,11 @@ from torch import fx
 
 from scaleaudit.capture._torch_private import FUNCTION_NAMESPACE, function_calls, pytree
 from scaleaudit.capture.backwards import Kind, depends, is_floating, kinds_of
+from scaleaudit.capture.declared import declared_result, law_of, result_name
 from scaleaudit.capture.places import Place, is_own
 from scaleaudit.capture.trace import tensor_meta
 from scaleaudit.domain.graph import Note, NoteKind
+from scaleaudit.domain.laws import heard_by
 
 if TYPE_CHECKING:
     from scaleaudit.capture.memory import Memory
@@ -89,9 +92,35 @@ class FunctionCalls:
             kinds = self._kinds(made)
             out = apply(function, *args, **kwargs)
             self._note(made, out, kinds)
+            if law_of(function) is not None:
+                self._declare(made, out, bound_names(function.forward, args, kwargs, skipped=1))
             return out
         finally:
             self._running = False
+
+    def declared(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Make a call of a function whose law is declared."""
+        leaves = pytree.tree_leaves((args, kwargs))
+        self._scribe.look(sys._getframe())
+        inputs = {i: self._read(leaf) for i, leaf in enumerate(leaves) if is_floating(leaf)}
+        made = _Call(function, function, leaves, inputs, self._scribe.place)
+        out = function(*args, **kwargs)
+        self._declare(made, out, bound_names(function, args, kwargs))
+        return out
+
+    def _declare(self, call: _Call, out: Any, names: list[str]) -> None:
+        """Let results go through a node whose law is declared."""
+        inside = self._scribe.place
+        self._scribe.place = replace(call.place, turn=inside.turn, path=inside.path)
+        for tensor in pytree.tree_leaves(out):
+            if is_floating(tensor):
+                inputs = list(call.inputs.values())
+                named = [names[i] for i in call.inputs]
+                name = result_name(call.function)
+                args = (self._read(tensor), named, inputs, name)
+                metas = (tensor_meta(tensor),)
+                node = self._scribe.call(declared_result, args, {}, metas, name=name)
+                self._memory.instead(tensor, node)
 
     def _kinds(self, call: _Call) -> dict[int, Kind] | None:
         key = (call.function, *map(_likeness, call.leaves))
@@ -150,7 +179,7 @@ _noting: list[tuple[Callable[..., Any], FunctionCalls]] = []
 @contextmanager
 def noted_by(calls: FunctionCalls) -> Iterator[None]:
     """Let all calls of custom autograd functions be noted."""
-    with function_calls() as apply:
+    with function_calls() as apply, heard_by(calls.declared):
         _noting.append((apply, calls))
         try:
             yield
@@ -168,6 +197,27 @@ def _is_no_users(function: Any) -> bool:
     """Tell whether a function is torch's or the capture's own."""
     code = getattr(function.forward, "__code__", None)
     return f"{function.__module__}.".startswith(FUNCTION_NAMESPACE) or bool(code and is_own(code))
+
+
+def bound_names(
+    function: Callable[..., Any], args: Any, kwargs: Any, *, skipped: int = 0
+) -> list[str]:
+    """Name every leaf of a call's arguments by the parameter that it was given to.
+
+    Args:
+        skipped: Parameters in front that the caller does not give: the context of a forward.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    if skipped and len(args) + len(kwargs) >= len(parameters):
+        skipped = 0  # a forward whose context is set up apart
+    names: list[str] = []
+    for position, value in enumerate(args):
+        place = min(position + skipped, len(parameters) - 1)
+        name = parameters[place].name if parameters else ""
+        names += [name] * len(pytree.tree_leaves(value))
+    for name, value in kwargs.items():
+        names += [name] * len(pytree.tree_leaves(value))
+    return names
 
 
 def _likeness(leaf: Any) -> Any:

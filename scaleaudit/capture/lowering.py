@@ -12,6 +12,7 @@ from torch import fx
 
 from scaleaudit.capture._torch_private import OpOverload
 from scaleaudit.capture.backwards import Kind
+from scaleaudit.capture.declared import declared_result
 from scaleaudit.capture.functions import HIDDEN, OPERATOR, custom_gradient
 from scaleaudit.capture.leaks import leaked_scalar
 from scaleaudit.capture.schemas import OpInfo, op_info
@@ -32,7 +33,7 @@ _SCALAR: dict[Callable[..., Any], OpOverload] = {
     operator.neg: _ATEN.neg.default,
     abs: _ATEN.abs.default,
 }
-_OWN = frozenset({write_view, leaked_scalar, custom_gradient})
+_OWN = frozenset({write_view, leaked_scalar, custom_gradient, declared_result})
 
 
 class Lowering:
@@ -121,6 +122,10 @@ class Lowering:
             return "scaleaudit.write_view", self._named(("base", "value", "views"), args)
         if target is leaked_scalar:
             return "scaleaudit.leaked_scalar", self._named(("reads",), args[1:])
+        if target is declared_result:
+            value, names, inputs, name = args
+            named = tuple(zip(names, map(self._argument, inputs), strict=True))
+            return str(name), (("value", self._argument(value)), *named)
         return self._custom_gradient(*args)
 
     def _custom_gradient(

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from scaleaudit.config.entries import read_entries
+from scaleaudit.config.laws import read_laws
 from scaleaudit.config.words import did_you_mean
 from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.plans import Plan
 from scaleaudit.domain.report import OnUnknown
 from scaleaudit.errors import ConfigError
 
-__all__ = ["Config", "did_you_mean", "entries_for", "load_config"]
+__all__ = ["Config", "did_you_mean", "entries_for", "laws_for", "load_config"]
 
 _FILE = "pyproject.toml"
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -34,6 +36,7 @@ class Config:
         on_unknown: Whether a target without a verdict fails it.
         rule_paths: Folders with more rule pages; relative ones start at the file's folder.
         targets: Models to audit that their files do not declare.
+        laws: How operators of the project's own scale.
     """
 
     select: tuple[str, ...] = ()
@@ -42,6 +45,7 @@ class Config:
     on_unknown: OnUnknown = OnUnknown.FAIL
     rule_paths: tuple[Path, ...] = ()
     targets: tuple[Plan, ...] = ()
+    laws: tuple[DeclaredLaw, ...] = ()
 
 
 def load_config(folder: Path) -> Config:
@@ -70,6 +74,16 @@ def entries_for(path: Path) -> tuple[Plan, ...]:
         if found:
             return tuple(replace(plan, path=str(path)) for plan in found)
     return ()
+
+
+def laws_for(path: Path) -> tuple[DeclaredLaw, ...]:
+    """Return the laws that the projects of a file declare, those of the nearest last.
+
+    Raises:
+        ConfigError: A file on the way is no TOML, or holds what it may not.
+    """
+    files = list(_files(path.resolve().parent))
+    return tuple(law for file in files[::-1] for law in _read(file, file.stat().st_mtime_ns).laws)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -109,6 +123,7 @@ def _config(table: object, where: str) -> Config:
             Path(where).parent / path for path in _texts(table, "rule-paths", '["rules"]', where)
         ),
         targets=read_entries(table.get("targets", []), Path(where)),
+        laws=read_laws(table.get("laws", []), Path(where)),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.graph import Location, Note, NoteKind
+from scaleaudit.domain.laws import DeclaredLaw
 
 
 class Visibility(Enum):
@@ -222,6 +223,7 @@ class Coverage:
         unknown: Every operator that is not understood, a line each.
         distinct: How many different operators were seen.
         deciding: Those of the unknown ones that the verdict hangs on.
+        declared: The laws that users declared and that the analysis went by.
     """
 
     operators: int
@@ -230,6 +232,7 @@ class Coverage:
     distinct: int = 0
     deciding: tuple[Opaque, ...] = ()
     supervision: Supervision = Supervision()
+    declared: tuple[DeclaredLaw, ...] = ()
 
     @property
     def branches(self) -> tuple[Note, ...]:

@@ -10,6 +10,8 @@ from functools import cache, cached_property
 from itertools import groupby
 from typing import TypeAlias
 
+from scaleaudit.domain.laws import DeclaredLaw
+
 
 @dataclass(frozen=True, slots=True)
 class Location:
@@ -191,6 +193,7 @@ class OpGraph:
         loss_name: What the loss is called in the output, where it was found there.
         notes: How the capture went.
         repeats: Nodes that stand for more turns of a loop than one.
+        declared: Laws that users declare for operators of their own.
     """
 
     nodes: tuple[Node, ...]
@@ -200,6 +203,7 @@ class OpGraph:
     notes: tuple[Note, ...] = ()
     repeats: tuple[Repeat, ...] = ()
     loss_name: str = ""
+    declared: tuple[DeclaredLaw, ...] = ()
 
     @cached_property
     def users(self) -> tuple[tuple[int, ...], ...]:

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
 
@@ -261,6 +262,16 @@ def encode_plans(plans: tuple[Plan, ...]) -> str:
 def decode_plans(text: str) -> tuple[Plan, ...]:
     """Read plans."""
     return msgspec.json.decode(text, type=tuple[Plan, ...])
+
+
+def encode_laws(laws: tuple[DeclaredLaw, ...]) -> str:
+    """Write laws as the text that a job's argument is."""
+    return msgspec.json.encode(laws).decode()
+
+
+def decode_laws(text: str) -> tuple[DeclaredLaw, ...]:
+    """Read laws."""
+    return msgspec.json.decode(text, type=tuple[DeclaredLaw, ...])
 
 
 def decode_job(data: bytes) -> Job:

@@ -15,6 +15,7 @@ from scaleaudit.domain.facts import (
     Transition,
 )
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, ancestors
+from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.scale import (
     CONSTANT,
@@ -38,7 +39,7 @@ from scaleaudit.scale.interpreter import (
     is_differentiable,
     stops_gradient,
 )
-from scaleaudit.scale.laws import all_laws
+from scaleaudit.scale.laws import all_laws, law_for, with_declared
 from scaleaudit.scale.states import StateJudge
 
 
@@ -56,7 +57,7 @@ def analyse_and_claim(
     graph: OpGraph, nest: LoopNest, *, claiming: bool = True
 ) -> tuple[ScaleFacts, tuple[LoopClaims, ...]]:
     """Judge every carried state, and hand out what the verdicts rest on, value by value."""
-    interpreter = Interpreter(graph, all_laws())
+    interpreter = Interpreter(graph, with_declared(graph.declared))
     studies = [Study(graph, interpreter, loop) for loop in nest.loops]
     loops = tuple(study.facts() for study in studies)
     facts = ScaleFacts(loops, _coverage(graph, interpreter, nest), graph.loss is not None)
@@ -71,7 +72,16 @@ def _coverage(graph: OpGraph, interpreter: Interpreter, nest: LoopNest) -> Cover
         notes=graph.notes,
         distinct=len({node.op for node in calls}),
         supervision=_supervision(graph, nest),
+        declared=_declared(graph),
     )
+
+
+def _declared(graph: OpGraph) -> tuple[DeclaredLaw, ...]:
+    """Return the laws of users that the program met."""
+    met = {name for node in graph.nodes for name in (node.op, node.base_op)}
+    known = all_laws()
+    used = {law.operator: law for law in graph.declared if law.operator in met}
+    return tuple(law for name, law in used.items() if law_for(name, known) is None)
 
 
 def _supervision(graph: OpGraph, nest: LoopNest) -> Supervision:

@@ -125,7 +125,7 @@ class Interpreter:
         stopped = view is View.GRADIENT and stops_gradient(node)
         hidden = [reason for scale in operands if scale.opaque for reason in scale.opaque]
         law = self._law(node.op)
-        if hidden:
+        if hidden and not (law and law.recovers):
             own = () if law else (Opaque(node.op, node.location, _NO_LAW),)
             scales = tuple(algebra.unknown(*hidden, *own) for _ in node.outputs)
         elif law is None:
@@ -161,7 +161,9 @@ class Interpreter:
         operands: list[Scale],
     ) -> tuple[Scale, ...]:
         try:
-            extra = {"out": node.outputs} if law.wants_out else {}
+            extra: dict[str, object] = {"out": node.outputs} if law.wants_out else {}
+            if law.wants_names:
+                extra["names"] = tuple(name for name, _ in node.arguments)
             result = apply(*arguments, **extra)
         except NotUnderstood as reason:
             return self._without_law(node, operands, str(reason))

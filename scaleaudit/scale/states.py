@@ -25,7 +25,7 @@ from scaleaudit.scale import intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
-from scaleaudit.scale.laws import all_laws
+from scaleaudit.scale.laws import with_declared
 from scaleaudit.scale.measures import Reader, Reading, weight_of
 from scaleaudit.scale.paths import path_to, steps
 from scaleaudit.scale.terms import Term, terms_of
@@ -53,6 +53,7 @@ class StateJudge:
         self.state = loop.states[index]
         self.value = passes.alone(index, View.VALUE)
         self.gradient = passes.alone(index, View.GRADIENT)
+        self._laws = with_declared(graph.declared)
         self._reader = Reader(graph, self.value)
         convolved = any(graph[n].base_op == "aten.convolution" for n in loop.body)
         self.axes = Axes.of(len(self.state_shape), convolved=convolved)
@@ -153,7 +154,7 @@ class StateJudge:
             degree=degree,
             location=node.location,
             flaw=flaw,
-            proof=steps(self.graph, self.value, path, all_laws()),
+            proof=steps(self.graph, self.value, path, self._laws),
             opaque=opaque,
         )
 
@@ -164,7 +165,7 @@ class StateJudge:
         path = path_to(self.graph, self.value, end)
         head = reading.head if reading.head is not None else end.node
         node = self.graph[head]
-        proof = steps(self.graph, self.value, path, all_laws())
+        proof = steps(self.graph, self.value, path, self._laws)
         if supervised and self.graph.loss is not None:
             proof = (*proof, self._into_loss(value))
         return Readout(
@@ -254,7 +255,7 @@ class StateJudge:
             branch_location=self._branch_location(table, end),
             writes_bounded=turn.writes_bounded,
             bypassed_norm=bypassed_norm(self.graph, table, end, self.index),
-            transition_proof=steps(self.graph, table, path, all_laws(), inflow=True),
+            transition_proof=steps(self.graph, table, path, self._laws, inflow=True),
             opaque=inflow.opaque or self._hidden_in_cycle(end),
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 
+from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.scale.laws import (
     activations,
     arithmetic,
@@ -18,7 +20,10 @@ from scaleaudit.scale.laws import (
     shapes,
     solving,
 )
-from scaleaudit.scale.laws.table import Law
+from scaleaudit.scale.laws.declared import RESULT, declared_law, result_law
+from scaleaudit.scale.laws.table import Law, law_for
+
+__all__ = ["all_laws", "law_for", "with_declared"]
 
 _MODULES = (
     arithmetic,
@@ -51,9 +56,13 @@ def all_laws() -> dict[str, Law]:
     return laws
 
 
-def law_for(op: str, laws: dict[str, Law]) -> Law | None:
-    """Return the law of an operator: by its full name, else by that of all its overloads."""
-    found = laws.get(op)
-    if found is None and op.count(".") > 1:
-        found = laws.get(op.rsplit(".", 1)[0])
-    return found
+def with_declared(declared: Iterable[DeclaredLaw]) -> dict[str, Law]:
+    """Return every law, those that users declare included; ours come before theirs."""
+    known = all_laws()
+    theirs = {
+        each.operator: (result_law if each.operator.startswith(RESULT) else declared_law)(
+            each, known
+        )
+        for each in declared
+    }
+    return theirs | known if theirs else known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -22,12 +22,16 @@ class Law:
         statement: First line of its docstring: the law in words.
         wants_out: Whether it takes the result's shapes and dtypes as ``out``.
         gradient: The law of what gradients let change, where that differs.
+        wants_names: Whether it takes the names of the arguments as ``names``.
+        recovers: Whether it may say something of operands that are not understood.
     """
 
     apply: Callable[..., Result]
     statement: str
     wants_out: bool
     gradient: Callable[..., Result] | None = None
+    wants_names: bool = False
+    recovers: bool = False
 
 
 class NotUnderstood(Exception):  # noqa: N818 - an answer, not a failure
@@ -53,3 +57,11 @@ class LawTable:
             return function
 
         return register
+
+
+def law_for(op: str, laws: Mapping[str, Law]) -> Law | None:
+    """Return the law of an operator: by its full name, else by that of all its overloads."""
+    found = laws.get(op)
+    if found is None and op.count(".") > 1:
+        found = laws.get(op.rsplit(".", 1)[0])
+    return found
