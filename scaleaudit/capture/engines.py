@@ -134,7 +134,7 @@ class FakeEngine:
     def _run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         with self.mode:
             try:
-                return op(*args, **kwargs)
+                return _grouped(*args, **kwargs) if op is _GROUPED else op(*args, **kwargs)
             except DynamicOutputShapeException:
                 out = _sized(op, args, kwargs)
                 if out is None:
@@ -260,6 +260,24 @@ class FakeEngine:
             twin = getattr(leaf, TWIN, None)
             if isinstance(twin, torch.Tensor):
                 self._stale[storage_key(twin)] = twin  # held, so that the key stays its own
+
+
+_GROUPED = torch.ops.aten._grouped_mm.default
+
+
+def _grouped(
+    x: torch.Tensor,
+    matrices: torch.Tensor,
+    offs: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,  # noqa: ARG001 - no kernel takes one yet
+    out_dtype: torch.dtype | None = None,
+) -> torch.Tensor:
+    """Return what a grouped matrix product returns: its own fakes refuse all but bfloat16."""
+    rows, columns = x.shape[-2], matrices.shape[-1]
+    groups = [] if offs is None else [offs.shape[0]]
+    flat = x.dim() == matrices.dim() == 2  # noqa: PLR2004 - groups share the inner dim
+    batch = groups if flat else list(x.shape[:-2])
+    return x.new_empty((*batch, rows, columns), dtype=out_dtype or x.dtype)
 
 
 class _Grown(torch.autograd.Function):

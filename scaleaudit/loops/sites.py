@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,7 +30,8 @@ class Sites:
         elements: Number of elements of every weight.
         place: For every node its class where slices of one parameter count as that parameter:
             a step embedding, one row a turn.
-        reads: For every node its operands, looking through what was packed and taken out again.
+        reads: For every node the operands whose values it reads, looking through what was packed
+            and taken out again.
     """
 
     key: tuple[int | None, ...]
@@ -56,6 +58,7 @@ def find_sites(graph: OpGraph) -> Sites:
     if likes:
         usual = {n: like.usual for n, like in likes.items()}
         weights = tuple(weights[usual.get(node.id, node.id)] for node in graph.nodes)
+    weights = _mostly_tied(graph, weights, elements)
     packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
@@ -84,8 +87,18 @@ def find_sites(graph: OpGraph) -> Sites:
     return Sites(*_numbered(joined), weights, elements, _joined(places, keys, joined), reads)
 
 
+# They read the shape of their operand, and none of its values.
+_SHAPED = frozenset({
+    "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.empty_like", "aten.rand_like",
+    "aten.randn_like", "aten.randint_like", "aten.new_zeros", "aten.new_ones", "aten.new_full",
+    "aten.new_empty", "aten.new_empty_strided",
+})  # fmt: skip
+
+
 def _read(node: Node, packed: dict[Ref, Packed]) -> tuple[Ref, ...]:
-    """The operands of a node, looking through what was packed and taken out again."""
+    """The operands whose values a node reads, through what was packed and taken out again."""
+    if node.base_op in _SHAPED:
+        return ()
     if packed.keys().isdisjoint(node.operands):
         return node.operands
     return tuple(packed[ref].source if ref in packed else ref for ref in node.operands)
@@ -132,6 +145,32 @@ def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> fro
         if source:
             used |= source
     return used
+
+
+def _mostly_tied(
+    graph: OpGraph, weights: tuple[frozenset[int], ...], elements: dict[int, int]
+) -> tuple[frozenset[int], ...]:
+    """Take for the weights of a node those that it shares, where they are most of them.
+
+    A matrix with a low-rank correction per turn, added to it first, is tied but for the correction;
+    so is a product with a bias per turn.
+    """
+    variants: dict[tuple[str, object], set[frozenset[int]]] = {}
+    for node, used in zip(graph.nodes, weights, strict=True):
+        if used:
+            variants.setdefault((node.op, node.site), set()).add(used)
+    shared = {
+        place: {w for w, count in Counter(w for used in sets for w in used).items() if count > 1}
+        for place, sets in variants.items()
+        if len(sets) > 1
+    }
+
+    def kept(node: Node, used: frozenset[int]) -> frozenset[int]:
+        common = used & shared.get((node.op, node.site), frozenset())
+        total = sum(elements.get(w, 0) for w in used)
+        return common if 2 * sum(elements.get(w, 0) for w in common) > total else used
+
+    return tuple(kept(node, used) for node, used in zip(graph.nodes, weights, strict=True))
 
 
 _RANDOM = frozenset({

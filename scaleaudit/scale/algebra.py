@@ -73,6 +73,8 @@ def merge_support(x: Scale, y: Scale) -> Support | None:
     assert b is not None
     if a == b:
         return a
+    if len(a.reads) != len(b.reads):  # they read states of different ranks
+        return Support((None,) * rank, a.reads, exact=False, blurred=True)
     reads = tuple(p | q for p, q in zip(a.reads, b.reads, strict=True))
     same = a.reads == b.reads
     axes = tuple(p if p == q and same else None for p, q in zip(a.axes, b.axes, strict=True))

@@ -350,7 +350,7 @@ def bitwise(p: Program, op: str, x: Ref, y: Ref) -> Ref:
 
 
 @TABLE.add("aten.logical_not.default", "aten.bitwise_not.default", "aten.any.default",
-           "aten.all.default", rough=True, common=False)  # fmt: skip
+           "aten.all.default", "aten._is_all_true.default", "aten._is_any_true.default", rough=True, common=False)  # fmt: skip
 def logical_not(p: Program, op: str, x: Ref) -> Ref:
     return p(op, p("aten.gt.Scalar", x, 0.3))
 

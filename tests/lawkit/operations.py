@@ -34,6 +34,9 @@ ELSEWHERE = {
     "aten._scaled_dot_product_fused_attention_overrideable": (
         "aten._scaled_dot_product_flash_attention_for_cpu"
     ),
+    # Its kernels take no float64, and this one writes where a program here may not.
+    "aten.as_strided_": "aten.as_strided",
+    "aten._grouped_mm": "aten.bmm",
     "aten.cudnn_batch_norm": "aten.native_batch_norm",
     "aten.mkldnn_convolution": "aten.convolution",
 }

@@ -63,6 +63,21 @@ def over_some_dims(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, _dims(p, x), _keep(p))
 
 
+@TABLE.add("aten.aminmax.default")
+def weighted_extremes(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    low = p(op, x, dim=dim(p, x), keepdim=_keep(p))
+    high = Ref(low.node, 1)
+    return _any_sign(p, p.random.choice((low, high)))
+
+
+@TABLE.add("aten.aminmax.default", common=False)
+def extremes(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    low = p(op, x, dim=dim(p, x), keepdim=_keep(p))
+    return p.random.choice(p.outputs(low))
+
+
 @TABLE.add("aten.sum.default", "aten.mean.default", "aten.max.default", "aten.min.default",
            common=False)  # fmt: skip
 def over_all(p: Program, op: str, x: Ref) -> Ref:

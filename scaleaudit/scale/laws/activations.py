@@ -65,14 +65,13 @@ def _half_line(x: Scale, *, exact: bool, span: Interval) -> Scale:
         return algebra.independent(span, learned=x.learned)
     if g.hi > ZERO and growth.is_logarithmic(g):
         return algebra.derived(x, _of_logarithm(g, below=VANISHING), span)
+    if g.hi > ZERO and x.span.high < math.inf:
+        return algebra.derived(x, growth.cut_off(g), span)
     if exact:
         return algebra.derived(x, replace(g, sparse=sign_pattern(x) | g.sparse), span)
     if g.hi <= ZERO:
         return algebra.derived(x, growth.smooth(g, odd=True), span)
     least = max(g.precision, Precision.ASYMPTOTIC)
-    if x.span.high <= 0:
-        dead = Growth(VANISHING, VANISHING, precision=Precision.SATURATING, rate=g.hi)
-        return algebra.derived(x, dead, span)
     if x.span.low >= 0:
         return algebra.derived(x, replace(g, precision=least), span)
     sparse = sign_pattern(x) | g.sparse

@@ -161,7 +161,10 @@ def maximum(x: Scale, y: Scale) -> Scale:
             g = value.growth
             mixed_by_sign = g.lo < g.hi and not g.mix and value.span.low < 0
             sure = g.attained and not mixed_by_sign
-            g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
+            if g.hi > ZERO and value.span.high < INFINITY:
+                g = growth.cut_off(g)
+            else:
+                g = replace(g, sparse=growth.fresh_pattern(), slope=None, attained=sure)
             form = _gated_form(x, y) if carries_state(value) else None
             return algebra.joined(x, y, Scale(g if g.depends else CONSTANT, span, given=form))
     form = None
@@ -348,6 +351,8 @@ def _outgrows(x: Scale, y: Scale) -> bool:
     a, b = x.growth, y.growth
     if growth.is_logarithmic(a) or growth.is_logarithmic(b):
         return False
+    if any(s.span.is_point and abs(s.span.low) == INFINITY for s in (x, y)):
+        return False  # nothing outgrows infinity
     up = x.span.low >= 0 and a.depends and a.is_pure and a.lo > b.hi and a.hi > ZERO
     return up or (y.span.high <= 0 and b.depends and b.is_pure and b.lo > a.hi and b.hi > ZERO)
 
@@ -453,7 +458,7 @@ def _logical(x: Scale, y: Scale) -> Growth:
 
 @TABLE.law(
     "aten.logical_not", "aten.bitwise_not", "aten.isnan", "aten.isinf", "aten.isfinite",
-    "aten.any", "aten.all",
+    "aten.any", "aten.all", "aten._is_all_true", "aten._is_any_true",
 )  # fmt: skip
 def logical_one(x: Arg, *_: Arg) -> Scale:
     """A truth value of a value is as invariant as it."""

@@ -55,7 +55,8 @@ def _size(x: Scale, dims: frozenset[int]) -> int:
     return math.prod(x.shape[d] for d in dims if -d <= len(x.shape))
 
 
-@TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner")
+@TABLE.law("aten.mm", "aten.bmm", "aten.matmul", "aten.mv", "aten.dot", "aten.vdot", "aten.inner",
+           "aten._grouped_mm")  # fmt: skip
 def matmul(x: Arg, y: Arg, *_: Arg) -> Scale:
     """A linear map keeps the degree; a product of two growing values adds them."""
     x, y = lift(x), lift(y)

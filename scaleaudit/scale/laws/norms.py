@@ -109,9 +109,11 @@ def group_norm(
     """GroupNorm sends a positive degree to 0, up to eps."""
     x = lift(x)
     eps = _number(rest[-1] if rest else None, 1e-5)
-    x = replace(x, growth=centred(x.growth))
-    result = normalized(x, _last(max(len(x.shape) - 1, 1)), eps)
-    return _affine(result, weight, bias), algebra.unknown(), algebra.unknown()
+    dims = _last(max(len(x.shape) - 1, 1))
+    centre = replace(x, growth=centred(x.growth))
+    mean = algebra.derived(x, growth.reduce(x.growth, dims), x.span, slope=x.growth.slope)
+    result = _affine(normalized(centre, dims, eps), weight, bias)
+    return result, mean, inverse_size(centre, dims, eps)
 
 
 @TABLE.law("aten.native_batch_norm", "aten._native_batch_norm_legit_functional",

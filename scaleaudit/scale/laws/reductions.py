@@ -199,6 +199,12 @@ def amin(x: Arg, dim: Arg = (), keepdim: Arg = False) -> Scale:
     return _smallest(lift(x), dim, keepdim)
 
 
+@TABLE.law("aten.aminmax")
+def both_extremes(x: Arg, dim: Arg = None, keepdim: Arg = False) -> tuple[Scale, Scale]:
+    """The smallest and the largest element."""
+    return _smallest(lift(x), dim, keepdim), _largest(lift(x), dim, keepdim)
+
+
 @TABLE.law("aten.max.default")
 def max_all(x: Arg) -> Scale:
     """The largest element has the largest degree where elements are positive."""

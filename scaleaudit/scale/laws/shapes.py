@@ -272,7 +272,7 @@ def _shuffled(x: Scale, kind: str, places: tuple[Arg, ...], out: Out) -> Scale:
 
 
 @TABLE.law("aten.repeat", "aten.repeat_interleave", "aten.tile", "aten.unfold", "aten.as_strided",
-           "aten.diagonal", "aten.pixel_shuffle", "aten.pixel_unshuffle", "aten.channel_shuffle",
+           "aten.as_strided_", "aten.diagonal", "aten.pixel_shuffle", "aten.pixel_unshuffle", "aten.channel_shuffle",
            "aten.rot90", "aten.native_channel_shuffle")  # fmt: skip
 def moved(x: Arg, *_: Arg, out: Out) -> Scale:
     """Repeating, shuffling or picking elements keeps the degree."""
@@ -294,12 +294,35 @@ def masked(x: Arg, *_: Arg, out: Out) -> Scale:
 
 
 @TABLE.law("aten.col2im", "aten.embedding_dense_backward", "aten.segment_reduce",
-           "aten.upsample_bicubic2d", "aten.grid_sampler_2d")  # fmt: skip
+           "aten.upsample_bicubic2d")  # fmt: skip
 def collected(x: Arg, *_: Arg, out: Out) -> Scale:
     """Weighted sums of elements keep the degree."""
     x = lift(x)
     g = spread(growth.blend(x.growth), len(out[0].shape))
     return blurred_to(derived(x, replace(g, attained=g.attained and not g.mix)), out)
+
+
+@TABLE.law("aten.grid_sampler_2d", "aten.grid_sampler_3d")
+def sampled(x: Arg, grid: Arg, *_: Arg, out: Out) -> Scale:
+    """Values looked up at places: of the degree of the values, until the places leave the map."""
+    kept = collected(x, out=out)
+    places = lift(grid)
+    if not places.depends:
+        return kept
+    g = kept.growth
+    if places.growth.hi <= ZERO and not places.growth.sparse and places.growth.lo == ZERO:
+        g = replace(g, depends=True, precision=max(g.precision, places.growth.precision))
+    else:  # outside the map there are zeros, or its edge
+        g = replace(
+            g,
+            lo=VANISHING,
+            depends=True,
+            attained=False,
+            precision=Precision.SATURATING,
+            sparse=growth.fresh_pattern(),
+        )
+    span = lift(x).span.hull(intervals.point(0.0))
+    return blurred_to(algebra.joined(kept, places, derived(kept, g, span)), out)
 
 
 @TABLE.law("aten.upsample_nearest2d", "aten.upsample_bilinear2d", "aten.upsample_nearest1d",

@@ -99,6 +99,27 @@ def test_attention_of_torch_is_one_operator():
     assert any("scaled_dot_product" in op for op in ops(graph))
 
 
+class Grouped(nn.Module):
+    """Experts as one matrix product, in a precision that its fakes refuse."""
+
+    def __init__(self):
+        super().__init__()
+        self.experts = nn.Parameter(torch.randn(3, 16, 16))
+
+    def forward(self, x):
+        ends = torch.tensor([2, 5, 6], dtype=torch.int32)
+        return torch._grouped_mm(x, self.experts, offs=ends).square().mean()
+
+
+def test_grouped_products_are_recorded_on_fakes():
+    model, x = Grouped(), torch.randn(6, 16)
+    found = captured(model, x)
+    assert not found.graph.notes
+    (product,) = (n for n in found.graph.nodes if n.base_op == "aten._grouped_mm")
+    assert product.outputs[0].shape == (6, 16)
+    assert_runs_alike(model, x)
+
+
 def test_factories_in_the_forward_are_calls_and_land_on_the_cpu():
     class Factories(nn.Module):
         def forward(self, x):

@@ -68,6 +68,44 @@ def test_a_weight_made_of_two_parameters_is_made_of_both() -> None:
     assert sites_of(program).weights[used.node] == {7, 8}
 
 
+def corrected(program: Program, h: Ref, base: Ref, rank: int) -> Ref:
+    """Use a shared matrix after adding to it the product of two others, made for this use."""
+    down, up = program.weight(WIDTH, rank), program.weight(rank, WIDTH)
+    delta = program.call("aten.mm.default", down, up, site="delta", shape=MATRIX)
+    w = program.call("aten.add.Tensor", base, delta, site="add", shape=MATRIX)
+    return program.call("aten.mm.default", h, w, site="mm")
+
+
+def test_a_matrix_with_a_small_correction_per_turn_is_tied() -> None:
+    program = Program()
+    h, base = program.input(*STATE), program.weight(*MATRIX, identity=7)
+    first = corrected(program, h, base, 1)
+    second = corrected(program, first, base, 1)
+    sites = sites_of(program)
+    assert sites.weights[first.node] == sites.weights[second.node] == {7}
+    assert sites.key[first.node] == sites.key[second.node]
+
+
+def test_a_matrix_with_a_correction_of_its_own_size_per_turn_is_not_tied() -> None:
+    program = Program()
+    h, base = program.input(*STATE), program.weight(*MATRIX, identity=7)
+    first = corrected(program, h, base, WIDTH)
+    second = corrected(program, first, base, WIDTH)
+    sites = sites_of(program)
+    assert sites.weights[first.node] != sites.weights[second.node]
+    assert sites.key[first.node] != sites.key[second.node]
+
+
+def test_a_product_with_a_bias_per_turn_is_tied() -> None:
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX, identity=7)
+    for _ in range(2):
+        h = program.call("aten.addmm.default", program.weight(WIDTH), h, w, site="addmm")
+    sites = sites_of(program)
+    assert sites.key[h.node] == sites.key[h.node - 2]
+    assert sites.weights[h.node] == {7}
+
+
 def test_a_submodule_without_weights_belongs_to_the_module_around_it() -> None:
     program = Program()
     h, w = program.input(*STATE), program.weight(*MATRIX)
@@ -121,3 +159,15 @@ def test_operators_on_lines_of_their_own_are_no_steps() -> None:
         h = program.call("aten.mm.default", h, w, offset=line)
     graph = program.graph()
     assert step_likes(graph, find_sites(graph).weights) == {}
+
+
+def test_a_tensor_of_the_same_shape_reads_no_value() -> None:
+    program = Program()
+    h = program.input(*STATE)
+    first = block(program, h, program.weight(*MATRIX, identity=7))
+    zeros = program.call("aten.zeros_like.default", first, shape=STATE)
+    filled = program.call("aten.new_full.default", first, STATE, 1.0, shape=STATE)
+    copied = program.call("aten.clone.default", first, shape=STATE)
+    reads = sites_of(program).reads
+    assert reads[zeros.node] == reads[filled.node] == ()
+    assert reads[copied.node] == (first,)
