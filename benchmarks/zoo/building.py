@@ -14,7 +14,7 @@ from benchmarks.zoo.architectures import Architecture
 
 BUILD, RUN = "build", "run"
 # Larger ones take more time to fill with random numbers than they can tell.
-_MOST_PARAMETERS = 60_000_000
+_MOST_PARAMETERS = 100_000_000
 _LONGEST_REASON = 300
 
 

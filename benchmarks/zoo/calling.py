@@ -30,7 +30,7 @@ def calls_of(model_class: type, config: Any, kind: str) -> Iterator[Inputs]:
     Raises:
         CallError: Its forward takes neither tokens nor pixels.
     """
-    names = set(inspect.signature(model_class.forward).parameters)
+    names = set(inspect.signature(model_class.forward).parameters) - {"self"}
     if getattr(model_class, "main_input_name", "") == "pixel_values" or (
         "pixel_values" in names and "input_ids" not in names
     ):
@@ -55,12 +55,11 @@ def _token_call(names: set[str], length: int, config: Any) -> Inputs:
 def _image_calls(names: set[str], config: Any) -> Iterator[Inputs]:
     vision = getattr(config, "vision_config", config)
     channels = getattr(vision, "num_channels", 3)
-    declared = getattr(vision, "image_size", None)
-    for size in dict.fromkeys((declared, _PIXELS)):
-        if size is not None:
-            height, width = size if isinstance(size, list | tuple) else (size, size)
-            pixels = f"torch.randn({_BATCH}, {channels}, {height}, {width})"
-            yield {"pixel_values": pixels} | _image_labels(names, config)
+    declared = getattr(vision, "image_size", None) or _PIXELS
+    sizes = tuple(declared) if isinstance(declared, list | tuple) else (declared, declared)
+    for height, width in dict.fromkeys((sizes, (_PIXELS, _PIXELS))):
+        pixels = f"torch.randn({_BATCH}, {channels}, {height}, {width})"
+        yield {"pixel_values": pixels} | _image_labels(names, config)
 
 
 def _image_labels(names: set[str], config: Any) -> Inputs:

@@ -74,7 +74,7 @@ def test_a_model_without_labels_is_called_without():
 
 
 def test_a_model_of_neither_tokens_nor_pixels_says_so():
-    with pytest.raises(CallError, match="self, waves: neither tokens nor pixels"):
+    with pytest.raises(CallError, match="waves: neither tokens nor pixels"):
         first_call(Sounds, "causal-lm")
 
 
