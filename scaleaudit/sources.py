@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -17,6 +18,9 @@ _NOT_WALKED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-p
 # A model file is never larger; what is, was generated.
 _MAX_SOURCE_BYTES = 4 << 20
 _TARGET_FUNCTION = "scaleaudit_target"
+_SOURCES = frozenset({".py", ".pyi", ".pyw", ""})
+# What torch.export.save writes.
+_ARCHIVE = ".pt2"
 
 Value = TypeVar("Value")
 
@@ -58,14 +62,17 @@ def _expand(given: str, *, named: bool) -> Iterator[Request]:
     if not path.exists():
         raise ConfigError(
             f"no such file or folder: {text}",
-            hint="Name Python files, folders, or one target as file.py::Name.",
+            hint="Name Python or .pt2 files, folders, or one target as file.py::Name.",
         )
     if path.is_dir():
         if name:
             raise ConfigError(f"{text} is a folder and has no target {name}")
         yield from (Request(str(found), named=False) for found in _walk(path))
-    elif path.suffix not in {".py", ".pyi", ".pyw", ""}:
-        raise ConfigError(f"{text} is no Python file", hint="Name the file that defines the model.")
+    elif path.suffix not in _SOURCES and not is_archive(text):
+        raise ConfigError(
+            f"{text} is no Python file, and no .pt2 file",
+            hint="Name the file that defines the model, or what torch.export.save wrote of it.",
+        )
     else:
         yield Request(str(path), name or None, named=named)
 
@@ -73,7 +80,7 @@ def _expand(given: str, *, named: bool) -> Iterator[Request]:
 def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if _is_walked(Path(root, name)))
-        yield from (Path(root, name) for name in sorted(files) if name.endswith(".py"))
+        yield from (Path(root, name) for name in sorted(files) if name.endswith((".py", _ARCHIVE)))
 
 
 def _is_walked(folder: Path) -> bool:
@@ -81,8 +88,18 @@ def _is_walked(folder: Path) -> bool:
     return not (hidden or folder.name in _NOT_WALKED or (folder / "pyvenv.cfg").exists())
 
 
+def is_archive(path: str) -> bool:
+    """Tell by its name whether a file holds exported programs."""
+    return path.endswith(_ARCHIVE)
+
+
 def declares_target(path: str) -> bool:
-    """Tell whether a file has a target function of its own, without running it."""
+    """Tell whether a file has a target function of its own, without running it.
+
+    An archive declares the programs that it holds.
+    """
+    if is_archive(path):
+        return _holds_program(path)
     try:
         return any(_is_target_function(node) for node in _statements(path))
     except (SyntaxError, OSError, ValueError):
@@ -95,6 +112,8 @@ def reason_to_skip(path: str) -> str | None:
     Walking a folder must not run every script in it: only a file with a target function or a
     class that extends another can declare a model.
     """
+    if is_archive(path):
+        return None if _holds_program(path) else "holds no exported program"
     try:
         statements = _statements(path)
     except SyntaxError as error:
@@ -105,6 +124,14 @@ def reason_to_skip(path: str) -> str | None:
         if _is_target_function(node) or (isinstance(node, ast.ClassDef) and node.bases):
             return None
     return "declares no target and defines no model class"
+
+
+def _holds_program(path: str) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any("/models/" in name for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return False
 
 
 def _statements(path: str) -> list[ast.stmt]:
@@ -134,7 +161,8 @@ def _text(path: str) -> str | None:
         data = Path(path).read_bytes()
     except (OSError, ValueError):
         return None
-    return data.decode(errors="replace") if len(data) <= _MAX_SOURCE_BYTES else None
+    readable = len(data) <= _MAX_SOURCE_BYTES and b"\0" not in data
+    return data.decode(errors="replace") if readable else None
 
 
 def portable(value: Value, folder: Path) -> Value:

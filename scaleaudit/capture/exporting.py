@@ -6,22 +6,22 @@ numbers are handled alike. Where its operators came from is read from the notes 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx
 
-from scaleaudit.capture.places import Place, is_user_file
+from scaleaudit.capture.places import Place
 from scaleaudit.capture.targets import Target
-from scaleaudit.domain.graph import Frame, Location, ModuleCall
+from scaleaudit.capture.traces import Ran, Step, Traces
+from scaleaudit.domain.graph import Frame, Location
 
-_LINE = re.compile(r'File "(?P<path>[^"<]+)", line (?P<line>\d+), in (?P<function>\S+)')
 
-
-def exported(target: Target) -> tuple[Target, Replay]:
+def exported(target: Target) -> Target:
     """Return a target that replays the exported program of another.
 
     Raises:
@@ -30,8 +30,8 @@ def exported(target: Target) -> tuple[Target, Replay]:
     program = torch.export.export(
         _WithLoss(target), target.loss_args if target.loss else target.args, dict(target.kwargs)
     )
-    replay = Replay(program.module())
-    return replace(target, model=replay, loss=None, engine=None), replay
+    replay = Replay(program.module(), inside="model")
+    return replace(target, model=replay, loss=None, engine=None, listen=replay.listen)
 
 
 class _WithLoss(torch.nn.Module):
@@ -50,11 +50,19 @@ class _WithLoss(torch.nn.Module):
 
 
 class Replay(torch.nn.Module):
-    """Run an exported program node by node, telling a listener where each came from."""
+    """Run an exported program node by node, telling a listener where each came from.
 
-    def __init__(self, program: fx.GraphModule) -> None:
+    Args:
+        program: What was exported.
+        inside: The path of the model in what was exported, if that was something around it.
+        path: The file that it was read from. Where the sources are not at hand, places are
+            its modules.
+    """
+
+    def __init__(self, program: fx.GraphModule, inside: str = "", path: Path | None = None) -> None:
         super().__init__()
         self.program = program
+        self._inside, self._archive = inside, path
         self._listener: Callable[[Place | None], None] = _ignore
 
     def listen(self, listener: Callable[[Place | None], None]) -> None:
@@ -64,56 +72,54 @@ class Replay(torch.nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program; export takes keyword arguments behind the others."""
         try:
-            return _Interpreter(self.program, self._listener).run(*args, *kwargs.values())
+            return _Interpreter(self.program, self._tell).run(*args, *kwargs.values())
         finally:
             self._listener(None)
 
+    def _tell(self, node: fx.Node) -> None:
+        self._listener(self._places.get(node))
+
+    @cached_property
+    def _places(self) -> dict[fx.Node, Place]:
+        ran = Traces(self.program, self._inside).ran
+        return {node: self._place(where) for node, where in ran.items()}
+
+    def _place(self, ran: Ran) -> Place:
+        module = ran.modules[-1].identity if ran.modules else 0
+        around = ran.modules[-1].path if ran.modules else ""
+        frames = tuple(
+            Frame(self._location(step, around), step.function, serial)
+            for step, (serial, _) in zip(ran.steps, ran.running, strict=True)
+        )
+        path = tuple((place, 0) for place in ran.inside)
+        return Place(frames, ran.running, ran.modules, path, module, "")
+
+    def _location(self, step: Step, module: str) -> Location:
+        """Return a line; of a file that is not here it names the module."""
+        if self._archive is None or _is_here(step.path):
+            return Location(step.path, step.line)
+        return Location(f"{self._archive}::{module}".removesuffix("::"), step.line)
+
 
 class _Interpreter(fx.Interpreter):
-    def __init__(self, program: fx.GraphModule, listener: Callable[[Place | None], None]) -> None:
+    """Tell of every node before it runs, of those in parts under another gradient mode as well."""
+
+    def __init__(self, program: fx.GraphModule, tell: Callable[[fx.Node], None]) -> None:
         super().__init__(program)
-        self._listener = listener
-        self._codes: dict[str, int] = {}
-        self._modules: dict[str, int] = {}
+        self._tell = tell
 
     def get_attr(self, target: Any, args: Any, kwargs: Any) -> Any:
-        """Run the parts under another gradient mode node by node as well."""
         value = super().get_attr(target, args, kwargs)
-        return _Interpreter(value, self._listener).run if _is_graph(value) else value
+        return _Interpreter(value, self._tell).run if isinstance(value, fx.GraphModule) else value
 
     def run_node(self, n: fx.Node) -> Any:
-        self._listener(self._place(n))
+        self._tell(n)
         return super().run_node(n)
 
-    def _place(self, node: fx.Node) -> Place:
-        trace = str(node.meta.get("stack_trace") or "")
-        modules = tuple(self._calls(node.meta.get("nn_module_stack") or {}))
-        path = ((self._codes.setdefault(trace, len(self._codes)), 0),)
-        module = modules[-1].identity if modules else 0
-        return Place(_frames(trace), (), modules, path, module, "")
 
-    def _calls(self, stack: dict[str, tuple[str, Any]]) -> list[ModuleCall]:
-        calls = []
-        for path, _ in stack.values():
-            name, _, call = path.partition("@")  # blocks.0@1: its second call
-            name = name.removeprefix("model").removeprefix(".")
-            if not path:
-                continue  # the model in its wrapping
-            identity = self._modules.setdefault(name, len(self._modules) + 1)
-            calls.append(ModuleCall(name, identity, int(call or 0)))
-        return calls
-
-
-def _is_graph(value: object) -> bool:
-    return isinstance(value, fx.GraphModule)
-
-
-def _frames(trace: str) -> tuple[Frame, ...]:
-    return tuple(
-        Frame(Location(found["path"], int(found["line"])), found["function"])
-        for found in _LINE.finditer(trace)
-        if is_user_file(found["path"])
-    )
+@cache
+def _is_here(path: str) -> bool:
+    return path.endswith(".py") and Path(path).is_file()
 
 
 def _ignore(place: Place | None) -> None:

@@ -22,7 +22,7 @@ _TORCH = str(Path(torch.__file__).parent)
 _STDLIB = tuple({get_paths()["stdlib"], get_paths()["platstdlib"]})
 _SITE_PACKAGES = frozenset({"site-packages", "dist-packages"})
 # Libraries whose frames are plumbing between the model's line and the operator.
-_PLUMBING = frozenset({"einops", "numpy", "jaxtyping", "beartype", "typeguard"})
+PLUMBING = frozenset({"einops", "numpy", "jaxtyping", "beartype", "typeguard"})
 _GENERATOR = 0x20 | 0x80 | 0x200  # CO_GENERATOR, CO_COROUTINE, CO_ASYNC_GENERATOR
 
 
@@ -272,7 +272,7 @@ def is_user_file(name: str) -> bool:
         return False
     parts = Path(name).parts
     if any(part in _SITE_PACKAGES for part in parts):
-        return not _PLUMBING.intersection(parts)
+        return not PLUMBING.intersection(parts)
     return not name.startswith(_STDLIB)
 
 

@@ -15,6 +15,7 @@ import torch
 from scaleaudit.capture.building import Building
 from scaleaudit.capture.engines import FakeEngine
 from scaleaudit.capture.loading import innermost_line, load_module, reason
+from scaleaudit.capture.places import Place
 from scaleaudit.capture.planned import declared_by
 from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import TargetError
@@ -45,6 +46,8 @@ class Target:
         loss: Called as ``loss(model, *loss_args)``; None where the loss is in the output.
         engine: The fake world it was built in; None where it was built of real tensors.
         assumed: What nobody declared, in words for notes.
+        listen: Given a function to tell where the operators to come are from, for programs
+            that are run by someone else than their own code.
     """
 
     path: Path
@@ -58,6 +61,7 @@ class Target:
     engine: FakeEngine | None
     rebuild: Rebuild
     assumed: tuple[str, ...] = ()
+    listen: Callable[[Callable[[Place | None], None]], None] | None = None
 
 
 class BuildError(TargetError):

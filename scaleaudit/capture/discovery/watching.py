@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from scaleaudit.capture.discovery.limits import TooLong
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.places import Place
 from scaleaudit.capture.recorder import Recorder
-from scaleaudit.capture.session import Manner, Recording, record
+from scaleaudit.capture.session import Recording, record
 from scaleaudit.capture.targets import Target
 from scaleaudit.capture.trace import Trace
 from scaleaudit.domain.graph import NodeKind, TensorMeta
@@ -81,7 +81,7 @@ def watched(target: Target, engine: Engine) -> Watched:
         seen.append(claim.__self__)  # type: ignore[attr-defined]
 
     try:
-        recording = record(target, engine, Manner(listen=listen))
+        recording = record(replace(target, listen=listen), engine)
     except TooLong as error:
         return Watched(len(seen[0].trace.graph.nodes) if seen else 0, error)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - all is an answer

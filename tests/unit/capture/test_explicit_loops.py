@@ -12,7 +12,7 @@ from scaleaudit.capture import capturing
 from scaleaudit.capture.capturing import lowered
 from scaleaudit.capture.engines import RealEngine
 from scaleaudit.capture.exporting import exported
-from scaleaudit.capture.session import Manner, record
+from scaleaudit.capture.session import record
 from scaleaudit.domain.attempts import Attempt
 from scaleaudit.domain.graph import NodeKind, NoteKind
 
@@ -89,8 +89,8 @@ class Exported(nn.Module):
 
 
 def test_an_exported_program_keeps_lines_modules_gradients_and_names():
-    again, replay = exported(target_of(Exported(), torch.randn(3, D)))
-    graph = lowered(again, record(again, RealEngine(), Manner(listen=replay.listen))).graph
+    again = exported(target_of(Exported(), torch.randn(3, D)))
+    graph = lowered(again, record(again, RealEngine())).graph
     tanhs = calls(graph, "aten.tanh.default")
     assert [node.grad for node in tanhs] == [False, True, True]
     assert tanhs[1].site == tanhs[2].site

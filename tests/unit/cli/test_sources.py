@@ -66,7 +66,7 @@ def test_a_hook_may_hand_over_files_without_a_model(tree):
         ("gone.py", "no such file or folder: gone.py"),
         ("gone.py::M", "no such file or folder: gone.py"),
         ("pkg::M", "pkg is a folder"),
-        ("notes.txt", "notes.txt is no Python file"),
+        ("notes.txt", "notes.txt is no Python file, and no .pt2 file"),
     ],
 )
 def test_a_path_that_cannot_be_audited_is_told(tree, path, words):
