@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -24,15 +25,17 @@ class Slopes:
     Attributes:
         slopes: Derivative of the loss through the term by the logarithm of the factor.
         sizes: How much the term weighs in the loss.
+        values: The term itself, as it is weighed.
     """
 
     slopes: tuple[float, ...]
     sizes: tuple[float, ...]
+    values: tuple[float, ...]
 
     @property
     def finite(self) -> bool:
         """Whether every number is one."""
-        return all(map(math.isfinite, (*self.slopes, *self.sizes)))
+        return all(map(math.isfinite, (*self.slopes, *self.sizes, *self.values)))
 
     @property
     def silent(self) -> bool:
@@ -47,6 +50,17 @@ class Slopes:
         """Whether the term is invariant above a norm's eps."""
         pairs = list(zip(self.slopes, self.sizes, strict=True))[t.LARGE :]
         return all(abs(slope) <= t.FLAT * size for slope, size in pairs)
+
+    @property
+    def rests(self) -> bool:
+        """Whether the value itself is invariant above a norm's eps."""
+        return abs(self.values[-1] - self.values[-2]) <= t.FLAT * self.sizes[-1]
+
+    @property
+    def settles(self) -> bool:
+        """Whether the value itself comes to rest in the limit."""
+        early, late = (abs(b - a) for a, b in pairwise(self.values[1:]))
+        return self.rests or late < t.FADES * early
 
     def fades(self, degree: Degree | None) -> bool:
         """Whether the slope dies faster than a term of its degree does (at least: of degree 0)."""
@@ -65,9 +79,9 @@ def judge_term(claim: TermClaim, found: Slopes) -> str:
         return "" if _fits_flaw(claim, found) else measured
     match claim.visibility:
         case Visibility.INVARIANT:
-            fits = found.flat
+            fits = found.flat or found.rests
         case Visibility.ASYMPTOTIC | Visibility.SATURATING:
-            fits = found.flat or found.fades(None)
+            fits = found.flat or found.fades(None) or found.settles
         case Visibility.VISIBLE:
             fits = not found.fades(claim.degree)
         case _:
@@ -85,7 +99,7 @@ def _fits_flaw(claim: TermClaim, found: Slopes) -> bool:
         case PenaltyFlaw.NEGATIVE_WEIGHT | PenaltyFlaw.REWARDING:
             return last < 0 and not found.fades(claim.degree)
         case PenaltyFlaw.SCALE_FREE | PenaltyFlaw.SATURATING:
-            return found.flat or found.fades(None)
+            return found.flat or found.fades(None) or found.settles
         case PenaltyFlaw.UNKNOWN:
             return True
 
@@ -166,7 +180,8 @@ def claimed_turn(claim: TurnClaim) -> str:
 
 def length(value: Tensor) -> Tensor:
     """Return a value as the numbers whose length counts."""
-    return value.detach().to(torch.float64)
+    found = value.detach()
+    return found if found.is_complex() else found.to(torch.float64)
 
 
 def _listed(numbers: Sequence[float]) -> str:

@@ -107,7 +107,7 @@ class _Certifier:
         generator = torch.Generator().manual_seed(self._seed + 1000 * draw + 1)
         states: dict[Ref, Tensor] = {}
         for ref in (*claims.scaled, *claims.held):
-            crossing = base[self._machine.node(ref)]
+            crossing = self._machine.value(ref, base)
             if not isinstance(crossing, Tensor):
                 crossing = torch.as_tensor(crossing)
             states[ref] = free_state(crossing, generator)
@@ -132,7 +132,7 @@ class _Certifier:
         env: Env = {}
         for leaf in self._program.leaves:
             node = self._program.node_of[leaf.node]
-            env[node] = leaf_value(self._program, leaf, generator, caution)
+            env[node] = leaf_value(self._program, leaf, generator, caution, positive=draw % 2 == 1)
         with torch.no_grad():
             for node in self._machine.order:
                 self._watch()
@@ -140,7 +140,7 @@ class _Certifier:
         for loop in self._claims:
             for claims in loop.passes:
                 for ref in (*claims.scaled, *claims.held):
-                    value = env[self._machine.node(ref)]
+                    value = self._machine.value(ref, env)
                     if type(value) is Unmeasured:
                         return value.reason
         return env

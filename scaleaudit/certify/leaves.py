@@ -23,17 +23,25 @@ _LET_THROUGH = 0.7
 
 
 def leaf_value(
-    program: Executable, leaf: LeafLike, generator: torch.Generator, caution: int
+    program: Executable,
+    leaf: LeafLike,
+    generator: torch.Generator,
+    caution: int,
+    *,
+    positive: bool = False,
 ) -> Tensor:
     """Draw a value for a leaf.
 
     Args:
         caution: 0 for values in general position, 1 for masks that let everything through and
             the smallest numbers as indices, 2 for masks that let nothing through.
+        positive: Whether gains and biases are positive: a learned factor that is clamped is taken
+            to be inside its limits, and most are positive there.
     """
     known, meta = leaf.value, leaf.meta
     if leaf.kind is NodeKind.PARAMETER:
-        return _weight(meta.shape, generator)
+        drawn = _weight(meta.shape, generator)
+        return drawn.abs() if positive and len(meta.shape) <= 1 else drawn
     if known is not None and _is_kept(leaf.kind, known):
         return _wide(known)
     if meta.dtype == "bool":
@@ -42,8 +50,8 @@ def leaf_value(
     if "float" in meta.dtype or "complex" in meta.dtype:
         drawn = _normal(meta.shape, generator, _dtype(meta.dtype))
         # Buffers are variances and rotations as often as means: positive is safe for all of them.
-        positive = leaf.kind is not NodeKind.INPUT and not drawn.is_complex()
-        return drawn.abs() + 0.5 if positive else drawn
+        as_it_is = leaf.kind is NodeKind.INPUT or drawn.is_complex()
+        return drawn if as_it_is else drawn.abs() + 0.5
     return _whole(program.graph, leaf, generator, caution)
 
 

@@ -113,11 +113,19 @@ class Machine:
 
     def holders(self, ref: Ref) -> list[fx.Node]:
         """Return all nodes that hold a value: one output may have been picked several times."""
-        first = self.node(ref)
-        if ref not in self._pair:
-            return [first]
+        first = self.holder(ref)
+        if first is None or ref not in self._pair:
+            return [] if first is None else [first]
         same = first.all_input_nodes[0].users
         return [n for n in same if n.target is first.target and n.args == first.args]
+
+    def value(self, ref: Ref, env: Mapping[fx.Node, Value]) -> Value:
+        """Return a value, picked or not."""
+        holder = self.holder(ref)
+        if holder is not None:
+            return env[holder]
+        outputs = env[self.program.node_of[ref.node]]
+        return outputs if type(outputs) is Unmeasured else outputs[ref.output]
 
     def run(
         self, node: fx.Node, env: Mapping[fx.Node, Value], jitter: Jitter | None = None
@@ -133,7 +141,7 @@ class Machine:
         target: Any = node.target
         if _draws(target):
             torch.manual_seed(self._places[node])
-        target = _IN_THE_MEAN.get(target, target)
+        target = _INSTEAD.get(target, target)
         recorded = self.grad.get(node, True)
         with nullcontext() if recorded else torch.no_grad():
             value = self._call(node, target, args, kwargs)
@@ -182,10 +190,12 @@ def _zeros(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
 _ATEN = torch.ops.aten
 # Dropout acts on lengths through its mean, and so the analysis takes it; memory that nothing has
 # been written to differs from run to run.
-_IN_THE_MEAN: dict[Any, Callable[..., Value]] = {
+_INSTEAD: dict[Any, Callable[..., Value]] = {
     _ATEN.bernoulli.p: lambda x, p=0.5, **_: torch.full_like(x, p, dtype=torch.float64),
     _ATEN.bernoulli.default: lambda x, **_: x.clone(),
     _ATEN.native_dropout.default: _keeps,
+    # Strides in float64 need not be those that were recorded.
+    _ATEN.view.default: _ATEN.reshape.default,
     **{
         make: _zeros(make)
         for make in (

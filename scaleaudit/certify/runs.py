@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -40,7 +40,7 @@ class Findings:
 class _Layer(dict[fx.Node, Value]):
     """The values of one factor over those that no state reaches."""
 
-    def __init__(self, base: Env) -> None:
+    def __init__(self, base: Mapping[fx.Node, Value]) -> None:
         super().__init__()
         self._base = base
 
@@ -65,6 +65,7 @@ class Scaled:
         self._lower = all(_is_scalable(states[ref]) for ref in claims.scaled)
         self._loss = machine.program.graph.loss
         self._listens = bool(claims.terms) and self._loss is not None
+        self._way: list[fx.Node] = []
         self.found = Findings()
 
     def examine(self, *, noisy: bool) -> Findings:
@@ -104,12 +105,8 @@ class Scaled:
         for node, ref in self._cut.items():
             state = self._states[ref]
             if ref in scaled and _is_scalable(state):
-                state = (
-                    state * factor
-                    if state.is_floating_point() or state.is_complex()
-                    else state * int(factor)
-                )
-            if self._listens and ref in heard and state.is_floating_point():
+                state = state * (factor if is_differentiable(state) else int(factor))
+            if self._listens and ref in heard and is_differentiable(state):
                 state = state.detach().requires_grad_()
             layer[node] = state
         return layer
@@ -126,14 +123,30 @@ class Scaled:
         for node in order:
             for operand in node.all_input_nodes:
                 last[operand] = node
-        kept = {*self._cut, *map(self._machine.node, (c.value for c in self._claims.terms))}
-        if self._loss is not None:
-            kept.add(self._machine.node(self._loss))
+        kept = {*self._cut, *self._kept_for_terms(order)}
         uses: dict[fx.Node, list[fx.Node]] = {}
         for operand, node in last.items():
             if operand in reached and operand not in kept:
                 uses.setdefault(node, []).append(operand)
         return order, uses
+
+    def _kept_for_terms(self, order: list[fx.Node]) -> set[fx.Node]:
+        """What the way from the terms to the loss needs, which is run again."""
+        if not self._listens:
+            return set()
+        assert self._loss is not None
+        terms = {self._machine.node(claim.value) for claim in self._claims.terms}
+        end = self._machine.node(self._loss)
+        behind = set(terms)
+        for node in order:
+            if not behind.isdisjoint(node.all_input_nodes):
+                behind.add(node)
+        needed = {end}
+        for node in reversed(order):
+            if node in needed and node in behind and node not in terms:
+                needed.update(node.all_input_nodes)
+        self._way = [n for n in order if n in needed and n in behind and n not in terms]
+        return needed | terms
 
     def _claims_by_node(self) -> dict[fx.Node, list[tuple[Ref, Scale]]]:
         found: dict[fx.Node, list[tuple[Ref, Scale]]] = {}
@@ -203,9 +216,14 @@ class Scaled:
         parts = [_transposed([row[i + 1] for row in rows]) for i in range(len(nodes))]
         for claim, slopes in zip(self._claims.terms, parts, strict=True):
             self._judge_term(claim, slopes)
-        if self._claims.complete and all(each.finite for each in (total, *parts)):
-            told = answers.total_is_told(total, parts)
-            complaint = "" if told else f"the terms found make up {parts}, the loss {total}"
+        once = list(dict(zip(nodes, parts, strict=True)).values())
+        if self._claims.complete and all(each.finite for each in (total, *once)):
+            told = answers.total_is_told(total, once)
+            complaint = (
+                ""
+                if told
+                else f"they have a slope of {sum(p.slopes[-1] for p in once):.3g}, the loss of {total.slopes[-1]:.3g}"
+            )
             self._note(
                 ("loss", self._loss), Judgement(complaint), "these are all terms of the loss"
             )
@@ -216,21 +234,46 @@ class Scaled:
         judged = Judgement(complaint) if told else Judgement(telling=False)
         self._note(("term", claim.value), judged, answers.claimed(claim))
 
-    def _slopes(
-        self, layer: _Layer, end: fx.Node, nodes: list[fx.Node]
-    ) -> list[tuple[float, float]]:
-        """Slope and size of the loss, then of every term as it weighs in the loss."""
+    def _slopes(self, layer: _Layer, end: fx.Node, nodes: list[fx.Node]) -> list[_Point]:
+        """Answer of the loss, then of every term as it weighs in the loss."""
         loss = layer[end]
         cut: list[Tensor] = [layer[node] for node in self._cut]
         seeds = [seed for seed in cut if seed.requires_grad]
-        terms = [layer[node] for node in nodes]
-        found = [(_along(loss, None, seeds), float(loss.detach().abs().sum()))]
-        for term in terms:
-            weight = _weight(loss, term)
+        found = [_Point(_along(loss, None, seeds), loss)]
+        weights = self._weights(layer, end, nodes)
+        for node in nodes:
+            term, weight = layer[node], weights.get(node)
             slope = 0.0 if weight is None else _along(term, weight, seeds)
-            size = term if weight is None else weight * term
-            found.append((slope, float(size.detach().abs().sum())))
+            found.append(_Point(slope, term if weight is None else weight * term))
         return found
+
+    def _weights(self, layer: _Layer, end: fx.Node, nodes: list[fx.Node]) -> dict[fx.Node, Tensor]:
+        """Derivatives of the loss by each term by itself: terms may be made of other terms.
+
+        The way from the terms to the loss is run again, with the terms as its inputs.
+        """
+        again = _Layer(layer)
+        for node in nodes:
+            term = layer[node]
+            if isinstance(term, Tensor) and term.requires_grad:
+                again[node] = term.detach().requires_grad_()
+        for node in self._way:
+            again[node] = self._machine.run(node, again)
+        free = [node for node in dict.fromkeys(nodes) if node in again]
+        loss = again[end]
+        if not free or not loss.requires_grad:
+            return {}
+        weights = torch.autograd.grad(loss, [again[node] for node in free], allow_unused=True)
+        return {n: weight for n, weight in zip(free, weights, strict=True) if weight is not None}
+
+
+class _Point:
+    """A term at one factor: its slope, its size, its value."""
+
+    def __init__(self, slope: float, weighed: Tensor) -> None:
+        value = weighed.detach()
+        self.slope, self.size = slope, float(value.abs().sum())
+        self.value = float(torch.real(value).sum())
 
 
 def _stacked(rows: list[Tensor | None]) -> Tensor | None:
@@ -238,16 +281,6 @@ def _stacked(rows: list[Tensor | None]) -> Tensor | None:
     known = [row for row in rows if row is not None]
     same = len({row.shape for row in known}) == 1
     return torch.stack(known) if same and len(known) == len(rows) else None
-
-
-def _weight(loss: Tensor, term: Value) -> Tensor | None:
-    """The derivative of the loss by a term; None where it has none."""
-    if term is loss:
-        return torch.ones_like(loss)
-    if not (isinstance(term, Tensor) and term.requires_grad and loss.requires_grad):
-        return None
-    (weight,) = torch.autograd.grad(loss, term, retain_graph=True, allow_unused=True)
-    return weight
 
 
 def _along(end: Tensor, weight: Tensor | None, seeds: list[Tensor]) -> float:
@@ -258,13 +291,21 @@ def _along(end: Tensor, weight: Tensor | None, seeds: list[Tensor]) -> float:
         end, seeds, grad_outputs=weight, retain_graph=True, allow_unused=True
     )
     pairs = zip(seeds, found, strict=True)
-    return float(sum((s.detach() * g).sum() for s, g in pairs if g is not None))
+    return float(sum(torch.real(s.detach() * g.conj()).sum() for s, g in pairs if g is not None))
 
 
-def _transposed(rows: list[tuple[float, float]]) -> Slopes:
-    slopes, sizes = zip(*rows, strict=True)
-    return Slopes(slopes, sizes)
+def _transposed(points: list[_Point]) -> Slopes:
+    return Slopes(
+        tuple(point.slope for point in points),
+        tuple(point.size for point in points),
+        tuple(point.value for point in points),
+    )
 
 
 def _is_scalable(state: Tensor) -> bool:
     return state.dtype is not torch.bool
+
+
+def is_differentiable(state: Tensor) -> bool:
+    """Whether a state is a tensor of real or complex numbers."""
+    return state.is_floating_point() or state.is_complex()

@@ -78,9 +78,10 @@ def _turns(loop: Loop, passes: LoopPasses, index: int) -> list[TurnClaim]:
         scale = table.inflow[made]
         if scale.opaque or not table.depends(entered):
             continue
-        turn = judge.judge_turn(scale, index, cycle)
         handed = [atom for atom in scale.form.parts if atom.state is not None]
         alone = all(passes.boundary_of(atom) == entered for atom in handed)
+        # The gain of a cycle is that of a whole period; a turn by itself has its own.
+        turn = judge.judge_turn(scale, index, None if alone else cycle)
         found.append(
             TurnClaim(
                 state=state.name,
