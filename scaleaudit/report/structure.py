@@ -144,6 +144,10 @@ def _coverage(coverage: Coverage) -> Json:
             {**_opaque(opaque), "decides": opaque in coverage.deciding}
             for opaque in coverage.unknown
         ],
+        "declared": [
+            {"operator": law.operator, "where": law.where, "law": str(law)}
+            for law in coverage.declared
+        ],
         "branches": [
             {"message": note.message, "location": _location(note.location)}
             for note in coverage.branches

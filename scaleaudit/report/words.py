@@ -110,6 +110,8 @@ def coverage_text(coverage: Coverage) -> str:
     parts = [f"{counted(coverage.operators, 'operator')} of {counted(coverage.distinct, 'kind')}"]
     if coverage.unknown:
         parts.append(f"{len(coverage.unknown)} unknown ({_deciding(len(coverage.deciding))})")
+    if coverage.declared:
+        parts.append(f"{len(coverage.declared)} with a declared law")
     if coverage.branches:
         parts.append(counted(len(coverage.branches), "assumption"))
     return ", ".join((*parts, f"loss: {_supervision_text(coverage.supervision)}"))
