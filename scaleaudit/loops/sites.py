@@ -58,7 +58,7 @@ def find_sites(graph: OpGraph) -> Sites:
     if likes:
         usual = {n: like.usual for n, like in likes.items()}
         weights = tuple(weights[usual.get(node.id, node.id)] for node in graph.nodes)
-    weights = _mostly_tied(graph, weights, elements)
+    weights = _mostly_tied(graph, weights, computed, elements)
     packed = unpacked(graph)
     keys: list[int | None] = []
     numbers: dict[tuple[str, object, frozenset[int]], int] = {}
@@ -148,16 +148,19 @@ def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> fro
 
 
 def _mostly_tied(
-    graph: OpGraph, weights: tuple[frozenset[int], ...], elements: dict[int, int]
+    graph: OpGraph,
+    weights: tuple[frozenset[int], ...],
+    computed: list[Made],
+    elements: dict[int, int],
 ) -> tuple[frozenset[int], ...]:
     """Take for the weights of a node those that it shares, where they are most of them.
 
     A matrix with a low-rank correction per turn, added to it first, is tied but for the correction;
-    so is a product with a bias per turn.
+    so is a product with a bias per turn. What reads no data is no use of a weight.
     """
     variants: dict[tuple[str, object], set[frozenset[int]]] = {}
-    for node, used in zip(graph.nodes, weights, strict=True):
-        if used:
+    for node, used, source in zip(graph.nodes, weights, computed, strict=True):
+        if used and source is None:
             variants.setdefault((node.op, node.site), set()).add(used)
     shared = {
         place: {w for w, count in Counter(w for used in sets for w in used).items() if count > 1}
@@ -170,7 +173,10 @@ def _mostly_tied(
         total = sum(elements.get(w, 0) for w in used)
         return common if 2 * sum(elements.get(w, 0) for w in common) > total else used
 
-    return tuple(kept(node, used) for node, used in zip(graph.nodes, weights, strict=True))
+    return tuple(
+        used if source is not None else kept(node, used)
+        for node, used, source in zip(graph.nodes, weights, computed, strict=True)
+    )
 
 
 _RANDOM = frozenset({
@@ -282,6 +288,8 @@ def _constants(argument: Argument) -> object:
 
 
 def _only_reshapes(node: Node, made: list[tuple[Made, ...]]) -> bool:
-    """Whether a node is a view or a cast of one parameter."""
-    refs = node.operands
-    return len(set(refs)) == 1 and made[refs[0].node][refs[0].output] is not None
+    """Whether a node is a view or a cast of one parameter, or what it holds once written to."""
+    sources = {made[ref.node][ref.output] for ref in node.operands}
+    if node.base_op == "scaleaudit.write_view":
+        return len(sources) == 1 and None not in sources
+    return len(set(node.operands)) == 1 and None not in sources

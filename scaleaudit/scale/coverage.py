@@ -82,22 +82,26 @@ class Reads:
         return False
 
 
+# What may see some positions and leave the others to readouts that don't.
+_SEEING = frozenset({Visibility.VISIBLE, Visibility.SATURATING})
+
+
 def judged_where_least(
     readouts: list[tuple[Visibility, Reads]], through: list[Visibility], axes: Axes
 ) -> Visibility:
     """Return the visibility of a state where it is read least.
 
     A raw readout of one position beside a normed readout of all leaves the other positions to
-    the latter.
+    the latter; so does one that flattens.
     """
     answers = [seen for seen, _ in readouts]
     if not answers and not through:
         return Visibility.INVARIANT
     best = judge.most([*answers, *through])
-    if best is not Visibility.VISIBLE or Visibility.VISIBLE in through:
+    if best not in _SEEING or best in through:
         return best
-    seeing = [reads for seen, reads in readouts if seen is Visibility.VISIBLE]
-    rest = [(seen, reads) for seen, reads in readouts if seen is not Visibility.VISIBLE]
+    seeing = [reads for seen, reads in readouts if seen is best]
+    rest = [(seen, reads) for seen, reads in readouts if seen is not best]
     if not rest:
         return best
     covered = seeing[0]
@@ -107,4 +111,4 @@ def judged_where_least(
         return best
     if covered.masks is None:
         return Visibility.UNKNOWN
-    return judge.most([seen for seen, _ in rest])
+    return judged_where_least(rest, through, axes)

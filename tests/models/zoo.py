@@ -55,6 +55,11 @@ THEMES = (
     "truncated",
     "injections",
     "experts",
+    "low_rank",
+    "scaled_residuals",
+    "tied_encoders",
+    "streams",
+    "value_residuals",
 )
 PREFIX = "scaleaudit_target_"
 

@@ -83,6 +83,17 @@ def test_the_most_visible_of_the_other_readouts_speaks_for_the_rest() -> None:
     assert judged_where_least(readouts, [], AXES) is Visibility.SATURATING
 
 
+def test_a_gate_on_one_token_leaves_the_others_to_what_reads_them() -> None:
+    saturating = Visibility.SATURATING
+    readouts = [(saturating, FIRST_TOKEN), (BLIND, EVERYTHING)]
+    assert judged_where_least(readouts, [], AXES) is BLIND
+    assert judged_where_least([*readouts, (SEEN, LAST_TOKEN)], [], AXES) is BLIND
+    assert judged_where_least(readouts, [saturating], AXES) is saturating
+    assert (
+        judged_where_least([(saturating, EVERYTHING), (BLIND, EVERYTHING)], [], AXES) is saturating
+    )
+
+
 def test_reads_are_those_of_the_support() -> None:
     support = Support((0, 1, 2), (0b11, 0b1, 0b1111))
     assert Reads.of(Scale(LINEAR, support=support)) == FIRST_TOKEN
