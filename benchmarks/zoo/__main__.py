@@ -14,6 +14,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -35,6 +36,10 @@ _REASON = 150
 def main() -> int:
     """Sweep, compare and write the page, as asked; the exit code is 1 where the page cannot be."""
     asked = _arguments()
+    if find_spec("transformers") is None:
+        sys.exit(
+            "the zoo takes the package transformers: pip install -e '.[zoo]' -c constraints.txt"
+        )
     err = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         before = read_records(asked.against) if asked.against else None

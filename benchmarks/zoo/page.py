@@ -24,6 +24,9 @@ python -m benchmarks.zoo --json zoo.jsonl --page docs/zoo.md   # this page
 ```
 """
 
+# How the audit names a loop whose turns are calls of a model.
+_OF_CALLS = "calls of "
+
 _LOOPS = """
 ## Loops
 
@@ -68,9 +71,9 @@ def to_page(records: Sequence[Record], explanations: Iterable[Explanation], vers
         _HEAD.format(version=version, count=len(records)),
         _counts(records),
         _LOOPS,
-        _loops([each for each in explained if each[1].place]),
+        _loops([each for each in explained if not _is_of_calls(each[1])]),
         _CALLS,
-        _loops([each for each in explained if not each[1].place]),
+        _loops([each for each in explained if _is_of_calls(each[1])]),
         _FLAGGED,
         _flagged(records),
         _UNKNOWN,
@@ -123,7 +126,7 @@ def _loops(explained: Sequence[tuple[Record, Loop, str]]) -> str:
             dict.fromkeys(f"`{s.name}` {s.transition}, {s.visibility}" for s in loop.states)
         )
         weights = "yes" if any(s.has_weights for s in loop.states) else "no"
-        name = f"`{loop.name}`" if loop.place else "calls of the model"
+        name = "calls of the model" if _is_of_calls(loop) else f"`{loop.name}`"
         row = (
             name,
             f"`{loop.place}`" if loop.place else "",
@@ -137,6 +140,11 @@ def _loops(explained: Sequence[tuple[Record, Loop, str]]) -> str:
     return _table(
         ("architecture", "loop", "at", "turns", "weights", "states", "why it is one"), rows
     )
+
+
+def _is_of_calls(loop: Loop) -> bool:
+    """Say whether the turns are calls of the whole model, each given what the last returned."""
+    return loop.name.startswith(_OF_CALLS)
 
 
 def _flagged(records: Sequence[Record]) -> str:

@@ -132,6 +132,15 @@ def test_the_page_counts_and_explains():
     assert r"KeyError: 'a\|b'" in page
 
 
+def test_what_is_carried_from_call_to_call_stands_apart():
+    calls = replace(LOOP, name="calls of TiedForMaskedLM")
+    record = replace(TIED, loops=(calls,))
+    page = to_page([record], [replace(EXPLAINED, loop="calls of *")], "9.9")
+    loops, _, caches = page.partition("### Caches")
+    assert "None." in loops.partition("## Loops")[2]
+    assert "| TiedForMaskedLM | calls of the model |" in caches
+
+
 @pytest.mark.parametrize(
     "explanation",
     [
