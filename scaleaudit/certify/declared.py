@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -64,28 +65,33 @@ class _Trial:
         self._graph, self._law, self._node = program.graph, law, node
         self._target: Any = program.node_of[node.id].target
         self._seed = seed
-        self._scaled = self._speaks_of()
 
     def contradiction(self) -> str:
         """Say what the operator does that its law does not allow, '' where all is as declared."""
-        values = [self._run(factor) for factor in FACTORS]
-        outside = self._outside(values)
-        if outside:
-            return outside
-        if self._law.degree is None and not self._law.degrees:
-            return self._never_bent(values)
-        return self._other_degree([float(value.norm()) for value in values])
+        for names, degree in self._speaks_of():
+            values = [self._run(names, factor) for factor in FACTORS]
+            wrong = self._outside(values)
+            if not wrong and degree is None:
+                wrong = _never_bent([self._run(names, _SMALL), *values])
+            if not wrong and degree is not None:
+                wrong = self._other_degree([float(value.norm()) for value in values], degree)
+            if wrong:
+                return f"with {' and '.join(sorted(names))} scaled, {wrong}"
+        return ""
 
-    def _speaks_of(self) -> frozenset[str]:
+    def _speaks_of(self) -> list[tuple[frozenset[str], float | None]]:
+        """Return which arguments to scale together, and the degree that is declared of them."""
+        given = dict(self._node.arguments)
         if self._law.degrees:
-            return frozenset(name for name, _ in self._law.degrees)
-        return frozenset(
+            return [(frozenset({n}), d) for n, d in self._law.degrees if n in given]
+        moving = frozenset(
             name
-            for name, argument in self._node.arguments
+            for name, argument in given.items()
             if any(ref.node in self._graph.reads_inputs for ref in _refs(argument))
         )
+        return [(moving, self._law.degree)]
 
-    def _run(self, factor: float) -> Tensor:
+    def _run(self, names: frozenset[str], factor: float) -> Tensor:
         generator = torch.Generator().manual_seed(self._seed)
 
         def value(argument: Argument, scale: float) -> Any:  # noqa: ANN401 - as schemas have it
@@ -101,13 +107,13 @@ class _Trial:
             return drawn * scale
 
         given = {
-            name: value(argument, factor if name in self._scaled else 1.0)
+            name: value(argument, factor if name in names else 1.0)
             for name, argument in self._node.arguments
         }
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(self._seed)
             out = self._target(**given)
-        first = out[0] if isinstance(out, (tuple, list)) else out
+        first: Tensor = out[0] if isinstance(out, (tuple, list)) else out
         return first.to(torch.float64)
 
     def _outside(self, values: list[Tensor]) -> str:
@@ -121,28 +127,23 @@ class _Trial:
             return ""
         return f"the result reaches from {least:.3g} to {most:.3g}"
 
-    def _never_bent(self, values: list[Tensor]) -> str:
-        small = self._run(_SMALL)
-        flat = all(torch.allclose(value, values[0], rtol=1e-3) for value in (small, *values))
-        return (
-            "the result does not change with the length at all: declare degree = 0" if flat else ""
-        )
-
-    def _other_degree(self, norms: list[float]) -> str:
+    def _other_degree(self, norms: list[float], expected: float) -> str:
         if not all(math.isfinite(norm) and norm > 0 for norm in norms):
             return ""
-        degrees = dict(self._law.degrees)
-        expected = sum(degrees.values()) if degrees else float(self._law.degree or 0)
-        slopes = [
-            math.log(after / before) / math.log(FACTORS[1])
-            for before, after in zip(norms, norms[1:], strict=False)
-        ]
-        tolerance = _LIMIT if self._law.limit else _EXACT
-        asked = slopes[1:] if self._law.limit else slopes
-        if all(abs(slope - expected) <= tolerance for slope in asked):
-            return ""
-        told = " and ".join(f"a^{slope:.2f}" for slope in slopes)
-        return f"the result grows like {told} from 1 to 1e2 and from there to 1e4, not like a^{expected:g}"
+        first, last = (
+            math.log(after / before) / math.log(FACTORS[1]) for before, after in pairwise(norms)
+        )
+        grows = f"the result grows like a^{first:.2f} up to 1e2 and like a^{last:.2f} from there"
+        if abs(last - expected) > (_LIMIT if self._law.limit else _EXACT):
+            return f"{grows}, not like a^{expected:g}"
+        if not self._law.limit and abs(first - expected) > _EXACT:
+            return f"{grows}: declare limit = true"
+        return ""
+
+
+def _never_bent(values: list[Tensor]) -> str:
+    flat = all(torch.allclose(value, values[0], rtol=1e-3) for value in values)
+    return "the result does not change with the length at all: declare degree = 0" if flat else ""
 
 
 def _refs(argument: Argument) -> Iterator[Ref]:
