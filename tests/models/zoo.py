@@ -49,6 +49,7 @@ THEMES = (
     "encoder_layers",
     "styles",
     "segments",
+    "custom_operators",
     "targets",
     "pondering",
     "loss_heads",
