@@ -233,6 +233,20 @@ def _smallest(x: Growth) -> Growth:
     return replace(limit(x, Precision.ASYMPTOTIC), attained=False, mix=frozenset())
 
 
+def cut_off(x: Growth) -> Growth:
+    """What cannot grow upwards grows downwards, and dies where it is cut there."""
+    if x.is_pure:
+        return Growth(VANISHING, VANISHING, precision=Precision.SATURATING)
+    return Growth(
+        VANISHING,
+        ZERO,
+        attained=False,
+        sparse=fresh_pattern(),
+        precision=Precision.SATURATING,
+        mix=x.mix,
+    )
+
+
 def blend(x: Growth) -> Growth:
     """Sums of elements, it is not known of which ones: degrees of either kind remain."""
     if not x.depends or x.is_pure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scaleaudit.domain.scale import (
     CONSTANT,
+    INFINITY,
     REALS,
     VANISHING,
     ZERO,

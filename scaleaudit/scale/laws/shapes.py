@@ -302,7 +302,7 @@ def collected(x: Arg, *_: Arg, out: Out) -> Scale:
     return blurred_to(derived(x, replace(g, attained=g.attained and not g.mix)), out)
 
 
-@TABLE.law("aten.grid_sampler_2d", "aten.grid_sampler_3d")
+@TABLE.law("aten.grid_sampler_2d")
 def sampled(x: Arg, grid: Arg, *_: Arg, out: Out) -> Scale:
     """Values looked up at places: of the degree of the values, until the places leave the map."""
     kept = collected(x, out=out)
