@@ -29,7 +29,7 @@ _CALLERS = 8
 _Wish: TypeAlias = tuple[bool, bool]
 
 _TESTABLE = (ast.expr, ast.If, ast.While, ast.Assert)
-_EXITS = (ast.Break, ast.Return, ast.Raise)
+_EXITS = (ast.Break, ast.Continue, ast.Return, ast.Raise)
 
 
 class Oracle:
@@ -181,11 +181,44 @@ def _wanted(test: ast.While | ast.If | ast.Assert) -> _Wish:
             leaves, stays = _exit(test.body), _exit(test.orelse)
             if leaves is None:
                 return True, isinstance(stays, ast.Break)
+            if isinstance(leaves, ast.Return) and _hands_on_more(test, leaves):
+                return True, False
             return False, not isinstance(leaves, ast.Raise)
 
 
 def _exit(body: list[ast.stmt]) -> ast.stmt | None:
     return next((statement for statement in body if isinstance(statement, _EXITS)), None)
+
+
+def _hands_on_more(test: ast.If, inside: ast.Return) -> bool:
+    """Tell whether a function returns something new inside of a test, and its arguments after it.
+
+    A solver's step that is rejected gives back the state that it was given.
+    """
+    siblings = [each for body in _bodies(test.parent) for each in body]  # type: ignore[attr-defined]
+    after = test.orelse or siblings[siblings.index(test) + 1 :]
+    outside = next((each for each in after if isinstance(each, ast.Return)), None)
+    scope: ast.AST = test
+    while not isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if isinstance(scope, (ast.For, ast.While, ast.Module)):
+            return False  # a return out of a loop ends it
+        scope = scope.parent  # type: ignore[attr-defined]
+    given = {each.arg for each in ast.walk(scope.args) if isinstance(each, ast.arg)}
+    return outside is not None and _idle(inside, given) < _idle(outside, given)
+
+
+def _bodies(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(node, name, None)
+        if isinstance(body, list):
+            yield body
+
+
+def _idle(result: ast.Return, given: set[str]) -> int:
+    """Count the arguments of a function that it returns as they are."""
+    value = result.value
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return sum(1 for part in parts if isinstance(part, ast.Name) and part.id in given)
 
 
 def _flow(source: ast.AST, name: str, *, positive: bool) -> _Wish | ast.Return | None:
