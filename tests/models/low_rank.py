@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from expect import Expect, State, blind, safe
+from expect import blind, safe
 from parts import TURNS, D, Language, target
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -100,7 +100,6 @@ EXPECT = {
     "raw_head": safe("carried", "visible"),
     "post_norm": safe("removed", "invariant"),
     "parallel_adapter": blind("expanding", also="SCL201"),
-    "parallel_adapter_raw_head": Expect((State("expanding", "visible"),), "SCL201"),
 }
 
 
@@ -122,7 +121,3 @@ def scaleaudit_target_post_norm() -> dict[str, Any]:
 
 def scaleaudit_target_parallel_adapter() -> dict[str, Any]:
     return target(Relaxed(ParallelAdapter()))
-
-
-def scaleaudit_target_parallel_adapter_raw_head() -> dict[str, Any]:
-    return target(Relaxed(ParallelAdapter(), final=False))

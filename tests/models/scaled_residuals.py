@@ -63,23 +63,19 @@ class LayerScale(Scaled):
         return h + self.gamma[branch] * y
 
 
-class SkipInit(Scaled):
-    """One learned factor on a branch, zero at first."""
+class ReZero(Scaled):
+    """One learned factor on a branch, zero at first, and no norms: the branch reads the stream."""
 
     def __init__(self) -> None:
         super().__init__()
         self.alpha = nn.ParameterList(torch.zeros(()) for _ in range(2))
 
-    def joined(self, h: Tensor, y: Tensor, branch: int) -> Tensor:
-        return h + self.alpha[branch] * y
-
-
-class ReZero(SkipInit):
-    """The same without norms: the factor, once it is not zero, multiplies what reads the stream."""
-
     def turn(self, h: Tensor) -> Tensor:
         h = self.joined(h, self.attention(h), 0)
         return self.joined(h, self.mlp(h), 1)
+
+    def joined(self, h: Tensor, y: Tensor, branch: int) -> Tensor:
+        return h + self.alpha[branch] * y
 
 
 class Weighted(Scaled):
@@ -120,7 +116,6 @@ EXPECT = {
     "by_depth_raw_head": safe("carried", "visible"),
     "by_root_of_depth_penalised": Expect((State("carried", "invariant", 1),)),
     "layer_scale": blind(),
-    "skip_init": blind(),
     "re_zero": blind("expanding", also="SCL201"),
     "weighted": Expect((State("damped", "invariant"),), "SCL205"),
     "learned_skip": blind("linear", also="SCL204"),
@@ -142,10 +137,6 @@ def scaleaudit_target_by_root_of_depth_penalised() -> dict[str, Any]:
 
 def scaleaudit_target_layer_scale() -> dict[str, Any]:
     return target(LayerScale())
-
-
-def scaleaudit_target_skip_init() -> dict[str, Any]:
-    return target(SkipInit())
 
 
 def scaleaudit_target_re_zero() -> dict[str, Any]:

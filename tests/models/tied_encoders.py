@@ -130,11 +130,6 @@ class WithCoda(Language):
         return self.head(self.final(x))
 
 
-def every_turn(model: WithCoda, tokens: Tensor, targets: Tensor) -> Tensor:
-    losses = [cross_entropy(model.read(h), targets) for h in model.states(tokens)]
-    return torch.stack(losses).mean()
-
-
 def penalised(model: WithCoda, tokens: Tensor, targets: Tensor) -> Tensor:
     states = model.states(tokens)
     length = torch.stack(states).square().mean()
@@ -148,7 +143,6 @@ EXPECT = {
     # The first token alone is read through a tanh besides.
     "pre_norm_sentences": blind(visibility="asymptotic"),
     "coda": blind(visibility="asymptotic"),
-    "coda_every_turn": blind(visibility="asymptotic"),
     "coda_raw_head": safe("carried", "visible"),
     "coda_penalised": Expect((State("carried", "asymptotic", 1),)),
     "coda_between": safe("removed", "asymptotic"),
@@ -182,10 +176,6 @@ def scaleaudit_target_pre_norm_sentences() -> dict[str, Any]:
 
 def scaleaudit_target_coda() -> dict[str, Any]:
     return target(WithCoda())
-
-
-def scaleaudit_target_coda_every_turn() -> dict[str, Any]:
-    return target(WithCoda(), every_turn)
 
 
 def scaleaudit_target_coda_raw_head() -> dict[str, Any]:
