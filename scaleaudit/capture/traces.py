@@ -168,8 +168,9 @@ class _Frames:
             keys = [self._key(ran, depth) for depth in range(len(ran.steps))]
             pairs = zip(keys, current, strict=False)
             same = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1][0], pairs))
-            current = [*current[:same], *((key, next(numbers)) for key in keys[same:])]
-            yield node, tuple(serial for _, serial in current)
+            if keys:  # export's own operators have no trace, and interrupt nothing
+                current = [*current[:same], *((key, next(numbers)) for key in keys[same:])]
+            yield node, tuple(serial for _, serial in current[: len(keys)])
 
     def _key(self, ran: Ran, depth: int) -> object:
         """What a running frame is told by, given those around it."""
@@ -249,13 +250,14 @@ def _root(events: list[object]) -> tuple[object, ...]:
 
 def _depths(plain: dict[fx.Node, Ran], frameless: set[str]) -> dict[str, int]:
     """For every module how deep the frame of its forward is, from 1; 0 where traces show none."""
-    least: dict[str, int] = {}
-    for ran in plain.values():
+    least = dict.fromkeys((m.path for ran in plain.values() for m in ran.modules), 0)
+    traced = [ran for ran in plain.values() if ran.steps]
+    for ran in traced:
         for module in ran.modules:
             depth = len(ran.steps) if module.path not in frameless else 0
-            least[module.path] = min(depth, least.get(module.path, depth))
+            least[module.path] = min(depth, least[module.path] or depth)
     found = dict(least)
-    for ran in plain.values():
+    for ran in traced:
         within = len(ran.steps) + 1
         for module in reversed(ran.modules):
             if least[module.path]:

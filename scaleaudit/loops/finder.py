@@ -253,4 +253,4 @@ def _name(graph: OpGraph, boundary: tuple[Ref, ...], function: str) -> str:
         if votes:
             return votes.most_common(1)[0][0]
     node = graph[boundary[-1].node]
-    return node.modules[-1].path if node.modules else "state"
+    return (node.modules[-1].path if node.modules else "") or "state"
