@@ -27,11 +27,11 @@ from scaleaudit.children import (
     survey_all,
 )
 from scaleaudit.config import did_you_mean, laws_for
-from scaleaudit.domain.attempts import Attempt, Failure
+from scaleaudit.domain.attempts import Attempt, Certify, Failure
 from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
-from scaleaudit.domain.graph import Location, OpGraph
+from scaleaudit.domain.graph import Location
 from scaleaudit.domain.laws import declare_all
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError, ScaleAuditError
@@ -55,12 +55,17 @@ from scaleaudit.sources import (
 )
 
 if TYPE_CHECKING:
+    from scaleaudit.capture.capturing import Captured
     from scaleaudit.capture.programs import ProgramFile
     from scaleaudit.capture.targets import Rebuild, TargetFile
     from scaleaudit.rules.rule import Rule
 
 # The share of a child's time in which a model is looked for.
 _SEARCHING = 0.6
+# The share in which its facts may be held against numbers.
+_CERTIFYING = 0.3
+# Bytes that it may take: half of what a target may use by default.
+_ROOM = DEFAULT_LIMITS.memory // 2
 # Neither can be left out: a target that was not audited, and an analysis that was refuted.
 ALWAYS_REPORTED = ("SCL901", "SCL904")
 
@@ -119,7 +124,7 @@ def audit(
     return _report(targets, surveyed)
 
 
-def audit_facts(path: str, name: str) -> ScaleFacts:
+def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
     """Build a target, capture it and analyse it, trying every way in this process.
 
     It runs the user's code, so call it in a process that may come to harm.
@@ -134,11 +139,18 @@ def audit_facts(path: str, name: str) -> ScaleFacts:
         target = open_programs(Path(path)).build(name, fake=True)
     else:
         target = load_target(Path(path), name)
-    return _analysed(capture(target).graph)
+    return _analysed(capture(target), certify)
 
 
 def attempt_audit(
-    path: str, name: str, entries: str, laws: str, attempt: str, since: str, seconds: str
+    path: str,
+    name: str,
+    entries: str,
+    laws: str,
+    attempt: str,
+    since: str,
+    seconds: str,
+    certify: str,
 ) -> Survey:
     """List the targets of a file and audit one in one way; runs the user's code in a child.
 
@@ -149,29 +161,31 @@ def attempt_audit(
         attempt: How to capture it, a value of Attempt.
         since: Why a better way did not do.
         seconds: How long the child may run.
+        certify: Which models' facts are held against numbers, a value of Certify.
     """
     from scaleaudit.capture.targets import open_file
 
     declare_all(decode_laws(laws))
+    way = _Way(Attempt(attempt), since, Certify(certify), float(seconds))
     if is_archive(path):
         from scaleaudit.capture.programs import open_programs  # loads torch.export
 
-        return _surveyed(open_programs(Path(path)), name, attempt, since)
+        return _surveyed(open_programs(Path(path)), name, way)
     original = Original()
     file = open_file(Path(path))
     original.end_copies()
     if not file.functions:
         return _searched(file, name, entries, float(seconds))
-    return _surveyed(file, name, attempt, since)
+    return _surveyed(file, name, way)
 
 
-def _surveyed(file: TargetFile | ProgramFile, name: str, attempt: str, since: str) -> Survey:
+def _surveyed(file: TargetFile | ProgramFile, name: str, way: _Way) -> Survey:
     """List what a file declares; a single target, or the one asked for, is audited."""
     if not name and len(file.names) > 1:
         return Survey(file.names)
     name = name or file.names[0]
     try:
-        found = _attempted(partial(file.build, name), name, Attempt(attempt), since)
+        found = _attempted(partial(file.build, name), name, way)
     except ScaleAuditError as error:
         found = TargetFacts(name, trouble=trouble_of(error))
     return Survey((name,), found)
@@ -192,7 +206,8 @@ def attempt_plan(
     laws: str,
     attempt: str,
     since: str,
-    seconds: str,  # noqa: ARG001 - every attempt is told
+    seconds: str,
+    certify: str,
 ) -> Survey:
     """Audit the target of a plan in one way; runs the user's code in a child."""
     from scaleaudit.capture.targets import build_plan
@@ -200,24 +215,36 @@ def attempt_plan(
     declare_all(decode_laws(laws))
     (plan,) = decode_plans(plans)
     try:
-        found = _attempted(partial(build_plan, plan), plan.name, Attempt(attempt), since)
+        way = _Way(Attempt(attempt), since, Certify(certify), float(seconds))
+        found = _attempted(partial(build_plan, plan), plan.name, way)
     except ScaleAuditError as error:
         found = TargetFacts(plan.name, trouble=trouble_of(error))
     return Survey((plan.name,), found)
 
 
-def _attempted(build: Rebuild, name: str, attempt: Attempt, since: str) -> TargetFacts:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an attempt goes about it: why another way did not do, how much it may certify."""
+
+    attempt: Attempt
+    since: str
+    certify: Certify
+    seconds: float
+
+
+def _attempted(build: Rebuild, name: str, way: _Way) -> TargetFacts:
     from scaleaudit.capture.capturing import Unfit, capture_by, not_built
     from scaleaudit.capture.targets import BuildError
 
     original = Original()
     try:
-        target = build(fake=attempt.builds_fakes)
+        target = build(fake=way.attempt.builds_fakes)
     except BuildError as error:
-        return _failed(name, error, not_built(attempt, error))
+        return _failed(name, error, not_built(way.attempt, error))
     original.end_copies()
     try:
-        return TargetFacts(target.name, _analysed(capture_by(attempt, target, since).graph))
+        captured = capture_by(way.attempt, target, way.since)
+        return TargetFacts(target.name, _analysed(captured, way.certify, way.seconds))
     except Unfit as error:
         return _failed(target.name, error, error.failure)
     except ScaleAuditError as error:
@@ -231,12 +258,21 @@ def _failed(name: str, error: ScaleAuditError, failure: Failure) -> TargetFacts:
     return TargetFacts(name, None, trouble, replace(failure, curable=curable))
 
 
-def _analysed(graph: OpGraph) -> ScaleFacts:
+def _analysed(
+    captured: Captured, certify: Certify, seconds: float = DEFAULT_LIMITS.seconds
+) -> ScaleFacts:
     from scaleaudit.loops.finder import find_loops
-    from scaleaudit.scale.analysis import analyse
+    from scaleaudit.scale.analysis import analyse, analyse_and_claim
 
+    graph = captured.graph
     with collector_held():
-        return analyse(graph, find_loops(graph))
+        if certify is Certify.NEVER:
+            return analyse(graph, find_loops(graph))
+        facts, claims = analyse_and_claim(graph, find_loops(graph))
+    from scaleaudit.certify.certifying import certify_if_fit
+
+    outcome = certify_if_fit(captured, claims, certify, seconds * _CERTIFYING, _ROOM)
+    return replace(facts, certification=outcome)
 
 
 def choose_rules(

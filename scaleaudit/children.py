@@ -231,7 +231,8 @@ def _try_all(
     attempt: Attempt | None = Attempt.FAKES
     while attempt is not None:
         left = replace(limits, spent=_seconds(outcomes))
-        arguments = (*asked, attempt.value, first_reason(failures), f"{left.left:g}")
+        may = (f"{left.left:g}", limits.certify.value)
+        arguments = (*asked, attempt.value, first_reason(failures), *may)
         outcomes.append(run(workers, Job(function, arguments, left), Survey))
         failure = _failure(attempt, outcomes[-1])
         if failure is None:

@@ -120,6 +120,12 @@ def commands() -> None:
     type=_FOLDER,
     help="Folder with more rule pages; may be given again.",
 )
+@click.option(
+    "--certify/--no-certify",
+    default=None,
+    help="Hold the facts against numbers for models of any size, or of none."
+    "  [default: where that takes a moment]",
+)
 @click.option("--jobs", type=click.IntRange(min=1), help="Targets at a time.")
 @click.option(
     "--timeout",
@@ -148,6 +154,7 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
     fail_level: str | None,
     on_unknown: str | None,
     rule_paths: tuple[Path, ...],
+    certify: bool | None,  # a flag
     jobs: int | None,
     timeout: float | None,
     memory_limit: float | None,
@@ -172,7 +179,7 @@ def check(  # noqa: PLR0913, PLR0917  # one parameter an option
             select=config.select,
             ignore=config.ignore,
             rule_paths=(*config.rule_paths, *rule_paths),
-            limits=_limits(timeout, memory_limit),
+            limits=_limits(timeout, memory_limit, certify=certify),
             jobs=jobs or 0,
             skip_non_models=skip_non_models,
         )
@@ -311,10 +318,13 @@ def _codes(values: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _limits(timeout: float | None, memory_limit: float | None) -> Limits:
+def _limits(timeout: float | None, memory_limit: float | None, *, certify: bool | None) -> Limits:
+    from scaleaudit.domain.attempts import Certify
     from scaleaudit.isolation.jobs import DEFAULT_LIMITS, Limits
 
+    asked = {None: Certify.SMALL, True: Certify.ANY, False: Certify.NEVER}
     return Limits(
+        certify=asked[certify],
         seconds=timeout or DEFAULT_LIMITS.seconds,
         memory=int(memory_limit * 2**30) if memory_limit else DEFAULT_LIMITS.memory,
     )

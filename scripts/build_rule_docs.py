@@ -31,7 +31,7 @@ summary: An active state is carried in fp16.
 severity: warning            # error, warning or note
 status: stable               # stable, preview or deprecated
 since: 1.0.0
-scope: state                 # what it is asked of: target, loop, state, readout, penalty or operator
+scope: state                 # what it is asked of: target, loop, state, readout, penalty, operator or claim
 when: |
   state.active && state.dtype == "float16"
 severity-when:               # optional: raise the severity where more holds

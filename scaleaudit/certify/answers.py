@@ -74,7 +74,7 @@ def judge_term(claim: TermClaim, found: Slopes) -> str:
     """Say how a loss term contradicts what is claimed of it; nothing where it does not."""
     measured = f"its slopes by log a are {_listed(found.slopes)} at {_listed(t.FACTORS)}"
     if not claim.heard and not claim.is_penalty:
-        return "" if found.silent else f"reaches the loss after all: {measured}"
+        return "" if found.silent else f"it reaches the loss after all: {measured}"
     if claim.is_penalty:
         return "" if _fits_flaw(claim, found) else measured
     match claim.visibility:
@@ -164,9 +164,9 @@ def _outside_gain(claim: TurnClaim, entered: Tensor, made: Tensor) -> str:
     high_limit = max(abs(gain.low), abs(gain.high))
     low_limit = 0.0 if not claim.floored or gain.low < 0 < gain.high else gain.low
     if high > high_limit + t.GAIN * max(high_limit, 1.0):
-        return f"multiplies by {high:.4g} at a = {t.FACTORS[-1]:g}"
+        return f"it multiplies by {high:.4g} at a = {t.FACTORS[-1]:g}"
     if low < low_limit - t.GAIN:
-        return f"multiplies by {low:.4g} only at a = {t.FACTORS[-1]:g}"
+        return f"it multiplies by {low:.4g} only at a = {t.FACTORS[-1]:g}"
     return ""
 
 

@@ -8,11 +8,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from scaleaudit.certify import extent
+from scaleaudit.certify.declared import contradicted
 from scaleaudit.certify.leaves import free_state, leaf_value
 from scaleaudit.certify.program import Env, Executable, Machine, Unmeasured
 from scaleaudit.certify.runs import Findings, Key, Scaled
 from scaleaudit.certify.thresholds import DRAWS
 from scaleaudit.certify.values import named
+from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.claims import LoopClaims, PassClaims
 from scaleaudit.domain.facts import Certification, Disagreement, Outcome
 from scaleaudit.domain.graph import Ref
@@ -46,6 +49,29 @@ def certify(
             torch.set_num_threads(threads)
 
 
+def certify_if_fit(
+    program: Executable, claims: Sequence[LoopClaims], which: Certify, seconds: float, room: int
+) -> Certification | None:
+    """Certify a program that is small enough for what was asked; None where it was not asked for.
+
+    Args:
+        seconds: How long it may take.
+        room: How many bytes it may take.
+    """
+    graph = program.graph
+    if which is Certify.NEVER or not claims:
+        return None
+    if which is Certify.SMALL and extent.seconds(graph, claims) > extent.SMALL:
+        return None
+    needed = extent.memory(graph)
+    if needed > room:
+        if which is Certify.SMALL:
+            return None
+        reason = f"it would take {needed / 2**30:.1f} GiB of memory"
+        return Certification(Outcome.NOT_CERTIFIED, reasons=(reason,))
+    return certify(program, claims, seconds=seconds)
+
+
 class _Certifier:
     """The certification of one program."""
 
@@ -60,6 +86,9 @@ class _Certifier:
         compared, untold = 0, 0
         reasons: dict[str, None] = {}
         disagreements: list[Disagreement] = []
+        declared, unmeasured = contradicted(self._program, self._seed)
+        disagreements += declared
+        reasons.update(dict.fromkeys(unmeasured))
         try:
             for loop in self._claims:
                 for claims in loop.passes:

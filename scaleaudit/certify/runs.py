@@ -264,7 +264,8 @@ class Scaled:
         if not free or not loss.requires_grad:
             return {}
         weights = torch.autograd.grad(loss, [again[node] for node in free], allow_unused=True)
-        return {n: weight for n, weight in zip(free, weights, strict=True) if weight is not None}
+        reached: list[tuple[fx.Node, Tensor | None]] = list(zip(free, weights, strict=True))
+        return {node: weight for node, weight in reached if weight is not None}
 
 
 class _Point:
@@ -290,8 +291,9 @@ def _along(end: Tensor, weight: Tensor | None, seeds: list[Tensor]) -> float:
     found = torch.autograd.grad(
         end, seeds, grad_outputs=weight, retain_graph=True, allow_unused=True
     )
-    pairs = zip(seeds, found, strict=True)
-    return float(sum(torch.real(s.detach() * g.conj()).sum() for s, g in pairs if g is not None))
+    pairs: list[tuple[Tensor, Tensor | None]] = list(zip(seeds, found, strict=True))
+    parts = [torch.real(x.detach() * g.conj()).sum() for x, g in pairs if g is not None]
+    return sum(map(float, parts))
 
 
 def _transposed(points: list[_Point]) -> Slopes:

@@ -96,9 +96,9 @@ class _Comparison:
         if self.samples.noise is not None or self.samples.rough:
             slack += max(float(self.noise(row).max()) for row in range(_LAST + 1))
         if low < span.low - slack - self.rounding * abs(low):
-            return f"{low:.6g} lies below its range [{span.low:.6g}, {span.high:.6g}]"
+            return f"{low:.6g} lies below [{span.low:.6g}, {span.high:.6g}]"
         if high > span.high + slack + self.rounding * abs(high):
-            return f"{high:.6g} lies above its range [{span.low:.6g}, {span.high:.6g}]"
+            return f"{high:.6g} lies above [{span.low:.6g}, {span.high:.6g}]"
         return ""
 
     def _moved(self) -> str:
@@ -108,13 +108,13 @@ class _Comparison:
         if self.samples.noise is not None:
             slack = slack + self.samples.noise.amax(dim=0)
         moved = (gap > slack) & (values != values[0])
-        return "changes, though called independent of the states" if moved.any() else ""
+        return "it changes with them" if moved.any() else ""
 
     def _overflow(self) -> Judgement:
         g = self.growth
         tame = g.hi != EXPONENTIAL and abs(float(g.hi.power)) <= t.OVERFLOWS
         if tame and not g.sparse and g.precision <= Precision.EPS and g.rate is None:
-            return Judgement(f"overflows, though {named(g)}")
+            return Judgement("it overflows")
         return TELLS_NOTHING
 
     def _lost(self) -> bool:
@@ -133,7 +133,7 @@ class _Comparison:
             return AGREES  # faster than any power: nothing that three factors could contradict
         if g.hi == VANISHING:
             gone = not self.sizes[0] or self.sizes[_LAST] <= t.LOST * max(self.sizes)
-            return Judgement("" if gone else f"does not vanish, though {named(g)}")
+            return Judgement("" if gone else "it does not vanish")
         if self._is_pure() and g.precision <= Precision.EPS:
             return Judgement(self._literal())
         complaint = self._slope() or self._elements() or self._converges()
@@ -165,11 +165,11 @@ class _Comparison:
         sure = g.attained and not few and self.samples.lower
         if slope is None:
             dies = self.sizes[_LAST] == 0 and self.sizes[0] > 0 and sure and not g.sparse
-            return f"becomes 0, though {named(g)}" if dies else ""
+            return "it becomes 0" if dies else ""
         if slope > float(g.hi.power) + self._slack():
-            return f"grows like a**{slope:.3f}, though {named(g)}"
+            return f"it grows like a**{slope:.3f}"
         if sure and slope < float(g.hi.power) - self._slack():
-            return f"grows like a**{slope:.3f} only, though {named(g)}"
+            return f"it grows like a**{slope:.3f} only"
         return ""
 
     def _elements(self) -> str:
@@ -197,7 +197,7 @@ class _Comparison:
             low &= degrees > t.DYING - slack
         if not low.any():
             return ""
-        return f"an element grows like a**{float(degrees[low].max()):.3f}, though {named(g)}"
+        return f"one of its elements grows like a**{float(degrees[low].max()):.3f}"
 
     def _is_pure(self) -> bool:
         """Whether every element is said to be one and the same power of the factor."""
@@ -219,7 +219,7 @@ class _Comparison:
         gap = (values[_LAST] - expected).abs()
         gap = gap - self.noise(_LAST) - self.noise(start) * factor
         wrong = bool((gap > slack).any())
-        return f"is no such power of the factor, though {named(self.growth)}" if wrong else ""
+        return "it is no such power of the factor" if wrong else ""
 
     def _converges(self) -> str:
         """A value of degree 0 that competes with constants comes to rest."""
@@ -230,9 +230,7 @@ class _Comparison:
         early = float((self.values[_LAST - 1] - self.values[1]).abs().max())
         if late <= t.AT_REST * self.sizes[_LAST] or late <= (1 - 2 * t.AT_REST) * early:
             return ""
-        return (
-            f"does not converge (moves by {late:.3g} of {self.sizes[_LAST]:.3g}), though {named(g)}"
-        )
+        return f"it does not converge (moves by {late:.3g} of {self.sizes[_LAST]:.3g})"
 
 
 def named(g: Growth) -> str:

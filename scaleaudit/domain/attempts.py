@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+class Certify(Enum):
+    """Which models' facts are held against numbers."""
+
+    NEVER = "never"
+    SMALL = "small"
+    ANY = "any"
+
+
 class Attempt(Enum):
     """What a target is built of, and how it is recorded."""
 

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
@@ -37,11 +38,13 @@ class Limits:
             tensors nothing, so 8 GiB leaves room for a model on real tensors, and a runaway
             allocation fails before a laptop swaps.
         spent: Seconds that earlier jobs for the same target took; the time limit is for all.
+        certify: Which models are run on numbers as well, which takes more than an audit does.
     """
 
     seconds: float = 120.0
     memory: int = 8 << 30
     spent: float = 0.0
+    certify: Certify = Certify.SMALL
 
     @property
     def left(self) -> float:

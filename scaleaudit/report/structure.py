@@ -11,6 +11,7 @@ import math
 from typing import TypeAlias
 
 from scaleaudit.domain.facts import (
+    Certification,
     Coverage,
     Gain,
     LoopFacts,
@@ -53,6 +54,7 @@ def _target(target: TargetReport) -> Json:
         "loops": [_loop(loop) for loop in facts.loops] if facts else [],
         "findings": [_finding(finding) for finding in target.findings],
         "coverage": _coverage(facts.coverage) if facts else None,
+        "certification": _certification(facts.certification) if facts else None,
     }
 
 
@@ -164,6 +166,26 @@ def _coverage(coverage: Coverage) -> Json:
                 "location": _location(note.location),
             }
             for note in coverage.notes
+        ],
+    }
+
+
+def _certification(found: Certification | None) -> Json:
+    if found is None:
+        return None
+    return {
+        "outcome": found.outcome.value,
+        "compared": found.compared,
+        "untold": found.untold,
+        "reasons": list(found.reasons),
+        "disagreements": [
+            {
+                "location": _location(each.location),
+                "operator": each.operator,
+                "claim": each.claim,
+                "measured": each.measured,
+            }
+            for each in found.disagreements
         ],
     }
 

@@ -14,6 +14,7 @@ from scaleaudit.report.excerpt import Sources, excerpt, place
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.terminal import Ink, Style, printable
 from scaleaudit.report.words import (
+    certification_text,
     counted,
     coverage_text,
     penalty_text,
@@ -158,6 +159,8 @@ class _Page:
             yield f"    taken as supervised: {names}"
         for note in known.notes:
             yield f"  note: {self._note(note)}"
+        if facts.certification is not None:
+            yield f"  {printable(certification_text(facts.certification))}"
 
     def _loop(self, loop: LoopFacts) -> Iterator[str]:
         where = f" ({place(loop.location)})" if loop.location else ""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from scaleaudit.domain.facts import (
+    Certification,
     Coverage,
     LossSource,
+    Outcome,
     Penalty,
     Readout,
     StateFacts,
@@ -135,6 +137,20 @@ def _supervision_text(supervision: Supervision) -> str:
             return f"{supervision.name} in the output"
         case LossSource.MISSING:
             return "none"
+
+
+def certification_text(found: Certification) -> str:
+    """Say how the facts fared against numbers, in one line."""
+    compared = f"{counted(found.compared, 'value')} held against numbers"
+    match found.outcome:
+        case Outcome.CERTIFIED:
+            return f"certified: {compared}"
+        case Outcome.NOT_CERTIFIED:
+            why = "; ".join(found.reasons) or "no value told anything"
+            return f"not certified: {why} ({compared})"
+        case Outcome.REFUTED:
+            count = counted(len(found.disagreements), "disagreement")
+            return f"not certified: {count} ({compared})"
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scaleaudit.domain.facts import (
+    Disagreement,
     LoopFacts,
     Opaque,
     Penalty,
@@ -185,6 +186,18 @@ def of_operator(opaque: Opaque, *, decides: bool) -> Binding:
     }
     place = {"operator.location": _places(opaque.location)}
     return Binding("", values, place, {}, (opaque.operator,))
+
+
+def of_claim(disagreement: Disagreement) -> Binding:
+    """Bind the facts of a claim that numbers contradict."""
+    values: dict[str, Value] = {
+        "claim.text": disagreement.claim,
+        "claim.operator": disagreement.operator,
+        "claim.measured": disagreement.measured,
+        "claim.holds": False,
+    }
+    places = {"claim.location": _places(disagreement.location)}
+    return Binding("", values, places, {}, (disagreement.operator, disagreement.claim))
 
 
 def _gain(state: StateFacts) -> dict[str, Value]:

@@ -137,6 +137,10 @@ def _rule(rule: Rule, bound: Binding) -> _Ruling:
 
 def _cases(outermost: Binding, facts: ScaleFacts) -> Iterator[_Case]:
     yield _Case(Scope.TARGET, outermost, Confidence.PROVEN)
+    refuted = facts.certification.disagreements if facts.certification else ()
+    for disagreement in refuted:
+        bound = binding.of_claim(disagreement).inside(outermost)
+        yield _Case(Scope.CLAIM, bound, Confidence.PROVEN)
     for loop in facts.loops:
         around = binding.of_loop(loop).inside(outermost)
         yield _Case(Scope.LOOP, around, confidence_in_target(facts))

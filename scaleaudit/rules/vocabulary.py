@@ -19,6 +19,7 @@ class Scope(Enum):
     READOUT = "readout"
     PENALTY = "penalty"
     OPERATOR = "operator"
+    CLAIM = "claim"
 
 
 _AROUND: dict[Scope, tuple[Scope, ...]] = {
@@ -28,6 +29,7 @@ _AROUND: dict[Scope, tuple[Scope, ...]] = {
     Scope.READOUT: (Scope.TARGET, Scope.LOOP, Scope.STATE, Scope.READOUT),
     Scope.PENALTY: (Scope.TARGET, Scope.LOOP, Scope.STATE, Scope.PENALTY),
     Scope.OPERATOR: (Scope.TARGET, Scope.LOOP, Scope.STATE, Scope.OPERATOR),
+    Scope.CLAIM: (Scope.TARGET, Scope.CLAIM),
 }
 
 VISIBILITIES = tuple(v.value for v in Visibility if v is not Visibility.UNKNOWN)
@@ -64,6 +66,7 @@ class Place:
 
 _TARGET, _LOOP, _STATE = Scope.TARGET, Scope.LOOP, Scope.STATE
 _READOUT, _PENALTY, _OPERATOR = Scope.READOUT, Scope.PENALTY, Scope.OPERATOR
+_CLAIM = Scope.CLAIM
 _BOOL, _INT, _DOUBLE, _TEXT, _TEXTS = Kind.BOOL, Kind.INT, Kind.DOUBLE, Kind.TEXT, Kind.TEXTS
 
 FACTS = (
@@ -187,6 +190,10 @@ FACTS = (
     Fact("operator.name", _TEXT, _OPERATOR, "An operator that is not understood."),
     Fact("operator.reason", _TEXT, _OPERATOR, "Why it is not."),
     Fact("operator.decides", _BOOL, _OPERATOR, "Whether the verdict of the state hangs on it."),
+    Fact("claim.text", _TEXT, _CLAIM, "What the analysis says that numbers were held against."),
+    Fact("claim.operator", _TEXT, _CLAIM, "The operator whose value it is about."),
+    Fact("claim.measured", _TEXT, _CLAIM, "What the numbers say instead."),
+    Fact("claim.holds", _BOOL, _CLAIM, "Whether the numbers agree; those that do are not listed."),
 )
 
 LOCATIONS = (
@@ -201,6 +208,7 @@ LOCATIONS = (
     Place("readout.location", _READOUT, "The readout."),
     Place("penalty.location", _PENALTY, "The penalty."),
     Place("operator.location", _OPERATOR, "The operator."),
+    Place("claim.location", _CLAIM, "The line of the value that the claim is about."),
 )
 
 PROOFS = (
