@@ -17,6 +17,7 @@ class Meaning(Enum):
     CHOSEN_EXPERTS = auto()
     EXPERT_GROUPS = auto()
     PERIOD = auto()
+    OFFSET = auto()
     HEAD_WIDTH = auto()
     HEADS = auto()
     POSITIONS = auto()
@@ -46,7 +47,8 @@ _WORDS: tuple[tuple[Meaning, str], ...] = (
     (Meaning.EXPERTS, r"^(num|n|moe_num|zero).*experts?(_num)?$"),
     (Meaning.CHOSEN_EXPERTS, r"experts_per_tok|moe_top_?k|^moe_k$|top_?k_experts"),
     (Meaning.EXPERT_GROUPS, r"^(n|topk)_group$"),
-    (Meaning.PERIOD, r"period|interval|every_n|offset|layer_group_size|_pattern|sparse_step"),
+    (Meaning.OFFSET, r"offset"),
+    (Meaning.PERIOD, r"period|interval|every_n|layer_group_size|_pattern|sparse_step"),
     (Meaning.HEAD_WIDTH, r"head_dim|head_size|d_head$|^d_kv$|kv_channels|dim_head|rotary_dim"),
     (Meaning.HEADS, r"heads?$|_groups?$"),
     (Meaning.POSITIONS, r"position|max_seq_len|^n_ctx$|max_pos"),

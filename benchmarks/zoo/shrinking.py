@@ -144,6 +144,7 @@ _SMALL: Mapping[Meaning, Callable[[int, Scheme], int]] = {
     Meaning.CHOSEN_EXPERTS: _capped(_CHOSEN_EXPERTS),
     Meaning.EXPERT_GROUPS: _capped(_EXPERT_GROUPS),
     Meaning.PERIOD: _capped(_PERIOD),
+    Meaning.OFFSET: _capped(_PERIOD - 1),
     Meaning.POSITIONS: _capped(_POSITIONS),
     Meaning.STAGE_LAYERS: _stage_layers,
     Meaning.LAYERS: _layers,

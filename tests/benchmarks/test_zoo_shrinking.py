@@ -97,6 +97,13 @@ def test_fewer_experts_than_are_chosen_there_never_are():
     assert config["topk_group"] <= config["n_group"]
 
 
+def test_offsets_stay_within_their_period():
+    assert small(attn_layer_period=8, attn_layer_offset=4) == {
+        "attn_layer_period": 2,
+        "attn_layer_offset": 1,
+    }
+
+
 def test_heads_counted_stage_by_stage_stay():
     assert small(num_heads=[3, 6, 12, 24], embed_dim=96)["num_heads"] == [3, 6, 12, 24]
 
