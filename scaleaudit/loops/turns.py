@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from scaleaudit.domain.graph import Node, OpGraph
-from scaleaudit.loops.cycles import Body, turn_count
+from scaleaudit.loops.chains import find_anchors
+from scaleaudit.loops.cycles import Body
 from scaleaudit.loops.sites import Sites
 
 
@@ -31,7 +32,7 @@ class Turns:
 
 def find_turns(graph: OpGraph, sites: Sites, body: Body) -> Turns | None:
     """Split a body into turns at the place where its code starts over, or None for one turn."""
-    anchors = _anchors(sites, body)
+    anchors = find_anchors(sites, body)
     if len(anchors) <= 1:
         return None
     if _is_stepwise(graph, sites, body, anchors):
@@ -110,74 +111,6 @@ def _line_range(
 def _within(node: Node, depth: int, frame: int, last: int) -> bool:
     own = node.turn_frames
     return len(own) > depth and own[depth][0] == frame and own[depth][1] <= last
-
-
-def _anchors(sites: Sites, body: Body) -> list[int]:
-    """The occurrences of the first operator that uses a tied weight once a turn.
-
-    An operator that a readout or a gate shares with the loop occurs between its turns without
-    feeding the next one: only operators each of whose occurrences feeds the next count turns.
-    """
-    classes: dict[int, list[int]] = {}
-    for n in body.nodes:
-        key = sites.key[n]
-        if key is not None and (sites.weights[n] or not body.weights):
-            classes.setdefault(key, []).append(n)
-    recurring = [members for members in classes.values() if len(members) > 1]
-    feeds = _feeds(sites, body, recurring)
-    chains = [
-        members
-        for members in recurring
-        if all(feeds.reach(first, second) for first, second in pairwise(members))
-    ]
-    chains = chains or [members for members in recurring if _takes_turns(members, feeds)]
-    uses = ((len(members), sites.weights[members[0]]) for members in chains)
-    count = turn_count(uses, sites) if body.weights else max(map(len, chains), default=0)
-    chosen = [members for members in chains if len(members) == count]
-    return min(chosen, key=lambda members: members[0], default=[])
-
-
-def _takes_turns(members: list[int], feeds: _Feeds) -> bool:
-    """Whether occurrences feed the next but one at least, as states do that change places."""
-    later = zip(members, members[1:], members[2:], strict=False)
-    pairs = [
-        feeds.reach(first, second) or feeds.reach(first, third) for first, second, third in later
-    ]
-    return bool(pairs) and all(pairs)
-
-
-@dataclass(frozen=True, slots=True)
-class _Feeds:
-    """Which of the marked nodes of a body are computed from which.
-
-    Attributes:
-        bit: For every marked node its place in the masks.
-        masks: For every marked node those that are computed from it, as a bit mask.
-    """
-
-    bit: dict[int, int]
-    masks: dict[int, int]
-
-    def reach(self, first: int, second: int) -> bool:
-        """Whether the second node is computed from the first."""
-        return bool(self.masks[first] >> self.bit[second] & 1)
-
-
-def _feeds(sites: Sites, body: Body, classes: list[list[int]]) -> _Feeds:
-    """Find out which nodes of some classes are computed from which."""
-    marked = sorted(n for members in classes for n in members)
-    bit = {n: place for place, n in enumerate(marked)}
-    pending = dict.fromkeys(body.nodes, 0)
-    masks: dict[int, int] = {}
-    for n in reversed(body.nodes):
-        mine = pending.pop(n)
-        if n in bit:
-            masks[n] = mine
-            mine |= 1 << bit[n]
-        for ref in sites.reads[n]:
-            if ref.node in pending:
-                pending[ref.node] |= mine
-    return _Feeds(bit, masks)
 
 
 def _depth(first: Node, second: Node) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from expect import blind, safe
-from parts import BATCH, LENGTH, TURNS, D, Language, Mlp, target
+from expect import Expect, State, blind, safe
+from parts import BATCH, LENGTH, TURNS, D, Language, Mlp, cross_entropy, target
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -119,6 +119,32 @@ class RawAttention(Cached):
         return h
 
 
+class Decoding(Cached):
+    """One token after the other: every step runs all turns and reads the steps before."""
+
+    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        keys = [torch.zeros(BATCH, HEADS, LENGTH, WIDTH) for _ in range(TURNS)]
+        values = [torch.zeros(BATCH, HEADS, LENGTH, WIDTH) for _ in range(TURNS)]
+        total = torch.zeros(())
+        for step in range(2):
+            h = self.embed(tokens[:, step : step + 1])
+            for turn in range(TURNS):
+                q, k, v = self.projected(F.rms_norm(h, (D,)))
+                keys[turn] = keys[turn].index_copy(2, torch.tensor([step]), k)
+                values[turn] = values[turn].index_copy(2, torch.tensor([step]), v)
+                y = F.scaled_dot_product_attention(q, keys[turn], values[turn])
+                h = h + self.to_out(y.transpose(1, 2).flatten(2))
+            total = total + cross_entropy(self.head(self.norm(h)), targets[:, step : step + 1])
+        return total
+
+    def projected(self, x: Tensor) -> tuple[Tensor, ...]:
+        return self.to_qkv(x).unflatten(-1, (3, HEADS, WIDTH)).permute(2, 0, 3, 1, 4).unbind()
+
+
+def in_the_model(model: nn.Module, tokens: Tensor, targets: Tensor) -> Tensor:
+    return model(tokens, targets)
+
+
 EXPECT = {
     "index_copied": blind(),
     "index_copied_raw_head": safe("carried", "visible"),
@@ -129,6 +155,7 @@ EXPECT = {
     "scattered_raw_values": blind("expanding", also="SCL201"),
     "index_put": blind(),
     "grown": blind(),
+    "decoding": Expect((State("carried", "invariant"),), "SCL101", turns=(4, 8), carries=()),
 }
 
 
@@ -166,3 +193,7 @@ def scaleaudit_target_index_put() -> dict[str, Any]:
 
 def scaleaudit_target_grown() -> dict[str, Any]:
     return target(Cached(Grown()))
+
+
+def scaleaudit_target_decoding() -> dict[str, Any]:
+    return target(Decoding(IndexCopied()), in_the_model)

@@ -141,6 +141,58 @@ class Adaptive(Solved):
         return h + size / 2 * (first + second), size / 2 * (second - first)
 
 
+NODES = (0.0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1.0, 1.0)
+MATRIX = (
+    (),
+    (1 / 5,),
+    (3 / 40, 9 / 40),
+    (44 / 45, -56 / 15, 32 / 9),
+    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
+    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
+    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
+)
+ERRORS = (
+    71 / 57600,
+    0.0,
+    -71 / 16695,
+    71 / 1920,
+    -17253 / 339200,
+    22 / 525,
+    -1 / 40,
+)
+
+
+class DormandPrince(Adaptive):
+    """dopri5: seven stages, the last one of which is the first of the next step."""
+
+    def pair(self, t: float, h: Tensor, size: float) -> tuple[Tensor, Tensor]:
+        stages: list[Tensor] = []
+        point = h
+        for node, row in zip(NODES, MATRIX, strict=True):
+            point = h
+            for weight, stage in zip(row, stages, strict=True):
+                point = point + size * weight * stage
+            stages.append(self.field(t + node * size, point))
+        error = sum(size * weight * stage for weight, stage in zip(ERRORS, stages, strict=True))
+        return point, error
+
+
+class DormandPrinceOnTensors(DormandPrince):
+    """The step size and the time are tensors, and the acceptance is a choice by where."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = self.embed(tokens)
+        size = torch.full((tokens.shape[0], 1, 1), STEP)
+        for _ in range(TURNS):
+            new, error = self.pair(0.0, h, size)
+            scale = self.tolerance + self.relative * torch.maximum(h.abs(), new.abs()).detach()
+            ratio = (error.detach() / scale).square().mean(dim=(1, 2), keepdim=True).sqrt()
+            accepted = ratio <= 1.0
+            h = torch.where(accepted, new, h)
+            size = torch.where(accepted, 1.5 * size, 0.5 * size)
+        return self.head(self.readout(h))
+
+
 BLIND = blind()
 ADAPTIVE = Expect((State("carried", "invariant"),), "SCL101", "SCL103", turns=(), carries=())
 
@@ -160,6 +212,28 @@ EXPECT = {
     "adaptive_heun": ADAPTIVE,
     "adaptive_heun_raw_head": Expect(
         (State("carried", "visible"),), maybe="SCL103", turns=(), carries=()
+    ),
+    # Every stage is a turn of the same weights, and the stages are states that have no length of
+    # their own; the state proper is the point that they are added to.
+    "dormand_prince": Expect(
+        (State("carried", "invariant"), State("removed", "invariant", optional=True)),
+        "SCL101",
+        turns=(),
+        carries=(),
+    ),
+    "dormand_prince_raw_head": Expect(
+        (State("carried", "visible"), State("removed", "visible", optional=True)),
+        turns=(),
+        carries=(),
+    ),
+    "dormand_prince_on_tensors": Expect(
+        (
+            State("carried", "invariant", name="h|point"),
+            State("removed", "invariant", optional=True),
+            State("expanding", "invariant", name="size", optional=True),
+        ),
+        "SCL101",
+        turns=(4, 28),
     ),
 }
 
@@ -218,3 +292,15 @@ def scaleaudit_target_adaptive_heun() -> dict[str, Any]:
 
 def scaleaudit_target_adaptive_heun_raw_head() -> dict[str, Any]:
     return target(Adaptive(Field(), normed=False))
+
+
+def scaleaudit_target_dormand_prince() -> dict[str, Any]:
+    return target(DormandPrince(Field()))
+
+
+def scaleaudit_target_dormand_prince_raw_head() -> dict[str, Any]:
+    return target(DormandPrince(Field(), normed=False))
+
+
+def scaleaudit_target_dormand_prince_on_tensors() -> dict[str, Any]:
+    return target(DormandPrinceOnTensors(Field()))

@@ -125,6 +125,55 @@ def test_nested_loops_turn_afresh_each_time():
     assert len(calls(graph_of(step), "aten.tanh.default")) == 16
 
 
+def accepted_by_a_helper(m, x):
+    def attempt(h, t, size):
+        new = h + size * m.w(h).tanh()
+        if (new - h).norm() <= 1:
+            return new, t + size, size
+        return h, t, size / 2
+
+    t, size = 0, 1
+    while t < 4:
+        x, t, size = attempt(x, t, size)
+    return x.sum()
+
+
+def rejected_by_a_helper(m, x):
+    def attempt(h, t):
+        new = h + m.w(h).tanh()
+        if (new - h).norm() > 1:
+            return h, t + 1
+        return new, t + 1
+
+    t = 0
+    while t < 4:
+        x, t = attempt(x, t)
+    return x.sum()
+
+
+def rejected_by_continue(m, x):
+    t, size = 0, 1.0
+    while t < 4:
+        new = x + size * m.w(x).tanh()
+        if (new - x).norm() > 1:
+            size = size / 2
+            continue
+        x, t = new, t + 1
+    return x.sum()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [accepted_by_a_helper, rejected_by_a_helper, rejected_by_continue],
+    ids=lambda step: step.__name__,
+)
+def test_steps_of_a_solver_are_accepted(step):
+    graph = graph_of(step)
+    applied = calls(graph, "aten.tanh.default")
+    assert len(applied) == 4
+    assert {node.id for node in applied} <= ancestors(graph, (graph.loss.node,))
+
+
 def test_checks_that_raise_are_passed():
     def step(m, x):
         h = m.w(x)

@@ -90,6 +90,66 @@ def test_one_block_on_two_towers_is_two_loops() -> None:
     assert [loop.turns for loop in loops_of(program, both)] == [3, 3]
 
 
+def test_a_stage_that_feeds_an_estimate_alone_does_not_hide_the_loop() -> None:
+    """Three uses of the weights a step, the last of which no later step reads."""
+    program = Program()
+    h, w = program.input(*STATE), program.weight(*MATRIX)
+    for _ in range(3):
+        for _ in range(2):
+            h = block(program, h, w)
+        estimate = block(program, h, w)
+    both = program.call("aten.add.Tensor", h, estimate, offset=90)
+    (loop,) = loops_of(program, both)
+    assert loop.turns == 7
+
+
+def in_depth_and_time(depth: int) -> tuple[Program, Ref]:
+    """A loop in depth for one token after the other, each turn reading the last token's turn."""
+    program = Program()
+    w, cached = program.weight(*MATRIX), [program.input(*STATE)] * depth
+    for _ in range(3):
+        h = program.input(*STATE)
+        for turn in range(depth):
+            h = cached[turn] = program.call(
+                "aten.add.Tensor",
+                block(program, h, w),
+                cached[turn],
+                site="read",
+                offset=5,
+            )
+    return program, h
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_loop_in_depth_that_every_token_starts_anew_is_a_loop(depth: int) -> None:
+    program, last = in_depth_and_time(depth)
+    (loop,) = loops_of(program, last)
+    assert loop.turns == depth
+
+
+def test_a_weight_used_twice_around_untied_layers_is_no_loop_in_any_call() -> None:
+    """A router before and behind a layer, in a program that is run again and again."""
+    program = Program()
+    router, layers = program.weight(WIDTH, 1), [program.weight(*MATRIX) for _ in range(3)]
+    for _ in range(4):
+        h = program.input(*STATE)
+        for place, layer in enumerate(layers):
+            h = around(program, h, router, layer, place)
+    assert loops_of(program, h) == ()
+
+
+def around(program: Program, h: Ref, router: Ref, layer: Ref, place: int) -> Ref:
+    """A layer between two uses of one small weight."""
+    for half in ("before", "behind"):
+        share = program.call(
+            "aten.mm.default", h, router, site="route", offset=10 * place, shape=(2, 1)
+        )
+        h = program.call("aten.mul.Tensor", h, share, site=half, offset=10 * place)
+        if half == "before":
+            h = program.call("aten.mm.default", h, layer, site="layer", offset=10 * place)
+    return h
+
+
 def test_one_block_used_once_on_each_of_two_towers_is_no_loop() -> None:
     program = Program()
     w = program.weight(*MATRIX)
