@@ -64,6 +64,8 @@ class ApiCalls(TorchFunctionMode):
                 return args[0]
             args, named = on_cpu(func, args, named)
             func = replacement(func) or func
+        if func is torch.Tensor.__deepcopy__ and args[0].is_leaf:
+            return _copied(*args)
         if func is torch.Tensor.tolist:
             return self._listener.to_list(args[0])
         out = func(*args, **named)
@@ -79,6 +81,16 @@ def on_cpu(
     if function is torch.Tensor.to and len(args) > 1 and _is_device(args[1]):
         args = (args[0], _CPU, *args[2:])
     return args, kwargs
+
+
+def _copied(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """Copy a tensor for ``copy.deepcopy``, without what capture keeps on it."""
+    if id(tensor) not in memo:
+        with torch.no_grad():
+            copy = tensor.clone()
+        memo[id(tensor)] = copy.requires_grad_(tensor.requires_grad)
+    found: torch.Tensor = memo[id(tensor)]
+    return found
 
 
 def _is_device(value: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -48,12 +48,15 @@ def find_bodies(graph: OpGraph, sites: Sites) -> list[Body]:
         turning = [c for c in closing if len(c) > 1]
         if len(turning) > 1 and not _used(component.difference(*turning), sites, tied=True):
             # Layers that each recur in time, one behind the other, with nothing tied in between.
-            bodies.extend(body for c in turning for body in _instances(sites, c))
+            instances = [body for c in turning for body in _instances(sites, c)]
+            bodies.extend(b for b in instances if share_inside(b, sites) > CLOSED_SHARE)
             continue
         share = _tied_share(component, sites)
         ties_nearly_all = _holds_weights(component, sites) and share >= OPEN_SHARE
         if (closing and share > CLOSED_SHARE) or ties_nearly_all:
-            bodies.extend(_instances(sites, component))
+            least = CLOSED_SHARE if closing else OPEN_SHARE
+            instances = _instances(sites, component)
+            bodies.extend(b for b in instances if share_inside(b, sites) >= least)
     memories = _memories(wide, sites)
     return sorted((*bodies, *memories), key=lambda body: body.nodes[0])
 
@@ -105,12 +108,24 @@ def _holds_weights(component: set[int], sites: Sites) -> bool:
 
 def _tied_share(component: set[int], sites: Sites) -> float:
     """Share of the weights of one turn that are the same in every turn."""
-    tied = _used(component, sites, tied=True)
-    untied = _used(component, sites, tied=False) - tied
+    return _share((sites.members[key] for key in component), sites)
+
+
+def share_inside(body: Body, sites: Sites) -> float:
+    """Return the tied share of one instance: what recurs in another alone, a call, is not tied."""
+    members: dict[int | None, list[int]] = {}
+    for n in body.nodes:
+        members.setdefault(sites.key[n], []).append(n)
+    return _share(members.values(), sites)
+
+
+def _share(classes: Iterable[Sequence[int]], sites: Sites) -> float:
+    uses = [(len(members), sites.weights[members[0]]) for members in classes]
+    tied = frozenset().union(*(weights for count, weights in uses if count > 1))
+    untied = frozenset().union(*(weights for count, weights in uses if count == 1)) - tied
     shared = sum(sites.elements[w] for w in tied)
     own = sum(sites.elements[w] for w in untied)
-    members = [sites.members[key] for key in component]
-    turns = turn_count(((len(m), sites.weights[m[0]]) for m in members), sites)
+    turns = turn_count(uses, sites)
     # The untied weights of the first turn read no carried value: K turns show those of K - 1.
     return shared / (shared + own / max(turns - 1, 1)) if shared else 0.0
 

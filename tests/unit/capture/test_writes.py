@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -254,3 +255,26 @@ def test_a_write_through_data_has_no_gradient():
     (write,) = calls(graph, "scaleaudit.write_view")
     value = graph[dict(write.arguments)["value"].node]
     assert value.op == "aten.detach.default"
+
+
+class Cached(nn.Module):
+    """Keeps a copy of what it read, as caches do for each of several loops."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Linear(D, D)
+
+    def forward(self, x):
+        h = self.w(x)
+        first, again = copy.deepcopy([kept := h.detach(), kept])
+        assert first is again
+        assert first is not kept
+        return (h + first).square().mean()
+
+
+def test_deep_copies_of_tensors_are_clones_without_gradient():
+    graph = captured(Cached(), torch.randn(3, D)).graph
+    (cloned,) = (n for n in graph.nodes if n.base_op == "aten.clone")
+    assert not cloned.grad
+    (added,) = (n for n in graph.nodes if n.base_op == "aten.add")
+    assert Ref(cloned.id) in added.operands
