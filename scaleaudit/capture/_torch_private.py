@@ -27,6 +27,8 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   Public way round: declare it by the operator's name.
 - ``UntypedStorage._cdata``: tells whether ``x.data = y`` moved a tensor to another storage.
   Public way round: ``data_ptr()``, which fake tensors don't have.
+- ``torch._check_with``: where torch's checks test their condition, which may be a truth value read
+  from a tensor. Public way round: such a check raises, and real tensors are tried.
 - ``HigherOrderOperator``: the type of ``torch.while_loop``, ``scan`` and ``cond``, which are run as
   Python. Public way round: none; ``torch.export`` keeps them as they are.
 - The code of ``associative_scan``: replaced while a program is recorded by one that combines
@@ -81,6 +83,7 @@ __all__ = [
     "HigherOrderOperator",
     "OpOverload",
     "TorchDispatchMode",
+    "checks_hold_for",
     "fake_mode",
     "function_calls",
     "overloads",
@@ -118,6 +121,24 @@ FAKE_EXCEPTIONS: tuple[type[BaseException], ...] = (
 LATE_MODULES = ("torch.distributed.tensor", "numpy.random")
 # Loaded by the first use of fake tensors, unless they are deferred.
 DEFERRABLE_MODULES = ("torch.fx.experimental.symbolic_shapes", "torch._dynamo")
+
+
+@contextmanager
+def checks_hold_for(kind: type) -> Iterator[None]:
+    """Let torch's own checks take a condition of a kind for true: what it checks is promised."""
+    check: Any = getattr(torch, "_check_with", None)
+    if check is None:  # another torch: it checks as it likes
+        yield
+        return
+
+    def held(error: Any, condition: Any, message: Any) -> None:
+        check(error, True if isinstance(condition, kind) else condition, message)
+
+    torch._check_with = held
+    try:
+        yield
+    finally:
+        torch._check_with = check
 
 
 @contextmanager

@@ -16,9 +16,10 @@ from torch.nn.modules.module import (
 )
 
 from scaleaudit.capture._torch_deferred import compiled_runs_eagerly
-from scaleaudit.capture._torch_private import stepwise_scans
+from scaleaudit.capture._torch_private import checks_hold_for, stepwise_scans
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.places import ModuleCalls
+from scaleaudit.capture.scalars import Read
 
 _script_as_written: Any = vars(torch.jit)["optimized_execution"]
 
@@ -37,6 +38,7 @@ def eager_and_plain() -> Iterator[None]:
         # What runs twice is else differentiated by the script's own executor, out of sight.
         stack.enter_context(_script_as_written(False))  # noqa: FBT003 - torch's signature
         stack.enter_context(stepwise_scans())
+        stack.enter_context(checks_hold_for(Read))
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)

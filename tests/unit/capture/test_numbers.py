@@ -11,6 +11,7 @@ from capture_support import calls, captured, ops
 from torch import nn
 
 from scaleaudit.domain.graph import NodeKind, NoteKind, ancestors
+from scaleaudit.errors import CaptureError
 
 D = 8
 
@@ -309,3 +310,28 @@ def test_what_fakes_cannot_do_is_done_on_real_tensors():
     assert graph.notes[0].kind is NoteKind.FALLBACK
     assert "real tensors" in graph.notes[0].message
     assert [node.op for node in graph.nodes if node.kind is NodeKind.INPUT] == ["x"]
+
+
+class Checked(nn.Module):
+    """Checks what it was given, as code for a compiler does."""
+
+    def forward(self, x):
+        torch._check((x.abs() < 1e9).all().item(), lambda: "too long")
+        torch._check(x.shape[-1] > 1)
+        return x.square().mean()
+
+
+def test_what_a_check_of_torch_promises_is_taken_for_true():
+    found = captured(Checked(), torch.randn(3, 4))
+    assert not found.graph.notes
+    assert torch._check_with.__module__ == "torch"
+
+
+def test_a_check_of_a_plain_condition_still_fails():
+    class Failing(nn.Module):
+        def forward(self, x):
+            torch._check(x.shape[-1] > 9, lambda: "too narrow")
+            return x.square().mean()
+
+    with pytest.raises(CaptureError, match="too narrow"):
+        captured(Failing(), torch.randn(3, 4))
