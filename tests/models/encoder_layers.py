@@ -131,9 +131,11 @@ class RawMultiHead(MultiHead):
         return h
 
 
-def frozen(model: nn.Module) -> dict[str, Any]:
-    """A model in eval mode none of whose weights trains: torch takes its fused path."""
-    return target(model.eval().requires_grad_(requires_grad=False))
+def frozen(model: Language) -> dict[str, Any]:
+    """A model in eval mode of which the head alone trains: torch takes its fused path."""
+    model.eval().requires_grad_(requires_grad=False)
+    model.head.requires_grad_()
+    return target(model)
 
 
 EXPECT = {
