@@ -29,6 +29,9 @@ _LIBRARY = re.compile(
     r"[\\/]lib[\\/]python3\.\d+[\\/](?!(site|dist)-packages)"
 )
 
+# Events on a line up to which repetitions are looked for, which takes the square of their number.
+_MOST_EVENTS = 2000
+
 # The file and the function of a frame.
 _Code: TypeAlias = tuple[str, str]
 
@@ -206,25 +209,24 @@ class _Frames:
         return found
 
     @cached_property
-    def _roots(self) -> dict[Step, int]:
-        """How many things happen on a line in one turn; 0 where turns differ or there is but one."""
-        turns: dict[Step, Counter[tuple[object, ...]]] = {}
+    def _numbers(self) -> dict[Step, list[int]]:
+        """Number what happens on a line, as it is alike in every turn; none where turns differ."""
+        visits: dict[Step, list[list[object]]] = {}
         for visit in {id(visit): visit for _, visit in self._visits.values()}.values():
-            root = _root(visit.events)
-            times = len(visit.events) // len(root)
-            turns.setdefault(visit.step, Counter())[root] += times
+            visits.setdefault(visit.step, []).append(visit.events)
         return {
-            step: len(next(iter(found))) if len(found) == 1 and found.total() > 1 else 0
-            for step, found in turns.items()
+            step: numbered(found[0], recurs=len(found) > 1)
+            for step, found in visits.items()
+            if all(events == found[0] for events in found)
         }
 
     def _instructions(self, node: fx.Node) -> Iterator[tuple[_Code, tuple[int, int], object]]:
         """Name the instruction that each frame of an operator stood at: line, number, what."""
         for depth, step in enumerate(self._plain[node].steps):
             number, visit = self._visits[node, depth]
-            root = self._roots[step]
-            what = visit.events[number]
-            yield step.code, (step.line, number % root if root else 0), what
+            numbers = self._numbers.get(step)
+            place = numbers[number] if numbers else 0
+            yield step.code, (step.line, place), visit.events[number]
 
 
 @dataclass
@@ -240,12 +242,39 @@ class _Visit:
     last: object = None
 
 
-def _root(events: list[object]) -> tuple[object, ...]:
-    """Return the shortest row that a row of events repeats, the whole of it at the most."""
-    for length in range(1, len(events) // 2 + 1):
-        if len(events) % length == 0 and events[:length] * (len(events) // length) == events:
-            return tuple(events[:length])
-    return tuple(events)
+def numbered(events: list[object], *, recurs: bool) -> list[int]:
+    """Number the events of a row so that those of a part that is repeated in it are alike.
+
+    Args:
+        events: What happened, one after the other.
+        recurs: Whether the whole row is a part that is repeated. What is in none has the number 0:
+            nobody knows whether it is the same place when it comes again.
+    """
+    plain = list(range(1, len(events) + 1)) if recurs else [0] * len(events)
+    found = _repetition(events, 2 if recurs else 1)  # x + y + z adds twice a turn
+    if found is None:
+        return plain
+    start, length, times = found
+    inner = numbered(events[start : start + length], recurs=True)
+    part = [start + number for number in inner] * times
+    return [*plain[:start], *part, *plain[start + len(part) :]]
+
+
+def _repetition(events: list[object], least: int) -> tuple[int, int, int] | None:
+    """Return start, length and times of the part that is repeated over most of a row."""
+    best: tuple[int, int, int] | None = None
+    if len(events) > _MOST_EVENTS:
+        return None
+    for length in range(least, len(events) // 2 + 1):
+        start = 0
+        for place in range(len(events) - length + 1):
+            ends = place + length == len(events) or events[place] != events[place + length]
+            times = (place - start) // length + 1
+            whole = (place - start) % length == 0
+            if ends and times > 1 and whole and times * length > (best[1] * best[2] if best else 0):
+                best = start, length, times
+            start = place + 1 if ends else start
+    return best
 
 
 def _depths(plain: dict[fx.Node, Ran], frameless: set[str]) -> dict[str, int]:
