@@ -39,6 +39,8 @@ _DRAWS: tuple[Callable[[torch.Size], torch.Tensor], ...] = (
 # A factor on gradients that falls below this share of itself while the input grows a
 # ten-thousandfold lets the gradient die.
 _FADING, _LARGE = 0.1, 1e4
+# A gradient below this share of what comes in is rounding.
+_ROUNDING = 1e-9
 
 
 class Kind(Enum):
@@ -46,13 +48,15 @@ class Kind(Enum):
 
     FORWARD: the gradient of the forward, but for positive factors. STOPPED: nothing, though the
     result depends on it. STRAIGHT: what comes in, as if the forward were the identity. ADDED:
-    something, though the result does not depend on it. OWN: anything else.
+    something, though the result does not depend on it. ACROSS: nothing of a gradient that asks the
+    result to be longer or shorter. OWN: anything else.
     """
 
     FORWARD = "forward"
     STOPPED = "stopped"
     STRAIGHT = "straight"
     ADDED = "added"
+    ACROSS = "across"
     OWN = "own"
 
 
@@ -110,7 +114,10 @@ def _scaled(samples: list[_Sample], place: int) -> Kind:
     fades = len(known) < len(factors) or known[-1].median() <= _FADING * known[0].median()
     if not fades and all(sample.is_identity(place) for sample in samples):
         return Kind.FORWARD
-    return Kind.STRAIGHT if not fades and all(map(_is_uniform, known)) else Kind.OWN
+    if not fades and all(map(_is_uniform, known)):
+        return Kind.STRAIGHT
+    lengthened = [sample.lengthened() for sample in samples]
+    return Kind.OWN if any(sample.is_heard(place) for sample in lengthened) else Kind.ACROSS
 
 
 def _is_uniform(factors: torch.Tensor) -> bool:
@@ -126,6 +133,8 @@ class _Sample:
         leaves: list[Any],
         draw: Callable[[torch.Size], torch.Tensor],
         factor: float = 1.0,
+        *,
+        along: bool = False,
     ) -> None:
         self._call, self._leaves, self._draw = call, leaves, draw
         self.values = [_number(leaf, draw, factor) for leaf in leaves]
@@ -136,7 +145,7 @@ class _Sample:
             # A copy each, so that the function may write to what it is given.
             handed = [value * 1 if is_floating(value) else value for value in given]
             self.outputs = _floats(call(handed))
-        self.incoming = [torch.randn_like(out) for out in self.outputs]
+        self.incoming = [out.detach() if along else torch.randn_like(out) for out in self.outputs]
         self.gradients = dict.fromkeys(range(len(leaves)))
         self._differentiate(given)
 
@@ -162,10 +171,20 @@ class _Sample:
         """Return a sample of larger numbers."""
         return _Sample(self._call, self._leaves, self._draw, factor)
 
+    def lengthened(self) -> _Sample:
+        """Return a sample under a gradient that asks its results to be longer."""
+        return _Sample(self._call, self._leaves, self._draw, along=True)
+
     def passes(self, place: int) -> bool:
         """Tell whether any gradient arrives at an argument."""
         gradient = self.gradients[place]
         return gradient is not None and bool(gradient.any())
+
+    def is_heard(self, place: int) -> bool:
+        """Tell whether more than rounding arrives at an argument."""
+        gradient = self.gradients[place]
+        size = sum(float(g.norm()) for g in self.incoming)
+        return gradient is not None and float(gradient.norm()) > _ROUNDING * size
 
     def agrees(self, place: int) -> bool:
         """Tell whether the backward says what the forward does along a random direction."""

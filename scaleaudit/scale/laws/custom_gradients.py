@@ -19,6 +19,7 @@ def value_of(
     stopped: Arg,
     straight: Arg,
     added: Arg,
+    across: Arg,
     own: Arg,
     hidden: Arg,
 ) -> Scale:
@@ -36,13 +37,21 @@ def gradient_of(
     stopped: Arg,
     straight: Arg,
     added: Arg,
+    across: Arg,
     own: Arg,
     hidden: Arg,
 ) -> Scale:
-    """Only what gradients are passed on to can change; what is passed straight is the result."""
-    value_of(value, forward, stopped, straight, added, own, hidden)
-    if _moving(own):
+    """Only what gradients are passed on to can change; what is passed straight is the result.
+
+    A state that lives inside of the forward, as in a solver, is what the backward stands for: where
+    the length of the result is heard by any argument, it answers as the value does.
+    """
+    value_of(value, forward, stopped, straight, added, across, own, hidden)
+    if _moving(own) or _moving(across):
         raise NotUnderstood("its backward is not the gradient of its forward")
+    if not _moving(stopped) and not _moving(forward) and not _moving(straight):
+        heard = any((forward, straight, own))
+        return lift(value) if heard else algebra.independent(lift(value).span)
     passed, direct = _moving(forward), _moving(straight)
     if not passed and not direct:
         return algebra.independent(lift(value).span)

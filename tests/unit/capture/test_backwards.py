@@ -50,7 +50,7 @@ def radial_part_removed(g, x):
         (torch.clone, lambda g, x: -g, Kind.OWN),
         (torch.clone, lambda g, x: g / x.norm(), Kind.OWN),
         (torch.clone, lambda g, x: torch.zeros_like(g), Kind.STOPPED),
-        (torch.clone, radial_part_removed, Kind.OWN),
+        (torch.clone, radial_part_removed, Kind.ACROSS),
         (torch.ones_like, lambda g, x: torch.ones_like(g), Kind.ADDED),
         (torch.tanh, lambda g, x: g.nonsense, None),
     ],

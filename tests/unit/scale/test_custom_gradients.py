@@ -14,14 +14,14 @@ STATE = Scale(LINEAR, REALS)
 OTHER = Scale(Growth(lo=Degree(2), hi=Degree(2)), REALS)
 RESULT = Scale(Growth(), REALS)
 FIXED = algebra.independent()
-GROUPS = ("forward", "stopped", "straight", "added", "own", "hidden")
+GROUPS = ("forward", "stopped", "straight", "added", "across", "own", "hidden")
 
 
 def arguments(**groups: tuple[Scale, ...]) -> tuple[object, ...]:
     return (RESULT, *(groups.get(name, ()) for name in GROUPS))
 
 
-@pytest.mark.parametrize("group", ["forward", "stopped", "straight", "own"])
+@pytest.mark.parametrize("group", ["forward", "stopped", "straight", "across", "own"])
 def test_the_value_is_that_of_the_forward_whatever_the_backward(group):
     assert LAW.apply(*arguments(**{group: (STATE,)})) is RESULT
 
@@ -49,6 +49,7 @@ def test_a_straight_argument_stands_for_the_result():
     "groups",
     [
         {"own": (STATE,)},
+        {"across": (STATE,)},
         {"forward": (STATE,), "stopped": (OTHER,)},
         {"straight": (STATE,), "stopped": (OTHER,)},
         {"straight": (STATE,), "forward": (OTHER,)},
@@ -63,4 +64,13 @@ def test_a_part_of_a_gradient_is_not_understood(groups):
 def test_nothing_is_hidden_that_no_state_reaches():
     fixed = dict.fromkeys(GROUPS, (FIXED,))
     assert LAW.apply(*arguments(**fixed)) is RESULT
-    assert not LAW.gradient(*arguments(**fixed)).depends
+
+
+@pytest.mark.parametrize("group", ["forward", "straight", "own"])
+def test_a_state_inside_of_the_forward_answers_by_what_the_backward_trains(group):
+    assert LAW.gradient(*arguments(**{group: (FIXED,), "stopped": (FIXED,)})) is RESULT
+
+
+def test_a_state_inside_is_a_constant_to_a_backward_that_hears_no_length():
+    deaf = arguments(stopped=(FIXED,), across=(FIXED,), added=(FIXED,))
+    assert not LAW.gradient(*deaf).depends
