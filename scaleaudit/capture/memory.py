@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -125,7 +126,7 @@ class Memory:
             return [simple]
         form = functional_form(op)
         if form is not None:
-            return self._functional(form, operands, written)
+            return self._functional(form, _with_defaults(info, form, operands), written)
         metas = tuple(tensor_meta(tensor) for tensor in written)
         call = (info.name, operands.nodes, dict(operands.named))
         node = self._scribe.call(run_on_copies, call, {}, metas, name=info.name)
@@ -216,3 +217,17 @@ def _base(info: OpInfo, index: int, count: int, operands: Operands) -> torch.Ten
     else:
         base = operands.kwargs[info.arguments[position].name]
     return base if isinstance(base, torch.Tensor) else None
+
+
+def _with_defaults(info: OpInfo, form: OpOverload, operands: Operands) -> Operands:
+    """Spell out the defaults of an in-place operator that its functional form does not have."""
+    own = {argument.name: argument.default for argument in op_info(form).arguments}
+    left_out = {
+        argument.name: argument.default
+        for argument in info.arguments[len(operands.nodes) :]
+        if argument.name in own and argument.name not in operands.named
+    }
+    named = {name: value for name, value in left_out.items() if value != own[name]}
+    if not named:
+        return operands
+    return replace(operands, named={**operands.named, **named})

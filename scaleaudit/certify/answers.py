@@ -154,19 +154,12 @@ def _outside_gain(claim: TurnClaim, entered: Tensor, made: Tensor) -> str:
     gain = claim.gain
     if gain is None or entered.shape != made.shape:
         return ""
-    if claim.floored:
-        sizes = entered.abs()
-        told = sizes > t.FORGETS * sizes.square().mean().sqrt()
-        factors = (made.abs() / sizes)[told]
-        low, high = float(factors.min()), float(factors.max())
-    else:
-        low = high = float(made.norm() / entered.norm())
     high_limit = max(abs(gain.low), abs(gain.high))
-    low_limit = 0.0 if not claim.floored or gain.low < 0 < gain.high else gain.low
-    if high > high_limit + t.GAIN * max(high_limit, 1.0):
-        return f"it multiplies by {high:.4g} at a = {t.FACTORS[-1]:g}"
-    if low < low_limit - t.GAIN:
-        return f"it multiplies by {low:.4g} only at a = {t.FACTORS[-1]:g}"
+    factor = float(made.norm() / entered.norm())
+    if factor > high_limit + t.GAIN * max(high_limit, 1.0):
+        return f"it multiplies by {factor:.4g} at a = {t.FACTORS[-1]:g}"
+    if claim.floored and gain.low > 0 and factor < gain.low - t.GAIN:
+        return f"it multiplies by {factor:.4g} only at a = {t.FACTORS[-1]:g}"
     return ""
 
 

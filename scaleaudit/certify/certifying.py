@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scaleaudit.certify import extent
 from scaleaudit.certify.declared import contradicted
+from scaleaudit.certify.iteration import set_kept_vectors
 from scaleaudit.certify.leaves import free_state, leaf_value
 from scaleaudit.certify.program import Env, Executable, Machine, Unmeasured
 from scaleaudit.certify.runs import Findings, Key, Scaled
@@ -162,10 +163,9 @@ class _Certifier:
         for leaf in self._program.leaves:
             node = self._program.node_of[leaf.node]
             env[node] = leaf_value(self._program, leaf, generator, caution, positive=draw % 2 == 1)
-        with torch.no_grad():
-            for node in self._machine.order:
-                self._watch()
-                env[node] = self._machine.run(node, env)
+        self._fill(env)
+        if set_kept_vectors(self._program, self._machine, env):
+            self._fill(env)
         for loop in self._claims:
             for claims in loop.passes:
                 for ref in (*claims.scaled, *claims.held):
@@ -173,6 +173,13 @@ class _Certifier:
                     if type(value) is Unmeasured:
                         return value.reason
         return env
+
+    def _fill(self, env: Env) -> None:
+        """Run the program on its leaves."""
+        with torch.no_grad():
+            for node in self._machine.order:
+                self._watch()
+                env[node] = self._machine.run(node, env)
 
     def _told(
         self, claims: PassClaims, confirmed: dict[Key, tuple[str, str]]

@@ -135,7 +135,10 @@ def _picked(graph: OpGraph, reader: Node, index: int) -> Iterator[int]:
 
 
 def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
-    """Return a boundary value as it is scaled from: what crossed, with a mean square of 1."""
+    """Return a boundary value as it is scaled from: what crossed, with a mean square of 1.
+
+    Elements that are zero at these weights are none: the state may hold any number.
+    """
     if crossing.dtype == torch.bool or not crossing.numel():
         return crossing
     if not (crossing.is_floating_point() or crossing.is_complex()):
@@ -143,4 +146,5 @@ def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
     size = crossing.abs().square().mean().sqrt()
     if not torch.isfinite(size) or size == 0:
         return _normal(tuple(crossing.shape), generator, crossing.dtype)
-    return crossing / size
+    drawn = _normal(tuple(crossing.shape), generator, crossing.dtype)
+    return torch.where(crossing == 0, drawn, crossing / size)

@@ -172,7 +172,7 @@ class Machine:
         try:
             value = _widened(target(*_narrowed(args), **_narrowed(kwargs)))
         except Exception:  # noqa: BLE001 - see above
-            reason = f"{target} could not be run: {_first_line(failure)}"
+            reason = f"{node.target} could not be run: {first_line(failure)}"
             self.unmeasured.setdefault(node, reason)
             return Unmeasured(reason)
         self.rough.add(node)
@@ -191,7 +191,7 @@ _ATEN = torch.ops.aten
 # Dropout acts on lengths through its mean, and so the analysis takes it; memory that nothing has
 # been written to differs from run to run.
 _INSTEAD: dict[Any, Callable[..., Value]] = {
-    _ATEN.bernoulli.p: lambda x, p=0.5, **_: torch.full_like(x, p, dtype=torch.float64),
+    _ATEN.bernoulli.p: lambda x, p, **_: torch.full_like(x, p, dtype=torch.float64),
     _ATEN.bernoulli.default: lambda x, **_: x.clone(),
     _ATEN.native_dropout.default: _keeps,
     # Strides in float64 need not be those that were recorded.
@@ -210,7 +210,8 @@ _INSTEAD: dict[Any, Callable[..., Value]] = {
 }
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return what an error says first."""
     text = str(error).strip().splitlines()
     return text[0] if text else type(error).__name__
 

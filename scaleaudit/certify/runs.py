@@ -10,7 +10,15 @@ from torch import Tensor, fx
 
 from scaleaudit.certify import answers
 from scaleaudit.certify.answers import Slopes
-from scaleaudit.certify.program import Env, Jitter, Machine, Unmeasured, Value, elements
+from scaleaudit.certify.program import (
+    Env,
+    Jitter,
+    Machine,
+    Unmeasured,
+    Value,
+    elements,
+    first_line,
+)
 from scaleaudit.certify.thresholds import FACTORS, NOISE
 from scaleaudit.certify.values import Judgement, Samples, judge_value
 from scaleaudit.domain.claims import PassClaims, TermClaim
@@ -18,6 +26,8 @@ from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.scale import Scale
 
 Key = tuple[str, Ref]
+# What capture puts behind an autograd function whose backward is not that of its forward.
+CUSTOM_GRADIENT = "scaleaudit.custom_gradient"
 
 
 @dataclass(slots=True)
@@ -64,9 +74,9 @@ class Scaled:
         self._cut = {node: ref for ref in states for node in machine.holders(ref)}
         self._lower = all(_is_scalable(states[ref]) for ref in claims.scaled)
         self._loss = machine.program.graph.loss
-        self._listens = bool(claims.terms) and self._loss is not None
-        self._way: list[fx.Node] = []
         self.found = Findings()
+        self._listens = bool(claims.terms) and self._loss is not None and self._is_differentiable()
+        self._way: list[fx.Node] = []
 
     def examine(self, *, noisy: bool) -> Findings:
         """Run and compare.
@@ -98,6 +108,16 @@ class Scaled:
             if self._listens:
                 self._terms(layers)
         return self.found
+
+    def _is_differentiable(self) -> bool:
+        """Whether gradients flow as the operators that were recorded have it."""
+        graph = self._machine.program.graph
+        own = next((n for n in graph.nodes if n.op == CUSTOM_GRADIENT), None)
+        if own is not None:
+            at = f" at {own.location}" if own.location else ""
+            reason = f"gradients: an autograd function{at} has a backward of its own"
+            self.found.unmeasured[reason] = None
+        return own is None
 
     def _layer(self, factor: float) -> _Layer:
         layer = _Layer(self._base)
@@ -211,7 +231,13 @@ class Scaled:
         if missing:
             self.found.unmeasured[missing[0].reason] = None
             return
-        rows = [self._slopes(layer, end, nodes) for layer in layers]
+        try:
+            rows = [self._slopes(layer, end, nodes) for layer in layers]
+        except Exception as error:  # noqa: BLE001 - a user's own backward may raise anything
+            self.found.unmeasured[f"the loss could not be differentiated: {first_line(error)}"] = (
+                None
+            )
+            return
         total = _transposed([row[0] for row in rows])
         parts = [_transposed([row[i + 1] for row in rows]) for i in range(len(nodes))]
         for claim, slopes in zip(self._claims.terms, parts, strict=True):

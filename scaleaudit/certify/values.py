@@ -162,7 +162,7 @@ class _Comparison:
         g = self.growth
         slope = self._slope_between(_LAST - 1, _LAST)
         few = (g.sparse or g.lo < g.hi) and self.values.shape[1] < t.FEW
-        sure = g.attained and not few and self.samples.lower
+        sure = g.attained and not few and self.samples.lower and not self._may_die()
         if slope is None:
             dies = self.sizes[_LAST] == 0 and self.sizes[0] > 0 and sure and not g.sparse
             return "it becomes 0" if dies else ""
@@ -175,7 +175,7 @@ class _Comparison:
     def _elements(self) -> str:
         """Every element that does not vanish grows like lo at least."""
         g = self.growth
-        if g.lo == VANISHING or not self.samples.lower:
+        if g.lo == VANISHING or not self.samples.lower or self._may_die():
             return ""
         if g.sparse and g.precision is Precision.SATURATING:
             return ""
@@ -198,6 +198,10 @@ class _Comparison:
         if not low.any():
             return ""
         return f"one of its elements grows like a**{float(degrees[low].max()):.3f}"
+
+    def _may_die(self) -> bool:
+        """Whether it may die faster than claimed: the difference of two values with one limit does."""
+        return self.growth.hi <= ZERO and self.growth.precision >= Precision.ASYMPTOTIC
 
     def _is_pure(self) -> bool:
         """Whether every element is said to be one and the same power of the factor."""

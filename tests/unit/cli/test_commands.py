@@ -156,7 +156,10 @@ def test_rules_are_chosen_by_code_and_prefix():
 
     everything = {rule.code for rule in rules}
     assert codes() == everything
-    assert codes(select=("SCL1",)) == {c for c in everything if c.startswith("SCL1")} | {"SCL901"}
+    assert codes(select=("SCL1",)) == {c for c in everything if c.startswith("SCL1")} | {
+        "SCL901",
+        "SCL904",
+    }
     assert codes(ignore=("SCL2", "SCL104")) == {
         c for c in everything if not c.startswith("SCL2") and c != "SCL104"
     }

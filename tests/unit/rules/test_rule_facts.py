@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from rule_support import at, facts, opaque, penalty, readout, state
 
-from scaleaudit.domain.facts import Gain, StateFacts
+from scaleaudit.domain.facts import Disagreement, Gain, StateFacts
 from scaleaudit.errors import TargetError
 from scaleaudit.rules import binding
 from scaleaudit.rules.binding import Binding
@@ -40,6 +40,8 @@ def bindings(given: StateFacts) -> Iterator[tuple[Scope, Binding]]:
     for each in given.penalties:
         yield Scope.PENALTY, binding.of_penalty(each).inside(bound)
     yield Scope.OPERATOR, binding.of_operator(opaque(), decides=True).inside(bound)
+    refuted = Disagreement("aten.relu.default", at(3), "it keeps its degree", "it does not")
+    yield Scope.CLAIM, binding.of_claim(refuted)
 
 
 @pytest.mark.parametrize(("scope", "bound"), list(bindings(FULL)), ids=str)
