@@ -55,9 +55,13 @@ def lift(x: Arg) -> Scale:
     return independent()
 
 
+# Stands for the operator at hand, in a law that says nothing of one of its outputs.
+UNTOLD = Opaque("", None, "its law says nothing of this output")
+
+
 def unknown(*reasons: Opaque) -> Scale:
     """A value of which nothing is known."""
-    return Scale(Growth(), opaque=tuple(dict.fromkeys(reasons))[:MOST_REASONS])
+    return Scale(Growth(), opaque=tuple(dict.fromkeys(reasons or (UNTOLD,)))[:MOST_REASONS])
 
 
 def merge_support(x: Scale, y: Scale) -> Support | None:

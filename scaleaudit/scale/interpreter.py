@@ -175,7 +175,17 @@ class Interpreter:
         # Overloads share a law, and some of them return less.
         scales = (result if isinstance(result, tuple) else (result,))[: len(node.outputs)]
         missing = len(node.outputs) - len(scales)
-        return scales + tuple(algebra.independent() for _ in range(missing))
+        scales += tuple(algebra.independent() for _ in range(missing))
+        if not any(scale.opaque == (algebra.UNTOLD,) for scale in scales):
+            return scales
+        return self._told(node, scales, depends=any(scale.depends for scale in operands))
+
+    @staticmethod
+    def _told(node: Node, scales: tuple[Scale, ...], *, depends: bool) -> tuple[Scale, ...]:
+        """Name the operator in what its law says nothing of."""
+        reason = Opaque(node.op, node.location, algebra.UNTOLD.reason)
+        untold = algebra.unknown(reason) if depends else algebra.independent()
+        return tuple(untold if scale.opaque == (algebra.UNTOLD,) else scale for scale in scales)
 
     def _without_law(
         self, node: Node, operands: list[Scale], reason: str = _NO_LAW
