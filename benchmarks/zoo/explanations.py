@@ -59,7 +59,7 @@ def explain(
         for record in records
         for loop in record.loops
     ]
-    missing = [f"{record.class_name}: {loop.name}" for record, loop, text in pairs if not text]
+    missing = dict.fromkeys(f"{r.class_name}: {loop.name}" for r, loop, text in pairs if not text)
     if missing:
         raise UnexplainedError(f"loops without an explanation: {', '.join(missing)}")
     return tuple(pairs)
