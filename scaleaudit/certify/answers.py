@@ -155,7 +155,8 @@ def _outside_gain(claim: TurnClaim, entered: Tensor, made: Tensor) -> str:
     if gain is None or entered.shape != made.shape:
         return ""
     high_limit = max(abs(gain.low), abs(gain.high))
-    factor = float(made.norm() / entered.norm())
+    before, after = (x.abs().max() if claim.largest else x.norm() for x in (entered, made))
+    factor = float(after / before)
     if factor > high_limit + t.GAIN * max(high_limit, 1.0):
         return f"it multiplies by {factor:.4g} at a = {t.FACTORS[-1]:g}"
     if claim.floored and gain.low > 0 and factor < gain.low - t.GAIN:

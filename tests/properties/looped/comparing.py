@@ -36,8 +36,8 @@ class Comparison:
     complaints: tuple[str, ...]
 
 
-def audited(model: Looped, *args: Tensor) -> ScaleFacts:
-    """Audit a model as the command line does, from capture to facts."""
+def target_of(model: Looped, *args: Tensor) -> Target:
+    """Make a target of a model and its own loss."""
 
     def target(*, fake: bool) -> Target:
         return Target(
@@ -53,7 +53,12 @@ def audited(model: Looped, *args: Tensor) -> ScaleFacts:
             rebuild=target,
         )
 
-    graph = capture(target(fake=False)).graph
+    return target(fake=False)
+
+
+def audited(model: Looped, *args: Tensor) -> ScaleFacts:
+    """Audit a model as the command line does, from capture to facts."""
+    graph = capture(target_of(model, *args)).graph
     return analyse(graph, find_loops(graph))
 
 
