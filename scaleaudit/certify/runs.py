@@ -112,7 +112,7 @@ class Scaled:
     def _is_differentiable(self) -> bool:
         """Whether gradients flow as the operators that were recorded have it."""
         graph = self._machine.program.graph
-        own = next((n for n in graph.nodes if n.op == CUSTOM_GRADIENT), None)
+        own = next((n for n in graph.nodes if n.base_op == CUSTOM_GRADIENT), None)
         if own is not None:
             at = f" at {own.location}" if own.location else ""
             reason = f"gradients: an autograd function{at} has a backward of its own"

@@ -11,7 +11,8 @@ from expect import Expect, State
 from zoo import Case, cases
 
 from scaleaudit.api import audit_facts
-from scaleaudit.domain.facts import ScaleFacts, StateFacts
+from scaleaudit.domain.attempts import Certify
+from scaleaudit.domain.facts import Certification, Outcome, ScaleFacts, StateFacts
 from scaleaudit.domain.graph import Location
 from scaleaudit.rules.engine import evaluate
 from scaleaudit.rules.loader import load_rules
@@ -27,13 +28,14 @@ def one_thread() -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_audit_says_what_the_theory_says(case: Case) -> None:
-    facts = audit_facts(str(case.path), case.function)
+    facts = audit_facts(str(case.path), case.function, certify=Certify.ANY)
     judged = evaluate(RULES, str(case.path), case.function, facts)
     complaints = [
         *loop_complaints(case.expect, facts),
         *state_complaints(case.expect, floating_states(facts)),
         *code_complaints(case.expect, {finding.code for finding in judged.findings}),
         *verdict_complaints(case.expect, judged.verdict.value),
+        *certification_complaints(facts.certification),
     ]
     assert not complaints, "\n".join([*complaints, *judged.undecided])
 
@@ -121,6 +123,14 @@ def code_complaints(expect: Expect, fired: set[str]) -> Iterator[str]:
 def verdict_complaints(expect: Expect, verdict: str) -> Iterator[str]:
     if verdict not in admitted_verdicts(expect):
         yield f"verdict {verdict}, expected {admitted_verdicts(expect)}"
+
+
+def certification_complaints(found: Certification | None) -> Iterator[str]:
+    """What numbers contradict, or could not be held against; own gradients are their author's."""
+    if found is None or found.outcome is Outcome.CERTIFIED:
+        return
+    yield from (f"{d.location}: {d.claim}, but {d.measured}" for d in found.disagreements)
+    yield from (reason for reason in found.reasons if not reason.startswith("gradients: "))
 
 
 def admitted_verdicts(expect: Expect) -> set[str]:
