@@ -20,6 +20,7 @@ class TurnClaim:
         gain: The factor on the identity path, where the state is all that is handed on.
         floored: Whether the lower end of the gain bounds lengths too: nothing that is handed on
             can cancel, and none of it is left out.
+        largest: Whether the gain bounds the largest element, not the length.
         others: Whether other values than the one that entered are handed on as well.
     """
 
@@ -30,6 +31,7 @@ class TurnClaim:
     gain: Interval | None
     branch: Degree
     floored: bool
+    largest: bool
     others: bool
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 from fractions import Fraction
 from itertools import count
 from typing import NamedTuple, TypeAlias
@@ -80,6 +80,17 @@ REALS = Interval()
 NONNEGATIVE = Interval(0.0, INFINITY)
 
 
+class Mixing(Enum):
+    """Which length a matrix bounds that takes part in a coefficient.
+
+    EUCLIDEAN: its norm bounds the root of the sum of squares. LARGEST: its rows are shares, never
+    negative and of a bounded sum, which bounds the largest element.
+    """
+
+    EUCLIDEAN = "euclidean"
+    LARGEST = "largest"
+
+
 _SERIALS = count()
 
 
@@ -92,8 +103,8 @@ class Atom:
         state: Index of the carried state that it is, for boundary values.
         learned: Whether parameters set it, the state apart.
         peak_of: The form of the value whose maximum it is (x - max(x) is never positive).
-        mixes: Whether it stands for a matrix: its span bounds what that does to a length, and says
-            nothing of single elements.
+        mixes: The length that it acts on where it stands for a matrix: its span bounds what that
+            does to it, and says nothing of single elements. Of shares it is that of their sums.
         views: The same values in other arrangements, by arrangement.
         serial: When it was made; products of atoms are kept in this order.
     """
@@ -119,7 +130,7 @@ class Atom:
         state: int | None = None,
         learned: bool = False,
         peak_of: Form | None = None,
-        mixes: bool = False,
+        mixes: Mixing | None = None,
     ) -> None:
         self.growth = growth
         self.span = span
@@ -263,6 +274,19 @@ class Size:
     flat: bool = False
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Weighted:
+    """A value times shares: its sum over the dim of the shares is a mean of the value.
+
+    Attributes:
+        dim: That dim, from the end.
+    """
+
+    value: Scale
+    shares: Scale
+    dim: int
+
+
 class _Form:
     """The attribute ``form`` of a scale, made when it is first read.
 
@@ -290,6 +314,8 @@ class Scale:
         peak_of: The form of the value whose maximum it is.
         size: The value whose length it is, to some power.
         norm: Range of the spectral norm of a matrix that no state reaches, where it is bounded.
+        shares: The dim, from the end, along which elements are never negative and add up to 1.
+        weighted: A value that it is times shares, before they are added up.
         form: Its linear form, a fresh atom where no law gave one.
     """
 
@@ -303,6 +329,8 @@ class Scale:
     peak_of: Form | None = None
     size: Size | None = None
     norm: Interval | None = None
+    shares: int | None = None
+    weighted: Weighted | None = None
 
     form = _Form()
 

@@ -10,8 +10,8 @@ from scaleaudit.domain.claims import LoopClaims, PassClaims, TermClaim, TurnClai
 from scaleaudit.domain.facts import Penalty
 from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.loops import Loop
-from scaleaudit.domain.scale import Scale
-from scaleaudit.scale import judge
+from scaleaudit.domain.scale import Mixing, Scale
+from scaleaudit.scale import forms, judge
 from scaleaudit.scale.interpreter import ScaleTable, View
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _turns(loop: Loop, passes: LoopPasses, index: int) -> list[TurnClaim]:
         handed = [atom for atom in scale.form.parts if atom.state is not None]
         alone = all(passes.boundary_of(atom) == entered for atom in handed)
         # The gain of a cycle is that of a whole period; a turn by itself has its own.
+        mixings = forms.mixings_of(scale.form.parts[atom] for atom in handed)
         turn = judge.judge_turn(scale, index, None if alone else cycle)
         found.append(
             TurnClaim(
@@ -90,7 +91,8 @@ def _turns(loop: Loop, passes: LoopPasses, index: int) -> list[TurnClaim]:
                 transition=turn.transition,
                 gain=turn.gain if handed and alone else None,
                 branch=turn.branch,
-                floored=alone and not any(atom.layout for atom in handed),
+                floored=alone and not mixings and not any(atom.layout for atom in handed),
+                largest=Mixing.LARGEST in mixings,
                 others=not alone,
             )
         )

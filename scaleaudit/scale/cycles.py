@@ -162,8 +162,9 @@ def update_of(
         ref = seeds[atom.base]
         newer = sum(ref.node < other.node < made.node for other in boundaries[atom.state])
         span = forms.poly_span(poly)
-        # Rearranged copies of a state don't cancel each other, whatever their signs.
+        # Rearranged or mixed copies of a state don't cancel each other, whatever their signs.
         signed = signed and span.is_point and not atom.layout
+        signed = signed and not forms.mixings_of([poly])
         parts.setdefault((atom.state, newer), []).append(span)
     gains = {
         aged: _total(spans if signed else [intervals.even(span, abs) for span in spans])

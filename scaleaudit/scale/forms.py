@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import product
 from operator import attrgetter
 
-from scaleaudit.domain.scale import Atom, Form, Interval, Monomial, Poly, Precision
+from scaleaudit.domain.scale import REALS, Atom, Form, Interval, Mixing, Monomial, Poly, Precision
 from scaleaudit.scale import intervals
 
 # Products of atoms have one order.
@@ -59,19 +59,51 @@ def poly_span(poly: Poly, *, limits: bool = True) -> Interval:
             state); a gate that reads nothing growing never does.
     """
     atoms = list(poly.atoms())
-    if any(atom.mixes for atom in atoms):
+    mixings = mixings_of([poly])
+    if len(mixings) > 1:
+        return REALS  # what leaves one length as it is may stretch the other
+    if Mixing.EUCLIDEAN in mixings:
         return _mixing_span(poly, limits=limits)
-    if len(atoms) <= MAX_GATES and all(
-        len(set(monomial)) == len(monomial) for monomial in poly.terms
-    ):
-        spans = [gate_span(atom, limits=limits) for atom in atoms]
-        if all(span.is_finite for span in spans):
-            return _corner_span(poly, atoms, spans)
+    spans = {atom: gate_span(atom, limits=limits) for atom in atoms}
+    if not mixings:
+        return _span(poly, spans)
+    return _shared_span(poly, spans)
+
+
+def mixings_of(polys: Iterable[Poly]) -> set[Mixing]:
+    """Return the lengths on which the matrices in some coefficients act."""
+    return {atom.mixes for poly in polys for atom in poly.atoms() if atom.mixes is not None}
+
+
+def _shared_span(poly: Poly, spans: dict[Atom, Interval]) -> Interval:
+    """Range of a sum in which rows of shares take part: what it does to the largest element.
+
+    A gate beside them picks rows, as it picks elements, so that both count as one. Where nothing is
+    subtracted, every row is of one sign, and the sums of the rows are what counts: they bound from
+    below as well. Else rows count by their magnitudes.
+    """
+    sums = _span(poly, spans)
+    both = {atom: _either_sign(span) if atom.mixes else span for atom, span in spans.items()}
+    sizes = _span(poly, both)
+    return sums if sums.low >= 0 and sums.high == sizes.high else sizes
+
+
+def _either_sign(span: Interval) -> Interval:
+    size = intervals.even(span, abs)
+    return Interval(-size.high, size.high, size.high_open, size.high_open)
+
+
+def _span(poly: Poly, spans: dict[Atom, Interval]) -> Interval:
+    """Range of a polynomial of values in given ranges."""
+    multilinear = all(len(set(monomial)) == len(monomial) for monomial in poly.terms)
+    finite = all(span.is_finite for span in spans.values())
+    if len(spans) <= MAX_GATES and multilinear and finite:
+        return _corner_span(poly, list(spans), list(spans.values()))
     total = intervals.point(0.0)
     for monomial, factor in poly.terms.items():
         term = intervals.point(factor)
         for atom in monomial:
-            term = intervals.multiply(term, gate_span(atom, limits=limits))
+            term = intervals.multiply(term, spans[atom])
         total = intervals.add(total, term)
     return total
 

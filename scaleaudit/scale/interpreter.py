@@ -10,7 +10,7 @@ from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
-from scaleaudit.scale import algebra, matrices
+from scaleaudit.scale import algebra, matrices, shares
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
@@ -134,7 +134,7 @@ class Interpreter:
             apply = law.gradient if view is View.GRADIENT and law.gradient else law.apply
             scales = self._by_law(node, law, apply, _arguments(node, operands), operands)
         handed_on = len(scales) > 1 or any(scales[0] is scale for scale in operands)
-        return tuple(
+        finished = tuple(
             [
                 _finished(
                     scale,
@@ -146,6 +146,7 @@ class Interpreter:
                 for scale, meta in zip(scales, node.outputs, strict=True)
             ]
         )
+        return shares.noted(self.graph, node, finished, table.__getitem__)
 
     def _law(self, op: str) -> Law | None:
         if op not in self._law_of:
@@ -300,8 +301,10 @@ def _finished(scale: Scale, shape: tuple[int, ...], *, stopped: bool, handed_on:
     """
     if stopped or (scale.depends and not scale.opaque and scale.is_zero):
         return replace(algebra.independent(scale.span), shape=shape)
-    if scale.norm is not None:  # an operand's, which says nothing of what became of it
-        scale, handed_on = replace(scale, given=scale.form, norm=None), True
+    if scale.norm is not None or scale.shares is not None or scale.weighted is not None:
+        # An operand's, which says nothing of what became of it.
+        scale = replace(scale, given=scale.form, norm=None, shares=None, weighted=None)
+        handed_on = True
     if scale.shape == shape:
         return scale
     support = algebra.realigned(scale.support, len(shape))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scaleaudit.domain.facts import Gain, Transition, Visibility
 from scaleaudit.domain.scale import (
+    NONNEGATIVE,
     VANISHING,
     ZERO,
     Atom,
@@ -14,6 +15,7 @@ from scaleaudit.domain.scale import (
     Form,
     Growth,
     Interval,
+    Mixing,
     Poly,
     Precision,
     Scale,
@@ -128,6 +130,8 @@ def _part_degree(atom: Atom, poly: Poly) -> Degree:
 
 def total_gain(parts: dict[Atom, Poly]) -> Interval:
     """Sum of the magnitudes of the coefficients on the identity path."""
+    if len(forms.mixings_of(parts.values())) > 1:
+        return NONNEGATIVE  # each bounds another length
     total = intervals.point(0.0)
     for poly in parts.values():
         total = intervals.add(total, intervals.even(forms.poly_span(poly), abs))
@@ -151,7 +155,8 @@ def _with_identity(
     if _is_convex(form, own, identity):
         return Turn(Transition.BOUNDED, gain, learned, branch, writes_bounded=True)
     kind = _by_gain(gain, gates)
-    if kind in (Transition.LINEAR, Transition.EXPANDING) and any(atom.mixes for atom in gates):
+    turned = any(atom.mixes is Mixing.EUCLIDEAN for atom in gates)
+    if kind in (Transition.LINEAR, Transition.EXPANDING) and turned:
         return _beside_matrix(own, gain, branch)
     return Turn(kind, gain, learned, branch, writes_bounded=rest.is_finite)
 

@@ -19,12 +19,12 @@ from scaleaudit.scale.algebra import number
 MATRIX_RANK = 2
 UNIT = intervals.point(1.0)
 
-_SAME = frozenset({
+SAME = frozenset({
     "aten.clone", "aten.detach", "aten.alias", "aten._to_copy", "aten.lift_fresh", "aten.contiguous",
 })  # fmt: skip
-_TRANSPOSED = frozenset({"aten.t", "aten.transpose", "aten.adjoint", "aten.mT", "aten.numpy_T"})
+TRANSPOSED = frozenset({"aten.t", "aten.transpose", "aten.adjoint", "aten.mT", "aten.numpy_T"})
 _VIEWS = frozenset({"aten.view", "aten.reshape", "aten._unsafe_view", "aten.permute"})
-_SIZES = frozenset({
+SIZES = frozenset({
     "aten.squeeze", "aten.unsqueeze", "aten.expand", "aten.view", "aten.reshape", "aten._unsafe_view",
 })  # fmt: skip
 _PRODUCTS = frozenset({
@@ -47,7 +47,7 @@ def norm_of(graph: OpGraph, ref: Ref, scale_of: ScaleOf) -> Interval | None:
     op = node.base_op
     if op in _RULES:
         return _RULES[op](graph, node, scale_of)
-    kept = op in _SAME or op in _TRANSPOSED or _keeps_shape(graph, node)
+    kept = op in SAME or op in TRANSPOSED or _keeps_shape(graph, node)
     return scale_of(node.operands[0]).norm if kept and node.operands else None
 
 
@@ -121,7 +121,7 @@ def _single(graph: OpGraph, ref: Ref) -> bool:
 
 def _is_norm_of(graph: OpGraph, divisor: Ref, matrix: Ref) -> bool:
     """Whether a value is at least the spectral norm of a matrix, or what an iteration finds for it."""
-    ref = _floored(graph, divisor)
+    ref = floored(graph, divisor)
     node = graph[ref.node]
     if node.base_op in {"aten.linalg_vector_norm", "aten.norm"}:
         return _is_euclidean(graph, node) and _root(graph, node.operands[0]) == _root(graph, matrix)
@@ -135,14 +135,18 @@ def _is_norm_of(graph: OpGraph, divisor: Ref, matrix: Ref) -> bool:
     return False
 
 
-def _floored(graph: OpGraph, ref: Ref) -> Ref:
-    """Go back to what a value is never below: before max(x, c), x + eps, and copies."""
+def floored(graph: OpGraph, ref: Ref, sizes: frozenset[str] = SIZES) -> Ref:
+    """Go back to what a value is never below: before max(x, c), x + eps, and copies.
+
+    Args:
+        sizes: Changes of shape that may lie between.
+    """
     while True:
         node = graph[ref.node]
         if node.kind is not NodeKind.CALL:
             return ref
         arguments = [argument for _, argument in node.arguments[:2]]
-        passing = node.base_op in _SAME or node.base_op in _SIZES
+        passing = node.base_op in SAME or node.base_op in sizes
         floor = node.base_op in {"aten.clamp_min", "aten.clamp", "aten.maximum"}
         unlimited = node.base_op != "aten.clamp" or dict(node.arguments).get("max") is None
         second = arguments[1] if len(arguments) > 1 else None
@@ -164,7 +168,7 @@ def _root(graph: OpGraph, ref: Ref) -> Ref:
     """The value of which another is a rearranged copy: its elements are the same."""
     while True:
         node = graph[ref.node]
-        if node.base_op not in _SAME | _TRANSPOSED | _VIEWS or node.kind is not NodeKind.CALL:
+        if node.base_op not in SAME | TRANSPOSED | _VIEWS or node.kind is not NodeKind.CALL:
             return ref
         ref = node.operands[0]
 
@@ -177,11 +181,11 @@ def _oriented(graph: OpGraph, ref: Ref) -> tuple[Ref, bool]:
         shape = graph.meta(ref).shape
         if node.kind is not NodeKind.CALL or len(shape) != MATRIX_RANK:
             return ref, turned
-        swapped = node.base_op in _TRANSPOSED or (
+        swapped = node.base_op in TRANSPOSED or (
             node.base_op == "aten.permute" and dict(node.arguments).get("dims") == (1, 0)
         )
         kept = (
-            node.base_op in _SAME
+            node.base_op in SAME
             or _keeps_shape(graph, node)
             or (node.base_op == "aten.permute" and dict(node.arguments).get("dims") == (0, 1))
         )
@@ -199,7 +203,7 @@ def _copied(graph: OpGraph, ref: Ref) -> Ref:
     """Go back over copies and added dims of a vector."""
     while True:
         node = graph[ref.node]
-        if node.kind is not NodeKind.CALL or node.base_op not in _SAME | _SIZES:
+        if node.kind is not NodeKind.CALL or node.base_op not in SAME | SIZES:
             return ref
         if node.base_op == "aten.expand" and node.outputs[0] != graph.meta(node.operands[0]):
             return ref
@@ -259,7 +263,7 @@ def _direction(graph: OpGraph, ref: Ref) -> Ref | None:
     if node.base_op != "aten.div" or len(node.operands) != MATRIX_RANK:
         return None
     vector, length = node.operands
-    size = graph[_floored(graph, length).node]
+    size = graph[floored(graph, length).node]
     if size.base_op not in {"aten.linalg_vector_norm", "aten.norm"}:
         return None
     own = _is_euclidean(graph, size) and size.operands[0] == vector

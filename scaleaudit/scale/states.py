@@ -347,7 +347,7 @@ class StateJudge:
         gates = [atom for poly in form.parts.values() for atom in poly.atoms()]
         return (
             any(atom.state is None for atom in form.parts)
-            or any(atom.mixes for atom in gates)
+            or any(atom.mixes and atom.learned for atom in gates)
             or any(atom.growth.depends for atom in (*form.rest.atoms(), *gates))
             or (turn.transition is not Transition.DAMPED and any(atom.learned for atom in gates))
         )

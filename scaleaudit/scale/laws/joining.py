@@ -7,6 +7,7 @@ from itertools import pairwise
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
     CONSTANT,
+    REALS,
     Atom,
     Form,
     Growth,
@@ -128,7 +129,10 @@ def _one_coefficient(polys: list[Poly]) -> Poly:
         span = span.hull(forms.poly_span(poly))
     depends = any(atom.growth.depends for poly in polys for atom in poly.atoms())
     learned = any(atom.learned for poly in polys for atom in poly.atoms())
-    mixes = any(atom.mixes for poly in polys for atom in poly.atoms())
+    mixings = forms.mixings_of(polys)
+    if len(mixings) > 1:
+        span = REALS
+    mixes = next(iter(mixings), None)
     g = Growth() if depends else CONSTANT
     return Poly({(Atom(g, span, learned=learned, mixes=mixes),): 1.0})
 
@@ -188,6 +192,8 @@ def _viewed(x: Scale, steps: Arg) -> Scale | None:
 def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
     """The form of a base after a write: what was written may hold the very part it replaces."""
     if base.opaque or value.opaque or not base.depends:
+        return None
+    if len(base.form.parts) != len(part.form.parts):
         return None
     parts: dict[Atom, Poly] = {}
     taken: set[Atom] = set()

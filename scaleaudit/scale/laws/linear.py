@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 
 from scaleaudit.domain.scale import (
-    CONSTANT,
-    REALS,
     VANISHING,
     ZERO,
-    Atom,
-    Form,
     Growth,
     Interval,
-    Poly,
     Precision,
     Scale,
     Support,
 )
-from scaleaudit.scale import algebra, forms, growth, intervals
+from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.activations import softmax
-from scaleaudit.scale.laws.arithmetic import carries_state
 from scaleaudit.scale.laws.norms import normalized
 from scaleaudit.scale.laws.reductions import blurred, collapsed, dims_of
 from scaleaudit.scale.laws.table import LawTable
+from scaleaudit.scale.mixing import stretched
 
 TABLE = LawTable()
 
@@ -63,43 +58,8 @@ def matmul(x: Arg, y: Arg, *_: Arg) -> Scale:
     right = frozenset({-2}) if len(y.shape) > 1 else frozenset({-1})
     result = contract(x, y, frozenset({-1}), right)
     result = replace(result, support=_rows(x, y))
-    for value, matrix in ((x, y), (y, x)):
-        if matrix.norm is not None and not matrix.depends:
-            return _stretched(value, result, matrix.norm)
-    return result
-
-
-def _stretched(x: Scale, product: Scale, norm: Interval) -> Scale:
-    """Write M x as m x + r where x carries a state and M has a bounded norm.
-
-    All that has acted on the state before is taken together with M: matrices do not commute.
-    """
-    if x.opaque or product.opaque or not carries_state(x):
-        return product
-    parts: dict[Atom, Poly] = {}
-    others: dict[Atom, Poly] = {}
-    for atom, poly in x.form.parts.items():
-        if atom.state is None:
-            others[atom] = poly
-            continue
-        size = intervals.even(forms.poly_span(poly), abs)
-        stretch = intervals.multiply(norm, size)
-        reach = Interval(-stretch.high, stretch.high, stretch.high_open, stretch.high_open)
-        m = Atom(_gate_growth(poly), reach, learned=True, mixes=True)
-        parts[atom] = Poly({(m,): 1.0})
-    left = algebra.from_form(Form(others, x.form.rest))
-    if left.is_zero:
-        return replace(product, given=Form(parts, Poly()))
-    longest = max(abs(left.span.low), abs(left.span.high)) * norm.high * x.shape[-1] ** 0.5
-    span = Interval(-longest, longest) if left.span.is_finite else REALS
-    rest = Scale(growth.reduce(left.growth), span, learned=True).form
-    return replace(product, given=Form({**parts, **rest.parts}, rest.rest))
-
-
-def _gate_growth(coefficient: Poly) -> Growth:
-    """How a factor changes with the state: not at all, or as the gates do that it holds."""
-    moving = [atom.growth for atom in coefficient.atoms() if atom.growth.depends]
-    return Growth(precision=max(g.precision for g in moving)) if moving else CONSTANT
+    (dim,) = right
+    return stretched(x, result, y, dim) or stretched(y, result, x, -1) or result
 
 
 def _rows(x: Scale, y: Scale) -> Support | None:
@@ -138,8 +98,7 @@ def linear(x: Arg, weight: Arg, bias: Arg = None) -> Scale:
     product = contract(x, weight, frozenset({-1}), frozenset({-1}))
     product = replace(product, support=_rows(x, replace(weight, shape=(1, 1))))
     product = replace(product, shape=x.shape)
-    if weight.norm is not None and not weight.depends:
-        product = _stretched(x, product, weight.norm)
+    product = stretched(x, product, weight, -1) or product
     return product if bias is None else plus(product, lift(bias))
 
 

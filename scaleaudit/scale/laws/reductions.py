@@ -24,6 +24,7 @@ from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.table import LawTable
+from scaleaudit.scale.mixing import stretched
 
 TABLE = LawTable()
 
@@ -103,7 +104,11 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     slope = x.growth.slope
     slope = None if slope is None else slope * max(_count(x, dims), 1)
     result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
-    return _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim)))
+    result = _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim)))
+    weighted = x.weighted
+    if weighted is None or dims != frozenset({weighted.dim}):
+        return result
+    return stretched(weighted.value, result, weighted.shares, weighted.dim) or result
 
 
 def _sized(x: Scale) -> Scale:

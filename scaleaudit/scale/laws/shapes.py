@@ -161,7 +161,7 @@ def view(x: Arg, *_: Arg, out: Out) -> Scale:
 
 
 @cache
-def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
+def groups(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
     """Map dims of the old shape to dims of the new one that hold just the same elements."""
     pairs: dict[int, int] = {}
     i = j = 0
@@ -189,7 +189,7 @@ def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int]:
 def _moved_dims(
     mix: frozenset[int], before: tuple[int, ...], after: tuple[int, ...]
 ) -> frozenset[int]:
-    pairs = _groups(before, after)
+    pairs = groups(before, after)
     moved = {pairs.get(d + len(before)) for d in mix}
     if None in moved:
         return frozenset(range(-len(after), 0)) or frozenset({-1})
@@ -201,7 +201,7 @@ def _reshaped(
 ) -> Support | None:
     if support is None:
         return None
-    pairs = _groups(before, after)
+    pairs = groups(before, after)
     axes: list[int | None] = [None] * len(after)
     for old, new in pairs.items():
         if old < len(support.axes):
@@ -218,7 +218,7 @@ def permute(x: Arg, *dims: Arg, out: Out) -> Scale:
     """A transposition keeps every element, elsewhere."""
     x = lift(x)
     rank = len(x.shape)
-    order = _order(dims, rank)
+    order = order_of(dims, rank)
     moved = rearranged(x, ("permute", order, x.shape, out[0].shape))
     g = moved.growth
     if g.mix:
@@ -231,7 +231,8 @@ def permute(x: Arg, *dims: Arg, out: Out) -> Scale:
     return replace(moved, growth=g, support=support)
 
 
-def _order(dims: tuple[Arg, ...], rank: int) -> tuple[int, ...]:
+def order_of(dims: tuple[Arg, ...], rank: int) -> tuple[int, ...]:
+    """Return for every dim after a transposition the one that it was."""
     order = list(range(rank))
     if len(dims) == 1 and isinstance(dims[0], tuple):
         return tuple(int(d) % rank for d in dims[0] if isinstance(d, int))
