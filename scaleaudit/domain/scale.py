@@ -241,18 +241,24 @@ class Form:
     rest: Poly
 
 
+# Dims that a view made one: for each of them the axis that it runs along, and its size.
+Folded: TypeAlias = "tuple[tuple[int | None, int], ...]"
+AxisOf: TypeAlias = "int | Folded | None"
+
+
 @dataclass(frozen=True, slots=True)
 class Support:
     """Which positions and channels of the state a value reads.
 
     Attributes:
-        axes: For every dim of the value the axis of the state it runs along, or None.
+        axes: For every dim of the value the axis of the state it runs along, several where a view
+            made them one dim, or None.
         reads: For every axis of the state, the indices read, as a bit mask.
         exact: False where the positions read could not be told.
         blurred: Whether a rearrangement lost track of the axes.
     """
 
-    axes: tuple[int | None, ...]
+    axes: tuple[AxisOf, ...]
     reads: tuple[int, ...]
     exact: bool = True
     blurred: bool = False
@@ -313,6 +319,7 @@ class Scale:
         learned: Whether parameters take part in it, the state apart.
         peak_of: The form of the value whose maximum it is.
         size: The value whose length it is, to some power.
+        pieces: What it has just been joined from, one beside the other.
         norm: Range of the spectral norm of a matrix that no state reaches, where it is bounded.
         shares: The dim, from the end, along which elements are never negative and add up to 1.
         weighted: A value that it is times shares, before they are added up.
@@ -329,6 +336,7 @@ class Scale:
     peak_of: Form | None = None
     size: Size | None = None
     norm: Interval | None = None
+    pieces: tuple[Scale, ...] = ()
     shares: int | None = None
     weighted: Weighted | None = None
 

@@ -87,6 +87,11 @@ def merge_support(x: Scale, y: Scale) -> Support | None:
     return Support(axes, reads, exact, a.blurred or b.blurred or not same)
 
 
+def untold(support: Support | None) -> Support | None:
+    """Say that it is not known which part of what is read is read indeed."""
+    return None if support is None else replace(support, exact=False)
+
+
 def realigned(support: Support | None, rank: int) -> Support | None:
     """Pad the axes on the left, as broadcasting does."""
     if support is None or len(support.axes) == rank:

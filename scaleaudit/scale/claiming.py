@@ -101,7 +101,7 @@ def _turns(loop: Loop, passes: LoopPasses, index: int) -> list[TurnClaim]:
 
 def _terms(each: StateJudge) -> list[TermClaim]:
     found = []
-    for term, judged, _ in each.judged_terms:
+    for term, judged in each.judged_terms:
         value = each.value[term.value]
         found.append(
             TermClaim(

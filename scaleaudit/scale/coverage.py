@@ -77,7 +77,7 @@ class Reads:
             for other in others:
                 read |= other.masks[axis] if other.masks else 0
             missing = (read & ~self.masks[axis]).bit_count()
-            if missing > limit * read.bit_count():
+            if missing > limit * (read | self.masks[axis]).bit_count():
                 return True
         return False
 

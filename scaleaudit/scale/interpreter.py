@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from typing import TypeAlias
 
 from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
 from scaleaudit.scale import algebra, matrices, shares
+from scaleaudit.scale import parts as parting
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
 from scaleaudit.scale.laws.table import Law, NotUnderstood, Result
+from scaleaudit.scale.parts import Parts
 
 
 class View(Enum):
@@ -34,6 +37,7 @@ class ScaleTable:
     Attributes:
         seeds: The values that were cut and made free inputs.
         inflow: For every seed, the scale of what the program computed for it.
+        parts: Where a value is joined from parts that are seen differently, each by itself.
     """
 
     def __init__(self, base: _Independents, seeds: Mapping[Ref, Scale]) -> None:
@@ -41,6 +45,7 @@ class ScaleTable:
         self.seeds = dict(seeds)
         self.inflow: dict[Ref, Scale] = {}
         self.rows: dict[int, tuple[Scale, ...]] = {}
+        self.parts: dict[Ref, Parts] = {}
         self._seeded = {ref.node for ref in self.seeds}
 
     def __getitem__(self, ref: Ref) -> Scale:
@@ -52,6 +57,10 @@ class ScaleTable:
     def reached(self, ref: Ref) -> bool:
         """Whether a value is computed from the states, even if nothing is left of them."""
         return ref.node in self.rows or (ref.node in self._seeded and ref in self.seeds)
+
+    def parts_of(self, ref: Ref) -> Parts:
+        """Return the parts of a value; a free input has none, whatever was joined for it."""
+        return {} if ref in self.seeds else self.parts.get(ref, {})
 
     def depends(self, ref: Ref) -> bool:
         """Whether the states reach a value."""
@@ -96,10 +105,12 @@ class Interpreter:
         rows, reached = table.rows, table.reached
         for node in self.graph.nodes[min((ref.node for ref in seeds), default=0) :]:
             if any(map(reached, node.operands)):
-                rows[node.id] = self._row(node, table, view)
+                row = self._row(node, table, view)
+                rows[node.id] = tuple(map(parting.without_pieces, row))
+                self._follow_parts(node, row, table, view)
         for ref in sorted(seeds, key=lambda ref: ref.node):
-            row = rows.get(ref.node)
-            table.inflow[ref] = row[ref.output] if row else self._base.scale(ref)
+            made = rows.get(ref.node)
+            table.inflow[ref] = made[ref.output] if made else self._base.scale(ref)
         return table
 
     def _row(self, node: Node, table: ScaleTable, view: View) -> tuple[Scale, ...]:
@@ -119,7 +130,23 @@ class Interpreter:
             return replace(algebra.independent(scale.span), shape=scale.shape)
         return scale
 
-    def apply(self, node: Node, table: ScaleTable | _Independents, view: View) -> tuple[Scale, ...]:
+    def _follow_parts(
+        self, node: Node, row: tuple[Scale, ...], table: ScaleTable, view: View
+    ) -> None:
+        """Note the parts of a node's outputs: those of its operands, or those joined here."""
+        held = [table.parts_of(ref) for ref in node.operands]
+        labels = parting.labels_of(held)
+        if not labels and not any(scale.pieces for scale in row):
+            return
+        results = {label: self.apply(node, _OfPart(table, label), view) for label in labels}
+        operands = [part for parts in held for part in parts.values()]
+        for output, whole in enumerate(row):
+            made = {label: result[output] for label, result in results.items()}
+            found = parting.made(whole, made, operands) if labels else parting.joined(whole)
+            if found:
+                table.parts[Ref(node.id, output)] = found
+
+    def apply(self, node: Node, table: ScaleSource, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs."""
         operands = [table[ref] for ref in node.operands]
         stopped = view is View.GRADIENT and stops_gradient(node)
@@ -199,6 +226,20 @@ class Interpreter:
         return tuple(algebra.unknown(opaque) for _ in node.outputs)
 
 
+class _OfPart:
+    """The scales of a table with one part in the place of every value that has it."""
+
+    def __init__(self, table: ScaleTable, label: parting.Label) -> None:
+        self._table = table
+        self._label = label
+
+    def __getitem__(self, ref: Ref) -> Scale:
+        return parting.part_of(self._table[ref], self._table.parts_of(ref), self._label)
+
+
+ScaleSource: TypeAlias = "ScaleTable | _Independents | _OfPart"
+
+
 class _Independents:
     """Scales of the values that no state reaches, on demand."""
 
@@ -229,7 +270,8 @@ class _Independents:
 
     def _row(self, node: Node) -> tuple[Scale, ...]:
         if node.kind is NodeKind.CALL:
-            scales = self._interpreter.apply(node, self, View.VALUE)
+            row = self._interpreter.apply(node, self, View.VALUE)
+            scales = map(parting.without_pieces, row)
             return tuple(self._normed(Ref(node.id, i), scale) for i, scale in enumerate(scales))
         meta = node.outputs[0]
         learned = node.kind is NodeKind.PARAMETER

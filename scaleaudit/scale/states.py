@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING
 
 from scaleaudit.domain.facts import (
@@ -27,6 +27,7 @@ from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
 from scaleaudit.scale.laws import with_declared
 from scaleaudit.scale.measures import Reader, Reading, weight_of
+from scaleaudit.scale.parts import part_of
 from scaleaudit.scale.paths import path_to, steps
 from scaleaudit.scale.terms import Term, terms_of
 
@@ -64,24 +65,64 @@ class StateJudge:
         """Judge every loss term, and every projection that reaches no loss."""
         readouts: list[tuple[Readout, Reads]] = []
         penalties: list[tuple[Penalty, Reads]] = []
-        for _, judged, reads in self.judged_terms:
+        for term, judged in self.judged_terms:
             if isinstance(judged, Penalty):
-                penalties.append((judged, reads))
+                penalties.append((judged, self._policed(term)))
             else:
-                readouts.append((judged, reads))
+                readouts.extend(self._apart(term, judged))
         if self.graph.loss is not None:
             readouts.extend(self._unsupervised())
         return Readings(_merged(readouts), _merged_penalties(penalties))
 
     @cached_property
-    def judged_terms(self) -> tuple[tuple[Term, Readout | Penalty, Reads], ...]:
+    def judged_terms(self) -> tuple[tuple[Term, Readout | Penalty], ...]:
         """The terms of the loss that read the state, each as a readout or as a penalty."""
         found = []
         for term in self._terms():
             judged = self._read(term) if self.value[term.value].depends else None
             if judged is not None:
-                found.append((term, judged, Reads.of(self.value[term.value])))
+                found.append((term, judged))
         return tuple(found)
+
+    def _parts(self, term: Term) -> list[tuple[Scale, Scale]]:
+        """The parts that a term is made of, as values and in gradients: itself where it is one."""
+        value, gradient = self.value[term.value], self.gradient[term.value]
+        if not gradient.depends:
+            return [(value, value)]
+        values = self.value.parts_of(term.value)
+        gradients = self.gradient.parts_of(term.value)
+        if not gradients:
+            return [(value, gradient)]
+        return [
+            (part_of(value, values, label), part)
+            for label, part in gradients.items()
+            if part.depends
+        ]
+
+    def _apart(self, term: Term, readout: Readout) -> list[tuple[Readout, Reads]]:
+        """A readout for every part that a term is made of, with what gradients reach of it."""
+        parts = self._parts(term)
+        if len(parts) == 1:
+            return [(readout, Reads.of(parts[0][1]))]
+        found = []
+        for value, gradient in parts:
+            reads = Reads.of(gradient)
+            seen = replace(
+                readout,
+                visibility=judge.least(judge.visibility(value), judge.visibility(gradient)),
+                degree=None if value.opaque else judge.as_float(value.growth.hi),
+                coverage=reads.share(self.axes, self.state_shape),
+                up_to_eps=value.growth.precision is Precision.EPS,
+            )
+            found.append((seen, reads))
+        return found
+
+    def _policed(self, term: Term) -> Reads:
+        """What a penalty reads, those of its parts left out that are scale-free."""
+        parts = self._parts(term)
+        raw = [g for _, g in parts if judge.visibility(g) is not Visibility.INVARIANT]
+        reads = [Reads.of(gradient) for gradient in raw or [parts[0][1]]]
+        return reduce(Reads.union, reads)
 
     def _terms(self) -> tuple[Term, ...]:
         """The loss's terms; without a loss every output counts as supervised (SCL903)."""
@@ -313,10 +354,15 @@ class StateJudge:
     def _covering(self, mine: Readings) -> tuple[Penalty, ...]:
         """Penalties, those marked that leave most of what is read blindly unpoliced."""
         blind = [reads for r, reads in mine.readouts if r.supervised]
+        effective = [reads for penalty, reads in mine.penalties if penalty.effective]
+        told = [reads for reads in effective if reads.masks is not None]
+        if not effective or (told and not reduce(Reads.union, told).leaves_out(blind, self.axes)):
+            return tuple(penalty for penalty, _ in mine.penalties)
         marked = []
         for penalty, reads in mine.penalties:
+            flaw = PenaltyFlaw.PARTIAL if reads.masks is not None else PenaltyFlaw.UNKNOWN
             partial = penalty.effective and reads.leaves_out(blind, self.axes)
-            marked.append(replace(penalty, flaw=PenaltyFlaw.PARTIAL) if partial else penalty)
+            marked.append(replace(penalty, flaw=flaw) if partial else penalty)
         return tuple(marked)
 
     def _branch_location(self, table: ScaleTable, end: Ref) -> Location | None:

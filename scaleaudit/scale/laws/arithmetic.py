@@ -481,6 +481,9 @@ def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
         if _is_mask_value(filled):
             return algebra.same_value(kept, kept.shape, kept.support)
     result = algebra.mixture(x, y)
+    if not condition.depends:
+        pieces = tuple(replace(v, support=algebra.untold(v.support)) for v in (x, y))
+        result = replace(result, pieces=pieces)
     mask = Scale(condition.growth, Interval(0.0, 1.0)).form
     one = forms.gate(x.form, mask.rest)
     inverse = forms.poly_add(Poly({(): 1.0}), mask.rest, -1.0)
@@ -491,7 +494,7 @@ def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
     if not cancelled:
         settled = replace(result, given=form)
     else:
-        settled = replace(algebra.from_form(form), support=result.support)
+        settled = replace(algebra.from_form(form), support=result.support, pieces=result.pieces)
     g = settled.growth
     if condition.depends:
         loose = condition.growth.precision > Precision.EPS

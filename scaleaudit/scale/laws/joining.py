@@ -9,6 +9,7 @@ from scaleaudit.domain.scale import (
     CONSTANT,
     REALS,
     Atom,
+    AxisOf,
     Form,
     Growth,
     Interval,
@@ -18,10 +19,10 @@ from scaleaudit.domain.scale import (
     Support,
 )
 from scaleaudit.scale import algebra, forms, growth
-from scaleaudit.scale.algebra import Arg, derived, lift
+from scaleaudit.scale.algebra import Arg, derived, lift, untold
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.arithmetic import choice
-from scaleaudit.scale.laws.picking import from_end, integer, part_of, picking
+from scaleaudit.scale.laws.picking import from_end, integer, part_of, picked, picking
 from scaleaudit.scale.laws.reductions import blurred
 from scaleaudit.scale.laws.shapes import in_places, rearranged, size_of
 from scaleaudit.scale.laws.table import LawTable
@@ -39,7 +40,7 @@ def cat(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
     axis = integer(dim, 0) % max(rank, 1)
     result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
     whole = _reassembled(pieces, axis, out[0].shape)
-    result = replace(result, given=whole or None)
+    result = replace(result, given=whole or None, pieces=tuple(pieces))
     if result.support is None:
         return result
     return replace(result, support=_stacked_support(pieces, axis, result.support))
@@ -48,18 +49,24 @@ def cat(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
 def _stacked_support(pieces: list[Scale], axis: int, merged: Support) -> Support:
     """Pieces along an axis of the state read the union; other axes stay if all agree."""
     supports = [piece.support for piece in pieces if piece.support is not None]
-    axes = list(merged.axes)
+    axes: list[AxisOf] = [None] * len(merged.axes)
     for i in range(len(axes)):
-        same_axis = {s.axes[i] if i < len(s.axes) else None for s in supports}
-        only = next(iter(same_axis)) if len(same_axis) == 1 else None
-        full = only is not None and len({s.reads[only] for s in supports}) == 1
-        axes[i] = only if full and i != axis else None
-    if axis < len(axes) and len(supports) == len(pieces):
-        first = supports[0].axes[axis]
-        same = first is not None and all(s.axes[axis] == first for s in supports)
-        if first is not None and same and _ascending([s.reads[first] for s in supports]):
-            axes[axis] = first
-    return replace(merged, axes=tuple(axes))
+        found = {s.axes[i] if i < len(s.axes) else None for s in supports}
+        if i != axis and len(found) == 1 and _same_reads(supports, next(iter(found))):
+            axes[i] = next(iter(found))
+    along = {s.axes[axis] if axis < len(s.axes) else None for s in supports}
+    first = next(iter(along))
+    complete = len(along) == 1 and len(supports) == len(pieces)
+    if complete and isinstance(first, int) and _ascending([s.reads[first] for s in supports]):
+        axes[axis] = first
+    lost = axes[axis] is None and along != {None}
+    return replace(merged, axes=tuple(axes), blurred=merged.blurred or lost)
+
+
+def _same_reads(supports: list[Support], axis: AxisOf) -> bool:
+    """Whether all read the same of an axis, or of every axis that a view made one with it."""
+    several = [axis] if isinstance(axis, int) else [a for a, _ in axis or () if a is not None]
+    return all(len({s.reads[a] for s in supports}) == 1 for a in several)
 
 
 def _ascending(masks: list[int]) -> bool:
@@ -166,27 +173,58 @@ def write_view(base: Arg, value: Arg, steps: Arg = (), *_: Arg) -> Scale:
     result = blurred(_over(value, base, mask))
     part = _viewed(base, steps)
     kept = None if part is None else _kept(base, part, value)
-    return result if kept is None else replace(result, given=kept)
+    left = replace(base, support=_left(base, steps))
+    return replace(result, given=kept or result.given, pieces=(left, value))
 
 
 def _viewed(x: Scale, steps: Arg) -> Scale | None:
     """Follow slices and selections to the part that a write goes to."""
     for step in steps if isinstance(steps, tuple) else ():
-        if not isinstance(step, tuple) or not isinstance(step[1], tuple):
+        found = _places(step, x.shape)
+        if found is None:
             return None
-        drop = str(step[0]).startswith("aten.select")
-        if not drop and not str(step[0]).startswith("aten.slice"):
-            return None
-        dim, start, stop, by, *_ = (*step[1], *(None,) * 4)
-        axis = integer(dim, 0) % max(len(x.shape), 1)
-        size = x.shape[axis]
-        first = from_end(integer(start, 0), size)
-        last = first + 1 if drop else min(from_end(integer(stop, size), size), size)
-        stride = 1 if drop else integer(by, 1)
-        length = () if drop else (len(range(first, last, stride)),)
+        axis, places, drop = found
+        length = () if drop else (len(places),)
         shape = (*x.shape[:axis], *length, *x.shape[axis + 1 :])
-        x = replace(part_of(x, axis, first, last, stride, shape, drop=drop), shape=shape)
+        cut = (places.start, places.stop, places.step)
+        x = replace(part_of(x, axis, *cut, shape, drop=drop), shape=shape)
     return x
+
+
+def _places(step: Arg, shape: tuple[int, ...]) -> tuple[int, range, bool] | None:
+    """The dim and the places that a slice or a selection takes, and whether it drops the dim."""
+    if not isinstance(step, tuple) or not isinstance(step[1], tuple):
+        return None
+    drop = str(step[0]).startswith("aten.select")
+    if not drop and not str(step[0]).startswith("aten.slice"):
+        return None
+    dim, start, stop, by, *_ = (*step[1], *(None,) * 4)
+    axis = integer(dim, 0) % max(len(shape), 1)
+    size = shape[axis]
+    first = from_end(integer(start, 0), size)
+    last = first + 1 if drop else min(from_end(integer(stop, size), size), size)
+    return axis, range(first, last, 1 if drop else integer(by, 1)), drop
+
+
+def _left(base: Scale, steps: Arg) -> Support | None:
+    """What is still read of a base after a write, where that goes to places of one dim."""
+    dims, shape = list(range(len(base.shape))), base.shape
+    written: list[tuple[int, range]] = []
+    for step in steps if isinstance(steps, tuple) else ():
+        found = _places(step, shape)
+        if found is None:
+            return untold(base.support)
+        axis, places, drop = found
+        if len(places) < shape[axis]:
+            written.append((dims[axis], places))
+        if drop:
+            del dims[axis]
+        shape = (*shape[:axis], *(() if drop else (len(places),)), *shape[axis + 1 :])
+    if len(written) != 1:
+        return untold(base.support)
+    ((dim, taken),) = written
+    others = [index for index in range(base.shape[dim]) if index not in taken]
+    return picked(base.support, dim, others, drop=False)
 
 
 def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:

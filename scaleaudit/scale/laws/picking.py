@@ -18,17 +18,17 @@ TABLE = LawTable()
 Out = tuple[TensorMeta, ...]
 
 
-def _pick(support: Support | None, dim: int, chosen: list[int], *, drop: bool) -> Support | None:
+def picked(support: Support | None, dim: int, chosen: list[int], *, drop: bool) -> Support | None:
     """Restrict a support to the chosen indices of one dim of the value."""
     if support is None:
         return None
     axes = list(support.axes)
     axis = axes[dim] if dim < len(axes) else None
     reads, exact = list(support.reads), support.exact
-    if axis is not None:
+    if isinstance(axis, int):
         present = [i for i in range(reads[axis].bit_length()) if reads[axis] >> i & 1]
         reads[axis] = sum(1 << present[i] for i in chosen if i < len(present))
-    elif support.blurred:
+    elif support.blurred or axis is not None:
         exact = False
     if drop and dim < len(axes):
         del axes[dim]
@@ -50,7 +50,7 @@ def part_of(
         g = replace(g, attained=False)
     elif g.mix and drop:
         g = replace(g, mix=frozenset(d + (d < dim - len(x.shape)) for d in g.mix))
-    return replace(result, growth=g, support=_pick(x.support, dim, indices, drop=drop))
+    return replace(result, growth=g, support=picked(x.support, dim, indices, drop=drop))
 
 
 @TABLE.law("aten.narrow")

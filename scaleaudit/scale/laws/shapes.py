@@ -11,6 +11,8 @@ from scaleaudit.domain.scale import (
     VANISHING,
     ZERO,
     Atom,
+    AxisOf,
+    Folded,
     Growth,
     Interval,
     Layout,
@@ -201,14 +203,42 @@ def _reshaped(
 ) -> Support | None:
     if support is None:
         return None
-    pairs = groups(before, after)
-    axes: list[int | None] = [None] * len(after)
-    for old, new in pairs.items():
-        if old < len(support.axes):
-            axes[new] = support.axes[old]
-    kept = {axis for axis in axes if axis is not None}
-    lost = any(axis is not None and axis not in kept for axis in support.axes)
-    return replace(support, axes=tuple(axes), blurred=support.blurred or lost)
+    factors = _factors(support.axes, before)
+    axes = _distributed(factors, after)
+    kept = {axis for axis, _ in _factors(axes, after)}
+    lost = any(axis is not None and axis not in kept for axis, size in factors if size != 1)
+    return replace(support, axes=axes, blurred=support.blurred or lost)
+
+
+def _factors(axes: tuple[AxisOf, ...], shape: tuple[int, ...]) -> Folded:
+    """The axes that the dims of a value run along, those that were made one dim apart again."""
+    found: list[tuple[int | None, int]] = []
+    for axis, size in zip(axes, shape, strict=False):
+        found.extend(axis if isinstance(axis, tuple) else [(axis, size)])
+    return tuple(found)
+
+
+def _distributed(factors: Folded, shape: tuple[int, ...]) -> tuple[AxisOf, ...]:
+    """Give every dim of a new shape the axes whose sizes make up its own, in their order."""
+    left = [factor for factor in factors if factor[1] != 1]
+    axes: list[AxisOf] = []
+    for size in shape:
+        taken: list[tuple[int | None, int]] = []
+        while left and math.prod(n for _, n in taken) < size:
+            taken.append(left.pop(0))
+        rest, over = divmod(math.prod(n for _, n in taken), size) if size else (1, 0)
+        if over:
+            return (*axes, *(None,) * (len(shape) - len(axes)))
+        if rest > 1:  # a dim that is split runs along nothing
+            taken, left = [], [(None, rest), *left]
+        axes.append(_one_dim(taken))
+    return tuple(axes)
+
+
+def _one_dim(factors: list[tuple[int | None, int]]) -> AxisOf:
+    if len(factors) == 1:
+        return factors[0][0]
+    return tuple(factors) if any(axis is not None for axis, _ in factors) else None
 
 
 @TABLE.law("aten.permute", "aten.transpose", "aten.t", "aten.swapaxes", "aten.movedim", "aten.mT",
