@@ -65,13 +65,15 @@ def _unbroken(
     ]
     runs = [_last_run(members, feeds) for members in recurring]
     runs = [run for run in runs if len(run) > 1]
-    return whole or [r for r in runs if len(r) >= _RUN or _is_tied_by_itself(r, sites, body)]
+    return whole or [run for run in runs if _is_tied_by_itself(run, sites, body)]
 
 
 def _is_tied_by_itself(run: list[int], sites: Sites, body: Body) -> bool:
-    """Whether a run ties its weights within the part of the body that it ends."""
+    """Whether the part of the body that a run ends ties its weights, and not as a whole alone."""
+    if not body.weights:
+        return len(run) >= _RUN
     nodes = tuple(n for n in body.nodes if n >= run[0])
-    return bool(body.weights) and share_inside(Body(nodes, body.weights), sites) > CLOSED_SHARE
+    return share_inside(Body(nodes, body.weights), sites) > CLOSED_SHARE
 
 
 def _without_dead_ends(members: list[int], feeds: _Feeds) -> list[int]:
