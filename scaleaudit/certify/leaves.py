@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scaleaudit.certify.program import Executable, LeafLike
+from scaleaudit.certify.thresholds import SHORT
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 
 _VIEWS = frozenset({
@@ -137,7 +138,8 @@ def _picked(graph: OpGraph, reader: Node, index: int) -> Iterator[int]:
 def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
     """Return a boundary value as it is scaled from: what crossed, with a mean square of 1.
 
-    Elements that are zero at these weights are none: the state may hold any number.
+    Elements that are zero at these weights are none, the state may hold any number; and no position
+    is so short beside the others that it is all eps.
     """
     if crossing.dtype == torch.bool or not crossing.numel():
         return crossing
@@ -147,4 +149,5 @@ def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
     if not torch.isfinite(size) or size == 0:
         return _normal(tuple(crossing.shape), generator, crossing.dtype)
     drawn = _normal(tuple(crossing.shape), generator, crossing.dtype)
-    return torch.where(crossing == 0, drawn, crossing / size)
+    lengths = crossing.abs().square().mean(dim=-1, keepdim=True).sqrt() if crossing.dim() else size
+    return torch.where((crossing == 0) | (lengths < SHORT * size), drawn, crossing / size)

@@ -49,3 +49,5 @@ DRAWS = 3
 JITTER = 4e-16
 # How much rounding is taken to be for each unit that the jitter shows.
 NOISE = 100.0
+# A position this much shorter than the others shows the eps of norms, and little else.
+SHORT = 1e-2
