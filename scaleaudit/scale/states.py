@@ -384,9 +384,7 @@ class StateJudge:
             return False
         if self.passes.feeds_itself_through_others(self.index):
             return True
-        inflow = self.gradient.inflow[end]
-        if not inflow.depends:
-            inflow = self.value.inflow[end]
+        inflow = self.value.inflow[end]
         if inflow.opaque or not inflow.depends:
             return True
         form = inflow.form

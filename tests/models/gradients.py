@@ -65,6 +65,21 @@ class Checkpointed(Language):
         return self.head(self.norm(h))
 
 
+class DetachedBranch(Language):
+    """The gradient flows through the identity path alone; what a turn writes still learns."""
+
+    def __init__(self, *, raw: bool = False, visible: bool = False) -> None:
+        super().__init__()
+        self.raw, self.visible = raw, visible
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = self.embed(tokens)
+        for _ in range(TURNS):
+            seen = h.detach()
+            h = h + self.block.mlp(seen if self.raw else self.block.norm(seen))
+        return self.head(h if self.visible else self.norm(h))
+
+
 class DetachedSource(Language):
     """The input is detached; the state is not."""
 
@@ -87,6 +102,9 @@ EXPECT = {
     "detached_raw": safe("carried", "visible"),
     "last_detached": blind(),
     "checkpointed": blind(),
+    "detached_branch": blind(),
+    "detached_branch_raw": blind("expanding", also="SCL201"),
+    "detached_branch_visible": safe("carried", "visible"),
     "detached_source": blind(),
 }
 
@@ -113,6 +131,18 @@ def scaleaudit_target_last_detached() -> dict[str, Any]:
 
 def scaleaudit_target_checkpointed() -> dict[str, Any]:
     return target(Checkpointed())
+
+
+def scaleaudit_target_detached_branch() -> dict[str, Any]:
+    return target(DetachedBranch())
+
+
+def scaleaudit_target_detached_branch_raw() -> dict[str, Any]:
+    return target(DetachedBranch(raw=True))
+
+
+def scaleaudit_target_detached_branch_visible() -> dict[str, Any]:
+    return target(DetachedBranch(visible=True))
 
 
 def scaleaudit_target_detached_source() -> dict[str, Any]:
