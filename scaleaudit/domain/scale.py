@@ -105,6 +105,8 @@ class Atom:
         peak_of: The form of the value whose maximum it is (x - max(x) is never positive).
         mixes: The length that it acts on where it stands for a matrix: its span bounds what that
             does to it, and says nothing of single elements. Of shares it is that of their sums.
+        share_of: What it is one of the shares of, and how many there are: where one of them
+            reaches the end of its span, the others are 0, and in between they divide it.
         views: The same values in other arrangements, by arrangement.
         serial: When it was made; products of atoms are kept in this order.
     """
@@ -117,6 +119,7 @@ class Atom:
         "mixes",
         "peak_of",
         "serial",
+        "share_of",
         "span",
         "state",
         "views",
@@ -140,6 +143,7 @@ class Atom:
         self.mixes = mixes
         self.base: Atom = self
         self.layout: Layout = ()
+        self.share_of: tuple[Atom, int] | None = None
         self.serial = next(_SERIALS)
         self.views: dict[Layout, Atom] = {}
 
@@ -154,6 +158,9 @@ class Atom:
                 base.growth, base.span, state=base.state, learned=base.learned, mixes=base.mixes
             )
             found.base, found.layout = base, layout
+            if base.share_of is not None:  # shares of one whole stand in one arrangement
+                whole, count = base.share_of
+                found.share_of = (whole.viewed(layout), count)
             base.views[layout] = found
         return found
 
@@ -281,6 +288,18 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Stacked:
+    """Values side by side: a mean over the dim is a mean of them.
+
+    Attributes:
+        dim: That dim, from the end.
+    """
+
+    values: tuple[Scale, ...]
+    dim: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Weighted:
     """A value times shares: its sum over the dim of the shares is a mean of the value.
 
@@ -322,6 +341,7 @@ class Scale:
         pieces: What it has just been joined from, one beside the other.
         norm: Range of the spectral norm of a matrix that no state reaches, where it is bounded.
         shares: The dim, from the end, along which elements are never negative and add up to 1.
+        stacked: Values that stand side by side along a dim of their own.
         weighted: A value that it is times shares, before they are added up.
         form: Its linear form, a fresh atom where no law gave one.
     """
@@ -338,6 +358,7 @@ class Scale:
     norm: Interval | None = None
     pieces: tuple[Scale, ...] = ()
     shares: int | None = None
+    stacked: Stacked | None = None
     weighted: Weighted | None = None
 
     form = _Form()

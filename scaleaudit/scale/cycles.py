@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from scaleaudit.domain.graph import Ref
-from scaleaudit.domain.scale import Atom, Interval, Scale
+from scaleaudit.domain.scale import NONNEGATIVE, Atom, Interval, Scale
 from scaleaudit.scale import forms, intervals
 
 # A state and how many of its values are newer: 0 for the present one.
@@ -28,11 +28,13 @@ class Update:
     """A new value of a state, and the gains from the values that it is made of.
 
     Attributes:
+        total: What the magnitudes of all of them add up to.
         signed: Whether the gains are exact numbers, signs included; else they are magnitudes.
     """
 
     state: int
     gains: Mapping[Aged, Interval]
+    total: Interval = NONNEGATIVE
     signed: bool = False
 
 
@@ -67,6 +69,11 @@ def find_cycle(updates: Sequence[Update], state: int) -> Cycle:
     high = _radius(inside, signed=signed, upper=True) ** (1 / turns)
     gains = [gain for update in inside for gain in update.gains.values()]
     is_open = any(gain.high_open for gain in gains)
+    # No row of an update sums to more than its total, and what is kept has a row of one.
+    most = math.prod(max(1.0, update.total.high) for update in inside) ** (1 / turns)
+    if most < high:
+        high, is_open = most, any(update.total.high_open for update in inside)
+    low = min(low, high)
     delayed = any(age for update in inside for _, age in update.gains)
     gain = Interval(round(low, 6), round(high, 6), high_open=is_open)
     return Cycle(frozenset(states), gain, delayed)
@@ -74,7 +81,7 @@ def find_cycle(updates: Sequence[Update], state: int) -> Cycle:
 
 def _restricted(update: Update, states: Iterable[int]) -> Update:
     chosen = {aged: gain for aged, gain in update.gains.items() if aged[0] in states}
-    return Update(update.state, chosen, update.signed)
+    return Update(update.state, chosen, update.total, update.signed)
 
 
 def _radius(updates: list[Update], *, signed: bool, upper: bool) -> float:
@@ -170,7 +177,8 @@ def update_of(
         aged: _total(spans if signed else [intervals.even(span, abs) for span in spans])
         for aged, spans in parts.items()
     }
-    return Update(state, gains, signed)
+    polys = [poly for atom, poly in scale.form.parts.items() if atom.state is not None]
+    return Update(state, gains, forms.total_span(polys) if polys else intervals.point(0.0), signed)
 
 
 def period_of(boundaries: Sequence[Sequence[Ref]], states: Iterable[int]) -> list[tuple[int, Ref]]:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import reduce
 from itertools import product
 from operator import attrgetter
 
-from scaleaudit.domain.scale import REALS, Atom, Form, Interval, Mixing, Monomial, Poly, Precision
+from scaleaudit.domain.scale import (
+    NONNEGATIVE,
+    REALS,
+    Atom,
+    Form,
+    Interval,
+    Mixing,
+    Monomial,
+    Poly,
+    Precision,
+)
 from scaleaudit.scale import intervals
 
 # Products of atoms have one order.
@@ -65,9 +76,62 @@ def poly_span(poly: Poly, *, limits: bool = True) -> Interval:
     if Mixing.EUCLIDEAN in mixings:
         return _mixing_span(poly, limits=limits)
     spans = {atom: gate_span(atom, limits=limits) for atom in atoms}
-    if not mixings:
-        return _span(poly, spans)
-    return _shared_span(poly, spans)
+    return reduce(Interval.hull, (_ranged(poly, way) for way in _ways([poly], spans)))
+
+
+def total_span(polys: Collection[Poly]) -> Interval:
+    """Range of the sum of the magnitudes of several coefficients.
+
+    What has shares is shared out between them: the extremes are where one of them has all of it.
+    """
+    mixings = mixings_of(polys)
+    if len(mixings) > 1:
+        return NONNEGATIVE  # each bounds another length
+    if Mixing.EUCLIDEAN in mixings:
+        return _total(intervals.even(poly_span(poly), abs) for poly in polys)
+    spans = {atom: gate_span(atom, limits=True) for poly in polys for atom in poly.atoms()}
+    totals = (
+        _total(intervals.even(_ranged(poly, way), abs) for poly in polys)
+        for way in _ways(polys, spans)
+    )
+    return reduce(Interval.hull, totals)
+
+
+def _total(spans: Iterable[Interval]) -> Interval:
+    return reduce(intervals.add, spans, intervals.point(0.0))
+
+
+def _ways(polys: Iterable[Poly], spans: dict[Atom, Interval]) -> Iterator[dict[Atom, Interval]]:
+    """The ranges of gates while one of the shares at hand may have all, and the others nothing.
+
+    That it reaches all is certain where all shares are at hand. Where two of them are multiplied,
+    extremes lie in between: then each is taken by itself.
+    """
+    groups: dict[Atom, dict[Atom, int]] = {}
+    products = [monomial for poly in polys for monomial in poly.terms]
+    for atom in spans:
+        if atom.share_of is not None:
+            whole, count = atom.share_of
+            groups.setdefault(whole, {})[atom] = count
+    shared = {
+        whole: group
+        for whole, group in groups.items()
+        if len(group) > 1 and all(sum(atom in group for atom in m) <= 1 for m in products)
+    }
+    if math.prod(map(len, shared.values())) > MAX_TERMS:
+        shared = {}
+    for chosen in product(*shared.values()):
+        way = dict(spans)
+        for group, one in zip(shared.values(), chosen, strict=True):
+            way.update(dict.fromkeys(group, intervals.point(0.0)))
+            way[one] = spans[one].closed() if len(group) == group[one] else spans[one]
+        yield way
+
+
+def _ranged(poly: Poly, spans: dict[Atom, Interval]) -> Interval:
+    spans = {atom: spans[atom] for atom in poly.atoms()}
+    mixes = any(atom.mixes for atom in spans)
+    return _shared_span(poly, spans) if mixes else _span(poly, spans)
 
 
 def mixings_of(polys: Iterable[Poly]) -> set[Mixing]:

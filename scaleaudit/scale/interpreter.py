@@ -343,10 +343,9 @@ def _finished(scale: Scale, shape: tuple[int, ...], *, stopped: bool, handed_on:
     """
     if stopped or (scale.depends and not scale.opaque and scale.is_zero):
         return replace(algebra.independent(scale.span), shape=shape)
-    if scale.norm is not None or scale.shares is not None or scale.weighted is not None:
+    if scale.norm is not None or shares.has_notes(scale):
         # An operand's, which says nothing of what became of it.
-        scale = replace(scale, given=scale.form, norm=None, shares=None, weighted=None)
-        handed_on = True
+        scale, handed_on = shares.without_notes(replace(scale, given=scale.form, norm=None)), True
     if scale.shape == shape:
         return scale
     support = algebra.realigned(scale.support, len(shape))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from scaleaudit.domain.facts import Gain, Transition, Visibility
 from scaleaudit.domain.scale import (
-    NONNEGATIVE,
     VANISHING,
     ZERO,
     Atom,
@@ -20,7 +19,7 @@ from scaleaudit.domain.scale import (
     Precision,
     Scale,
 )
-from scaleaudit.scale import forms, growth, intervals
+from scaleaudit.scale import forms, growth
 from scaleaudit.scale.cycles import Cycle
 
 ORDER = {
@@ -130,21 +129,16 @@ def _part_degree(atom: Atom, poly: Poly) -> Degree:
 
 def total_gain(parts: dict[Atom, Poly]) -> Interval:
     """Sum of the magnitudes of the coefficients on the identity path."""
-    if len(forms.mixings_of(parts.values())) > 1:
-        return NONNEGATIVE  # each bounds another length
-    total = intervals.point(0.0)
-    for poly in parts.values():
-        total = intervals.add(total, intervals.even(forms.poly_span(poly), abs))
-    return total
+    return forms.total_span(parts.values())
 
 
 def _with_identity(
     form: Form, own: dict[Atom, Poly], identity: dict[Atom, Poly], branch: Degree, gain: Interval
 ) -> Turn:
     gates = [atom for poly in own.values() for atom in poly.atoms()]
-    learned = any(atom.learned and not atom.mixes for atom in gates) and not any(
-        a.growth.depends for a in gates
-    )
+    # Shares stay below 1, however their weights are trained.
+    free = [atom for atom in gates if not atom.mixes and (not atom.share_of or gain.high > 1)]
+    learned = any(atom.learned for atom in free) and not any(a.growth.depends for a in gates)
     rest = forms.poly_span(form.rest)
     if branch >= Degree(1):
         bounded_below = gain.high < 1

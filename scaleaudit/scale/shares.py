@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
-from scaleaudit.domain.scale import Scale, Weighted
+from scaleaudit.domain.scale import Form, Interval, Poly, Scale, Stacked, Weighted
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.shapes import groups, order_of
 from scaleaudit.scale.matrices import SAME, TRANSPOSED, floored
@@ -31,31 +31,109 @@ _ScaleOf = Callable[[Ref], Scale]
 def noted(
     graph: OpGraph, node: Node, scales: tuple[Scale, ...], scale_of: _ScaleOf
 ) -> tuple[Scale, ...]:
-    """Add to the scales of a node's outputs what they share out, or are weighted by.
+    """Add to the scales of a node's outputs what they share out, stack, or are weighted by.
 
     Args:
         scale_of: What is known of the operands.
     """
-    rule = _RULES.get(node.base_op)
-    if rule is not None and not scales[0].opaque:
-        dim = rule(graph, node, scale_of)
-        if dim is not None:
-            return (replace(scales[0], given=scales[0].form, shares=dim), *scales[1:])
-    if node.base_op == "aten.mul" and len(node.operands) == 2:
-        x, y = map(scale_of, node.operands)
-        weighted = _weighted(x, y, node.outputs[0].shape)
-        if weighted is not None:
-            return (replace(scales[0], given=scales[0].form, weighted=weighted),)
-    return scales
+    op, first = node.base_op, scales[0]
+    if first.opaque or op not in _OPERATORS:
+        return scales
+    if op in _MADE:
+        made = _made(first, _MADE[op](graph, node, scale_of))
+        return (made, *scales[1:])
+    if op in _MOVED:
+        return (_moved(node, first, scale_of(node.operands[0])), *scales[1:])
+    if op in _PICKED:
+        return _picked(node, scales, scale_of(node.operands[0]))
+    operands = map(scale_of, node.operands)
+    if op == "aten.stack" and first.depends:
+        stacked = Stacked(tuple(operands), _along(node, len(first.shape)) or 0)
+        first = replace(first, given=first.form, stacked=stacked)
+    elif op in _PRODUCTS and len(node.operands) == 2:
+        x, y = operands
+        first = _multiplied(op, x, y, first)
+    return (first, *scales[1:])
 
 
-def _weighted(x: Scale, y: Scale, shape: tuple[int, ...]) -> Weighted | None:
+def has_notes(x: Scale) -> bool:
+    """Whether anything is noted here of a value."""
+    return x.shares is not None or x.weighted is not None or x.stacked is not None
+
+
+def without_notes(x: Scale) -> Scale:
+    """Return a value without what was noted of the operand that it was taken from."""
+    return replace(x, given=x.form, shares=None, weighted=None, stacked=None)
+
+
+def _multiplied(op: str, x: Scale, y: Scale, product: Scale) -> Scale:
+    if op != "aten.mul":
+        return _composed(x, y, product)
+    weighted = _weighted(x, y, product)
+    return replace(product, given=product.form, weighted=weighted) if weighted else product
+
+
+def _made(result: Scale, dim: int | None) -> Scale:
+    if dim is None:
+        return result
+    inside = result.span.low >= 0 and result.span.high <= 1
+    span = result.span if inside else Interval(0.0, 1.0)
+    return replace(result, given=None, span=span, shares=dim)
+
+
+def _moved(node: Node, result: Scale, x: Scale) -> Scale:
+    """Follow the dims of shares and stacks through a change of shape."""
+    if x.shares is not None:
+        result = replace(result, given=result.form, shares=_place(node, x, x.shares))
+    if x.stacked is not None and result.depends:
+        dim = _place(node, x, x.stacked.dim)
+        stacked = None if dim is None else Stacked(x.stacked.values, dim)
+        result = replace(result, given=result.form, stacked=stacked)
+    return result
+
+
+def _place(node: Node, x: Scale, dim: int) -> int | None:
+    """Where a dim is after a change of shape; a dim that keeps its elements keeps its sums."""
+    op, after = node.base_op, node.outputs[0].shape
+    rank = len(x.shape)
+    if op in _VIEWS:
+        place = groups(x.shape, after).get(dim + rank)
+        return None if place is None else place - len(after)
+    if op in _PERMUTED:
+        dims = tuple(argument for _, argument in node.arguments[1:])
+        return order_of(_numbers(dims), rank).index(dim + rank) - rank
+    return dim if x.shape[dim] == after[dim] else None
+
+
+def _picked(node: Node, scales: tuple[Scale, ...], x: Scale) -> tuple[Scale, ...]:
+    """Single shares, which divide a whole between them; those of other dims keep it."""
+    terms = [*x.form.rest.terms] if x.shares is not None and not x.form.parts else []
+    if len(terms) != 1 or len(terms[0]) != 1:
+        return scales
+    dim = dict(node.arguments).get("dim")
+    if not isinstance(dim, int) or dim % len(x.shape) - len(x.shape) != x.shares:
+        return scales
+    (whole,), size = terms[0], x.shape[dim]
+    index = dict(node.arguments).get("index")
+    places = range(size) if node.base_op == "aten.unbind" else (index,)
+    picked = []
+    for place, scale in zip(places, scales, strict=True):
+        assert isinstance(place, int)
+        share = whole.viewed((("share", (place % size,), x.shape, scale.shape),))
+        share.share_of = (whole.base, size)
+        picked.append(replace(scale, given=Form({}, Poly({(share,): 1.0}))))
+    return tuple(picked)
+
+
+def _weighted(x: Scale, y: Scale, product: Scale) -> Weighted | None:
     """Tell which of two factors holds shares of the other, along a dim that both have in full."""
     for shares, value in ((x, y), (y, x)):
         dim = shares.shares
-        if dim is None or not value.depends:
+        if dim is None or not value.depends or not product.depends:
             continue
-        full = all(-dim <= len(v.shape) and v.shape[dim] == shape[dim] for v in (shares, value))
+        full = all(
+            -dim <= len(v.shape) and v.shape[dim] == product.shape[dim] for v in (shares, value)
+        )
         if full:
             return Weighted(value, shares, dim)
     return None
@@ -117,28 +195,6 @@ def _exponential(graph: OpGraph, node: Node, _: _ScaleOf) -> int | None:
     return _along(total, rank) if kept and _origin(graph, total.operands[0]) == above else None
 
 
-def _kept(_: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
-    return scale_of(node.operands[0]).shares
-
-
-def _viewed(_: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
-    """A dim that keeps its elements keeps its sums."""
-    x, after = scale_of(node.operands[0]), node.outputs[0].shape
-    if x.shares is None:
-        return None
-    place = groups(x.shape, after).get(x.shares + len(x.shape))
-    return None if place is None else place - len(after)
-
-
-def _permuted(_: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
-    x = scale_of(node.operands[0])
-    rank = len(x.shape)
-    if x.shares is None:
-        return None
-    dims = tuple(argument for _, argument in node.arguments[1:])
-    return order_of(_numbers(dims), rank).index(x.shares + rank) - rank
-
-
 def _numbers(dims: tuple[Argument, ...]) -> tuple[int | tuple[int, ...], ...]:
     """The dims that a transposition names, one by one or in a list."""
     named: list[int | tuple[int, ...]] = []
@@ -150,25 +206,20 @@ def _numbers(dims: tuple[Argument, ...]) -> tuple[int | tuple[int, ...], ...]:
     return tuple(named)
 
 
-def _expanded(_: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
-    x, after = scale_of(node.operands[0]), node.outputs[0].shape
-    return x.shares if x.shares is not None and x.shape[x.shares] == after[x.shares] else None
-
-
-def _composed(_: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
+def _composed(x: Scale, y: Scale, product: Scale) -> Scale:
     """A product of matrices whose rows are shares has such rows; likewise columns."""
-    first, second = (scale_of(operand) for operand in node.operands[:2])
-    same = first.shares == second.shares and first.shares in (-1, -2)
-    return first.shares if same and len(first.shape) == len(second.shape) > 1 else None
+    same = x.shares == y.shares and x.shares in (-1, -2)
+    if not same or len(x.shape) != len(y.shape) or len(x.shape) < 2:
+        return product
+    return replace(product, given=product.form, shares=x.shares)
 
 
-_RULES: Mapping[str, Callable[[OpGraph, Node, _ScaleOf], int | None]] = {
+_MADE: Mapping[str, Callable[[OpGraph, Node, _ScaleOf], int | None]] = {
     **dict.fromkeys(_SOFTMAX, _softmax),
-    **dict.fromkeys(SAME, _kept),
-    **dict.fromkeys(_VIEWS, _viewed),
-    **dict.fromkeys(_PERMUTED, _permuted),
-    **dict.fromkeys(("aten.mm", "aten.bmm", "aten.matmul"), _composed),
-    "aten.expand": _expanded,
     "aten.div": _quotient,
     "aten.exp": _exponential,
 }
+_MOVED = SAME | _VIEWS | _PERMUTED | {"aten.expand"}
+_PICKED = frozenset({"aten.select", "aten.unbind"})
+_PRODUCTS = frozenset({"aten.mul", "aten.mm", "aten.bmm", "aten.matmul"})
+_OPERATORS = frozenset(_MADE) | _MOVED | _PICKED | _PRODUCTS | {"aten.stack"}

@@ -65,6 +65,7 @@ THEMES = (
     "scaled_residuals",
     "tied_encoders",
     "streams",
+    "earlier_turns",
     "value_residuals",
 )
 PREFIX = "scaleaudit_target_"

@@ -59,7 +59,7 @@ def matmul(x: Arg, y: Arg, *_: Arg) -> Scale:
     result = contract(x, y, frozenset({-1}), right)
     result = replace(result, support=_rows(x, y))
     (dim,) = right
-    return stretched(x, result, y, dim) or stretched(y, result, x, -1) or result
+    return stretched(x, result, y, dim, -1) or stretched(y, result, x, -1, dim) or result
 
 
 def _rows(x: Scale, y: Scale) -> Support | None:
@@ -98,7 +98,7 @@ def linear(x: Arg, weight: Arg, bias: Arg = None) -> Scale:
     product = contract(x, weight, frozenset({-1}), frozenset({-1}))
     product = replace(product, support=_rows(x, replace(weight, shape=(1, 1))))
     product = replace(product, shape=x.shape)
-    product = stretched(x, product, weight, -1) or product
+    product = stretched(x, product, weight, -1, -1) or product
     return product if bias is None else plus(product, lift(bias))
 
 

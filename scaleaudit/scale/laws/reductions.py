@@ -108,7 +108,8 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     weighted = x.weighted
     if weighted is None or dims != frozenset({weighted.dim}):
         return result
-    return stretched(weighted.value, result, weighted.shares, weighted.dim) or result
+    dim = weighted.dim
+    return stretched(weighted.value, result, weighted.shares, dim, dim) or result
 
 
 def _sized(x: Scale) -> Scale:

@@ -303,3 +303,13 @@ def test_the_spectral_radius_of_a_jordan_block_is_its_eigenvalue() -> None:
 
 def test_an_infinite_gain_is_an_infinite_radius() -> None:
     assert spectral_radius([[float("inf")]]) == float("inf")
+
+
+def test_what_a_row_adds_up_to_bounds_a_cycle() -> None:
+    """A mean of a state and of its last two values: each may have all, but not all of them."""
+    shares = {(0, age): Interval(0.0, 1.0, low_open=True, high_open=True) for age in (0, 1, 2)}
+    assert find_cycle([Update(0, shares)], 0).gain.high > 1
+    mean = find_cycle([Update(0, shares, total=Interval(0.0, 1.0))], 0)
+    assert (mean.gain.high, mean.gain.high_open) == (1.0, False)
+    part = find_cycle([Update(0, shares, total=Interval(0.0, 1.0, high_open=True))], 0)
+    assert (part.gain.high, part.gain.high_open) == (1.0, True)

@@ -11,7 +11,8 @@ from lawkit.programs import Program
 
 from scaleaudit.domain.facts import Transition
 from scaleaudit.domain.graph import Ref
-from scaleaudit.scale import judge
+from scaleaudit.scale import forms, judge
+from scaleaudit.scale.interpreter import View
 
 torch.set_num_threads(1)
 STREAMS, WIDTH, TURNS = 4, 6, 64
@@ -409,3 +410,176 @@ def test_what_is_mixed_in_with_the_streams_stays_bounded() -> None:
     turn = judge.judge_turn(infer(p)[out], 0)
     assert turn.transition is Transition.CARRIED
     assert turn.writes_bounded
+
+
+# What is divided between several states, or several turns of one.
+
+
+def held(p: Program, count: int = 3) -> list[Ref]:
+    return [p.state(STREAMS, WIDTH) for _ in range(count)]
+
+
+def gain_of(p: Program, out: Ref) -> tuple[float, float, bool]:
+    """The magnitudes that a value has of all states together."""
+    total = forms.total_span(infer(p)[out].form.parts.values())
+    return total.low, total.high, total.high_open
+
+
+def largest_of(p: Program, out: Ref, states: list[Ref]) -> float:
+    """The largest element that is made of states whose elements are all 1, and nothing else."""
+    for state in states:
+        p.value(state).fill_(1.0)
+    return float(p.run(1.0)[out.node][out.output].abs().max())
+
+
+def stacked(p: Program, states: list[Ref], dim: int = 0) -> Ref:
+    return p("aten.stack.default", states, dim)
+
+
+def of_a_stack(p: Program, states: list[Ref]) -> Ref:
+    """As einsum does it: the stack is flattened, and the mean gets its shape back."""
+    w = p("aten.view.default", p("aten._softmax.default", p.parameter(3), 0, False), [1, 3])
+    rows = p("aten.view.default", stacked(p, states), [3, STREAMS * WIDTH])
+    return p("aten.view.default", p("aten.mm.default", w, rows), [STREAMS, WIDTH])
+
+
+def of_a_stack_by_weights(p: Program, states: list[Ref]) -> Ref:
+    w = p("aten._softmax.default", p.parameter(STREAMS, 1, 3), -1, False)
+    stack = p("aten.permute.default", stacked(p, states), [1, 2, 0])
+    return p("aten.sum.dim_IntList", p("aten.mul.Tensor", w, stack), [-1])
+
+
+def one_by_one(p: Program, states: list[Ref], taken: int = 3) -> Ref:
+    w = p("aten._softmax.default", p.parameter(3), 0, False)
+    products = [
+        p("aten.mul.Tensor", state, p("aten.select.int", w, 0, i - 3))
+        for i, state in enumerate(states[:taken])
+    ]
+    total = products[0]
+    for product in products[1:]:
+        total = p("aten.add.Tensor", total, product)
+    return total
+
+
+def of_unbound(p: Program, states: list[Ref]) -> Ref:
+    w = p("aten.unbind.int", p("aten._softmax.default", p.parameter(3, WIDTH), 0, False), 0)
+    first, *others = (p("aten.mul.Tensor", s, o) for s, o in zip(states, p.outputs(w), strict=True))
+    for product in others:
+        first = p("aten.add.Tensor", first, product)
+    return first
+
+
+def mixed_again(p: Program, states: list[Ref]) -> Ref:
+    return by_rows(p, of_a_stack_by_weights(p, states))
+
+
+DIVIDED = (of_a_stack, of_a_stack_by_weights, one_by_one, of_unbound, mixed_again)
+
+
+@pytest.mark.parametrize("way", DIVIDED, ids=lambda way: way.__name__)
+def test_a_mean_of_states_is_no_larger_than_the_largest(way: Callable) -> None:
+    p = Program(11)
+    states = held(p)
+    out = way(p, states)
+    _, high, is_open = gain_of(p, out)
+    assert (high, is_open) == (1.0, False)
+    assert largest_of(p, out, states) == pytest.approx(1.0)
+
+
+def test_some_of_the_shares_are_less_than_all() -> None:
+    p = Program(11)
+    states = held(p)
+    out = one_by_one(p, states, taken=2)
+    assert gain_of(p, out)[1:] == (1.0, True)
+    assert largest_of(p, out, states) < 1
+
+
+def test_shares_of_one_state_are_added_up() -> None:
+    p = Program(11)
+    (h,) = held(p, 1)
+    out = one_by_one(p, [h, h, h])
+    assert gain_of(p, out)[1:] == (1.0, False)
+    assert largest_of(p, out, [h]) == pytest.approx(1.0)
+
+
+def test_the_same_share_twice_is_twice_the_share() -> None:
+    p = Program(11)
+    (h,) = held(p, 1)
+    w = p("aten._softmax.default", p.parameter(3), 0, False)
+    one, same = (p("aten.mul.Tensor", h, p("aten.select.int", w, 0, index)) for index in (0, 0))
+    assert gain_of(p, p("aten.add.Tensor", one, same))[1] == 2.0
+
+
+def test_shares_of_several_wholes_are_not_divided() -> None:
+    p = Program(11)
+    states = held(p)
+    out = p("aten.add.Tensor", one_by_one(p, states, taken=1), one_by_one(p, states[1:], taken=1))
+    assert gain_of(p, out)[1] == 2.0
+
+
+def test_products_of_shares_are_bounded_by_each() -> None:
+    """9 w v is 9/4 where both are a half, and 0 where one of them is everything."""
+    p = Program(11)
+    (h,) = held(p, 1)
+    w = p("aten._softmax.default", p("aten.mul.Tensor", p.parameter(2), 0.0), 0, False)
+    for index in (0, 1):
+        h = p("aten.mul.Tensor", h, p("aten.mul.Tensor", p("aten.select.int", w, 0, index), 3.0))
+    _, high, _ = gain_of(p, h)
+    assert largest_of(p, h, p.states) == pytest.approx(9 / 4)
+    assert high >= 9 / 4
+
+
+def test_a_mean_of_sums_of_states_counts_all_of_them() -> None:
+    p = Program(11)
+    first, second, third = held(p)
+    pair = p("aten.add.Tensor", first, second)
+    out = of_a_stack(p, [pair, third, pair])
+    _, high, _ = gain_of(p, out)
+    assert high >= 2.0
+    assert largest_of(p, p("aten.clone.default", out), p.states) > 1.0
+
+
+def test_shares_in_different_places_are_not_divided() -> None:
+    """Means of a stack, and of the same stack rolled: every place may have two whole shares."""
+    p = Program(11)
+    states = held(p, 2)
+    w = p("aten._softmax.default", p.parameter(2, STREAMS, WIDTH), 0, False)
+    first, second = (
+        p("aten.mul.Tensor", s, p("aten.select.int", w, 0, i)) for i, s in enumerate(states)
+    )
+    rolled = p("aten.roll.default", second, [1], [0])
+    assert gain_of(p, p("aten.add.Tensor", first, rolled))[1] == 2.0
+
+
+def test_a_stack_along_another_dim_is_mixed_within_each() -> None:
+    p = Program(11)
+    states = held(p, STREAMS)
+    w = p("aten._softmax.default", p.parameter(1, STREAMS, 1), 1, False)
+    out = p("aten.sum.dim_IntList", p("aten.mul.Tensor", w, stacked(p, states)), [1])
+    found = infer(p)[out]
+    assert all(atom.state is None for atom in found.form.parts)
+
+
+def test_gradients_do_not_flow_through_a_stopped_mean() -> None:
+    p = Program(11)
+    states = held(p)
+    stack = stacked(p, states)
+    w = p("aten._softmax.default", p.parameter(3, 1, 1), 0, False)
+    p.grad = False
+    product = p("aten.mul.Tensor", w, stack)
+    p.grad = True
+    weighed = p("aten.sum.dim_IntList", product, [0])
+    stopped = p("aten.mul.Tensor", w, p("aten.detach.default", stack))
+    detached = p("aten.sum.dim_IntList", stopped, [0])
+    for out in (weighed, detached):
+        found = infer(p, View.GRADIENT)[out]
+        assert not found.depends
+        assert not any(atom.state is not None for atom in found.form.parts)
+
+
+def test_a_share_is_learned_but_cannot_be_trained_beyond_one() -> None:
+    for factor, learned in ((1.0, False), (1.5, True)):
+        p = Program(11)
+        (h,) = held(p, 1)
+        out = p("aten.mul.Tensor", one_by_one(p, [h], taken=1), factor)
+        assert judge.judge_turn(infer(p)[out], 0).learned is learned

@@ -1,0 +1,91 @@
+"""Residuals over earlier turns: every turn starts from a mean of the last states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from expect import Expect, State, blind
+from parts import TURNS, D, Language, Mlp, target
+from torch import Tensor, nn
+
+SPAN = 3
+
+
+class Dense(Language):
+    """The weights of the mean are a softmax of learned numbers."""
+
+    def __init__(self, *, final: bool = True) -> None:
+        super().__init__()
+        self.mlp, self.inner = Mlp(), nn.RMSNorm(D)
+        self.weights = nn.Parameter(torch.zeros(SPAN))
+        self.final = nn.RMSNorm(D) if final else nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = self.embed(tokens)
+        states = [h] * SPAN
+        for _ in range(TURNS):
+            h = self.mixed(states[-SPAN:])
+            h = h + self.mlp(self.inner(h))
+            states.append(h)
+        return self.head(self.final(h))
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.einsum("n,nbtd->btd", self.weights.softmax(0), torch.stack(states))
+
+
+class Summed(Dense):
+    """One by one."""
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        weights = self.weights.softmax(0)
+        return weights[0] * states[0] + weights[1] * states[1] + weights[2] * states[2]
+
+
+class Attended(Dense):
+    """Every position chooses by what its normed states say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = nn.Parameter(torch.ones(D))
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        stacked = torch.stack(states, dim=-2)  # (batch, length, turns, D)
+        scores = (self.inner(stacked) * self.query).sum(-1)
+        return (scores.softmax(-1).unsqueeze(-1) * stacked).sum(-2)
+
+
+class Free(Dense):
+    """Weights that may be anything."""
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.einsum("n,nbtd->btd", self.weights, torch.stack(states))
+
+
+EXPECT = {
+    "stacked": blind(),
+    "summed": blind(),
+    "attended": blind(),
+    "stacked_raw_head": Expect((State("carried", "visible"),), carries=()),
+    "free": blind("linear", also="SCL202"),
+}
+
+
+def scaleaudit_target_stacked() -> dict[str, Any]:
+    return target(Dense())
+
+
+def scaleaudit_target_summed() -> dict[str, Any]:
+    return target(Summed())
+
+
+def scaleaudit_target_attended() -> dict[str, Any]:
+    return target(Attended())
+
+
+def scaleaudit_target_stacked_raw_head() -> dict[str, Any]:
+    return target(Dense(final=False))
+
+
+def scaleaudit_target_free() -> dict[str, Any]:
+    return target(Free())
