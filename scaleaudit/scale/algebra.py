@@ -69,9 +69,11 @@ def merge_support(x: Scale, y: Scale) -> Support | None:
     a, b = x.support, y.support
     if a is None and b is None:
         return None
+    # A value that is not finished yet has axes, and no shape.
+    dims = [len(s.axes) for s in (a, b) if s is not None]
+    rank = max(len(x.shape), len(y.shape), *dims)
     if a is None or b is None:
-        return realigned(a or b, max(len(x.shape), len(y.shape)))
-    rank = max(len(x.shape), len(y.shape))
+        return realigned(a or b, rank)
     a, b = realigned(a, rank), realigned(b, rank)
     assert a is not None
     assert b is not None

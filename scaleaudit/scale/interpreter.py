@@ -11,7 +11,7 @@ from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
-from scaleaudit.scale import algebra, matrices, shares
+from scaleaudit.scale import algebra, matrices, programmed, shares
 from scaleaudit.scale import parts as parting
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
@@ -139,10 +139,9 @@ class Interpreter:
         if not labels and not any(scale.pieces for scale in row):
             return
         results = {label: self.apply(node, _OfPart(table, label), view) for label in labels}
-        operands = [part for parts in held for part in parts.values()]
         for output, whole in enumerate(row):
             made = {label: result[output] for label, result in results.items()}
-            found = parting.made(whole, made, operands) if labels else parting.joined(whole)
+            found = parting.made(whole, made, held) if labels else parting.joined(whole)
             if found:
                 table.parts[Ref(node.id, output)] = found
 
@@ -173,6 +172,7 @@ class Interpreter:
                 for scale, meta in zip(scales, node.outputs, strict=True)
             ]
         )
+        finished = programmed.noted(self.graph, node, finished, table.__getitem__)
         return shares.noted(self.graph, node, finished, table.__getitem__)
 
     def _law(self, op: str) -> Law | None:

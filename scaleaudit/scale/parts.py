@@ -60,22 +60,26 @@ def part_of(whole: Scale, parts: Parts, label: Label) -> Scale:
     return algebra.same_value(whole, whole.shape, algebra.untold(whole.support))
 
 
-def made(whole: Scale, parts: Parts, operands: Sequence[Scale]) -> Parts:
+def made(whole: Scale, parts: Parts, operands: Sequence[Parts]) -> Parts:
     """Return the parts of a result, which read no more of the state than the whole does.
 
     Args:
         parts: The result for every part of the operands.
-        operands: The parts of the operands, all of them.
+        operands: The parts of the operands.
     """
     if not whole.depends or whole.opaque or whole.support is None:
         return {}
-    exact = all(x.support is None or x.support.exact for x in operands)
     found: dict[Label, Scale] = {}
     for label, part in parts.items():
+        exact = all(_is_told(held.get(label)) for held in operands if held)
         for name, piece in (joined(part) or {label: part}).items():
             key = name if name not in found else (*name, len(found))
             found[key] = _within(piece, whole.support, exact=exact)
     return found
+
+
+def _is_told(part: Scale | None) -> bool:
+    return part is not None and (part.support is None or part.support.exact)
 
 
 def _within(part: Scale, whole: Support, *, exact: bool) -> Scale:

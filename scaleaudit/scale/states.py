@@ -29,6 +29,7 @@ from scaleaudit.scale.laws import with_declared
 from scaleaudit.scale.measures import Reader, Reading, weight_of
 from scaleaudit.scale.parts import part_of
 from scaleaudit.scale.paths import path_to, steps
+from scaleaudit.scale.programmed import leaves_out
 from scaleaudit.scale.terms import Term, terms_of
 
 if TYPE_CHECKING:
@@ -133,9 +134,13 @@ class StateJudge:
         return tuple(Term(ref, one) for ref in outputs if self.value.depends(ref))
 
     def _factor(self, ref: Ref) -> Interval | None:
-        """Range of a factor of a loss term; a tensor of data is no factor but part of the term."""
+        """Range of a factor of a loss term.
+
+        A tensor of data is no factor but part of the term; so is one that leaves places out.
+        """
+        several = math.prod(self.graph.meta(ref).shape) > 1
         is_data = ref.node in self.graph.reads_inputs
-        if is_data and math.prod(self.graph.meta(ref).shape) > 1:
+        if several and (is_data or leaves_out(self.graph, ref, self.value.__getitem__)):
             return None
         return self.value[ref].span
 

@@ -38,9 +38,13 @@ class Response:
 
 @dataclass
 class Carry:
-    """Stands at the boundaries: passes values on and records them, or replaces them."""
+    """Stands at the boundaries: passes values on and records them, or replaces them.
+
+    Where a part is given (true for what is meant), that part of them is scaled by itself.
+    """
 
     factor: Tensor | None = None
+    part: Tensor | None = None
     recorded: dict[str, list[Tensor]] = field(default_factory=dict)
     turns: dict[str, int] = field(default_factory=dict)
     gains: list[float] = field(default_factory=list)
@@ -52,6 +56,8 @@ class Carry:
         if self.factor is None:
             known.append(state.detach())
             return state
+        if self.part is not None:
+            return torch.where(self.part, self.factor, 1.0) * known[turn]
         if turn:
             entered = float((self.factor * length(known[turn - 1])).detach())
             self.gains.append(float(length(state).detach()) / entered)
@@ -97,14 +103,17 @@ def assigns(statement: ast.stmt, name: str) -> bool:
     )
 
 
-def respond(case: Case, factors: tuple[float, ...]) -> tuple[Response, ...]:
-    """Measure the target's loss with all its states scaled by every factor in turn."""
+def respond(
+    case: Case, factors: tuple[float, ...], part: Tensor | None = None
+) -> tuple[Response, ...]:
+    """Measure the target's loss with all its states, or a part, scaled by every factor in turn."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         carry = Carry()
         built = instrumented(case, carry)
         run(built)
+        carry.part = part
         return tuple(scaled(built, carry, factor) for factor in factors)
     finally:
         torch.set_default_dtype(dtype)

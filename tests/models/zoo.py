@@ -67,6 +67,7 @@ THEMES = (
     "streams",
     "earlier_turns",
     "value_residuals",
+    "positions",
 )
 PREFIX = "scaleaudit_target_"
 

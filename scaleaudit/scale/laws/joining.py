@@ -206,21 +206,30 @@ def _places(step: Arg, shape: tuple[int, ...]) -> tuple[int, range, bool] | None
     return axis, range(first, last, 1 if drop else integer(by, 1)), drop
 
 
-def _left(base: Scale, steps: Arg) -> Support | None:
-    """What is still read of a base after a write, where that goes to places of one dim."""
-    dims, shape = list(range(len(base.shape))), base.shape
-    written: list[tuple[int, range]] = []
+def written_places(steps: Arg, shape: tuple[int, ...]) -> list[tuple[int, range]] | None:
+    """Return the dims of a value, and the places there, that slices and selections lead to.
+
+    Dims that are taken in full are left out; None where the places cannot be told.
+    """
+    dims = list(range(len(shape)))
+    found: list[tuple[int, range]] = []
     for step in steps if isinstance(steps, tuple) else ():
-        found = _places(step, shape)
-        if found is None:
-            return untold(base.support)
-        axis, places, drop = found
-        if len(places) < shape[axis]:
-            written.append((dims[axis], places))
+        taken = _places(step, shape)
+        if taken is None:
+            return None
+        axis, places, drop = taken
+        if len(places) < shape[axis] or drop:
+            found.append((dims[axis], places))
         if drop:
             del dims[axis]
         shape = (*shape[:axis], *(() if drop else (len(places),)), *shape[axis + 1 :])
-    if len(written) != 1:
+    return found
+
+
+def _left(base: Scale, steps: Arg) -> Support | None:
+    """What is still read of a base after a write, where that goes to places of one dim."""
+    written = written_places(steps, base.shape)
+    if written is None or len(written) != 1:
         return untold(base.support)
     ((dim, taken),) = written
     others = [index for index in range(base.shape[dim]) if index not in taken]

@@ -55,6 +55,12 @@ def test_a_raw_readout_of_a_part_is_seen_where_nothing_else_is_read() -> None:
     assert judged_where_least([(SEEN, LAST_TOKEN)], [], AXES) is SEEN
 
 
+def test_a_normed_readout_of_one_position_leaves_the_others_raw() -> None:
+    but_the_first = Reads((0b11, 0b1111_1110, 0b1111))
+    assert judged_where_least([(SEEN, but_the_first), (BLIND, FIRST_TOKEN)], [], AXES) is SEEN
+    assert judged_where_least([(SEEN, FIRST_TOKEN), (BLIND, but_the_first)], [], AXES) is BLIND
+
+
 def test_raw_readouts_of_both_halves_cover_the_state() -> None:
     halves = [Reads((0b11, mask, 0b1111)) for mask in (0b1111, 0b1111_0000)]
     readouts = [(SEEN, half) for half in halves]
