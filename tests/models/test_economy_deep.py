@@ -10,7 +10,7 @@ import sys
 import parts
 import pytest
 import torch
-from test_economy import CASES, audits_of
+from test_economy import audits_of, shared_out
 from zoo import THEMES, Case, cases, theme_module
 
 TURNS = 12
@@ -26,7 +26,7 @@ def long_loops(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, theme, theme_module(theme))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", shared_out(first=False))
 def test_model_with_long_loops_is_judged_as_if_all_was_run(case: Case) -> None:
     assert audits_of(case.path, case.function).facts
 
