@@ -46,6 +46,8 @@ def noted(
         support = _with_targets(graph, node, first.support, scale_of)
     elif node.base_op == "aten.mul" and len(node.operands) == 2:
         support = _weighed(graph, node, first.support, scale_of)
+    elif node.base_op == "aten.where" and first.pieces:
+        return (_chosen(graph, node, first, scale_of), *scales[1:])
     if support == first.support:
         return scales
     return (algebra.same_value(first, first.shape, support), *scales[1:])
@@ -136,6 +138,26 @@ def _weighed(graph: OpGraph, node: Node, support: Support, scale_of: _ScaleOf) -
                 )
         return found
     return support
+
+
+def _chosen(graph: OpGraph, node: Node, result: Scale, scale_of: _ScaleOf) -> Scale:
+    """Tell of what a choice is made, where the program says which places it takes from which."""
+    if len(node.operands) != len(result.pieces) + 1:
+        return result
+    condition, *sources = node.operands
+    told, shape = Told(graph, scale_of), graph.meta(condition).shape
+    for dim in range(len(shape)):
+        numbers = told.along(condition, dim)
+        if shape[dim] == 1 or None in numbers:
+            continue
+        place = dim + len(node.outputs[0].shape) - len(shape)
+        pieces = []
+        for source, wanted in zip(map(scale_of, sources), (True, False), strict=True):
+            kept = [index for index, number in enumerate(numbers) if bool(number) is wanted]
+            support = algebra.realigned(source.support, len(node.outputs[0].shape))
+            pieces.append(replace(source, support=picked(support, place, kept, drop=False)))
+        return replace(result, given=result.form, pieces=tuple(pieces))
+    return result
 
 
 def leaves_out(graph: OpGraph, weights: Ref, scale_of: _ScaleOf) -> bool:

@@ -22,6 +22,7 @@ class States(Language):
     def __init__(self) -> None:
         super().__init__()
         self.second = nn.Linear(D, VOCABULARY)
+        self.register_buffer("drawn", torch.randperm(LENGTH).unsqueeze(-1) == 0)
 
     def forward(self, tokens: Tensor) -> Tensor:
         h = self.embed(tokens)
@@ -204,6 +205,12 @@ def chosen_first_raw(model: States, h: Tensor, batch: Batch) -> Tensor:
     return cross_entropy(model.head(torch.where(is_first, h, model.norm(h))), batch.targets)
 
 
+def chosen_at_random(model: States, h: Tensor, batch: Batch) -> Tensor:
+    """Places drawn once, when the model is built."""
+    y = torch.where(model.drawn, h, model.norm(h))
+    return cross_entropy(model.head(y), batch.targets)
+
+
 def ignored_where_raw(model: States, h: Tensor, batch: Batch) -> Tensor:
     """The one raw token has no target."""
     y = torch.cat((h[:, :1], model.norm(h[:, 1:])), dim=1)
@@ -221,7 +228,7 @@ PARTIAL = Expect(
 )
 # Scaled all together the raw positions speak; the others are measured by themselves.
 LEFT_OUT = Expect((State("carried", "invariant|asymptotic"),), "SCL101", carries=())
-# Blind, where it can be told which positions are meant.
+# Blind; but which positions are meant cannot be told.
 NEVER_SAFE = Expect(
     (State("carried", "invariant|asymptotic|unknown"),),
     maybe="SCL101 SCL902",
@@ -244,20 +251,21 @@ EXPECT = {
     "some_normed": blind(),
     "some_raw_beside_normed": safe("carried", "visible"),
     "prompt_ignored_raw": safe("carried", "visible"),
-    "last_target_raw_beside_normed": NEVER_SAFE,
+    "last_target_raw_beside_normed": LEFT_OUT,
     "prompt_ignored_by_both": safe("carried", "visible"),
     "padding_weighs_nothing_raw": safe("carried", "visible"),
     "padding_weighs_nothing_normed": blind(),
     "padding_weighs_nothing_beside_normed": safe("carried", "visible"),
-    "last_weighs_beside_normed": NEVER_SAFE,
+    "last_weighs_beside_normed": LEFT_OUT,
     "joined_first_raw": LEFT_OUT,
     "joined_first_normed": safe("carried", "visible"),
     "joined_channels": LEFT_OUT,
     "assigned_first_raw": LEFT_OUT,
     "assigned_rest_normed": LEFT_OUT,
     "assigned_first_normed": safe("carried", "visible"),
-    "chosen_first_raw": NEVER_SAFE,
-    "ignored_where_raw": NEVER_SAFE,
+    "chosen_first_raw": LEFT_OUT,
+    "chosen_at_random": NEVER_SAFE,
+    "ignored_where_raw": LEFT_OUT,
 }
 
 
@@ -378,6 +386,10 @@ def scaleaudit_target_assigned_first_normed() -> dict[str, Any]:
 
 def scaleaudit_target_chosen_first_raw() -> dict[str, Any]:
     return built(chosen_first_raw)
+
+
+def scaleaudit_target_chosen_at_random() -> dict[str, Any]:
+    return built(chosen_at_random)
 
 
 def scaleaudit_target_ignored_where_raw() -> dict[str, Any]:

@@ -106,6 +106,14 @@ def test_a_choice_by_a_mask_does_not_tell_the_positions() -> None:
     assert not any(part.support.exact for part in parts if part.support)
 
 
+def test_a_choice_by_places_of_the_program_tells_them() -> None:
+    p = Program(1)
+    x = p.state(2, LENGTH, WIDTH)
+    is_first = p("aten.eq.Scalar", p("aten.arange.default", LENGTH), 0)
+    chosen = p("aten.where.self", p("aten.unsqueeze.default", is_first, -1), x, normed(p, x))
+    assert found(p, chosen) == {FIRST: RAW, REST: BLIND}
+
+
 def test_what_is_seen_alike_needs_no_parts() -> None:
     p = Program(1)
     x = p.state(2, LENGTH, WIDTH)
