@@ -186,7 +186,16 @@ def product_of_rows_and_columns(p: Program) -> Ref:
     return p("aten.mm.default", softmax(p), softmax(p, 0))
 
 
+def product_of_batches(p: Program) -> Ref:
+    """Each matrix is a share of the batch; their products add up to nothing known."""
+    x, y = (p("aten._softmax.default", p.parameter(2, 3, 3), 0, False) for _ in range(2))
+    out = p("aten.bmm.default", x, y)
+    assert shared_dim(p, out) is None
+    return out
+
+
 OTHERS = (
+    product_of_batches,
     of_either_sign,
     over_sums_of_the_other_dim,
     over_sums_without_a_dim,
@@ -571,7 +580,9 @@ def test_gradients_do_not_flow_through_a_stopped_mean() -> None:
     weighed = p("aten.sum.dim_IntList", product, [0])
     stopped = p("aten.mul.Tensor", w, p("aten.detach.default", stack))
     detached = p("aten.sum.dim_IntList", stopped, [0])
-    for out in (weighed, detached):
+    rows = p("aten.detach.default", p("aten.view.default", stack, [3, STREAMS * WIDTH]))
+    flat = p("aten.mm.default", p("aten.view.default", w, [1, 3]), rows)
+    for out in (weighed, detached, flat):
         found = infer(p, View.GRADIENT)[out]
         assert not found.depends
         assert not any(atom.state is not None for atom in found.form.parts)
