@@ -15,9 +15,12 @@ from scaleaudit.certify.certifying import certify
 from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.facts import Certification, Outcome
 from scaleaudit.loops.finder import find_loops
+from scaleaudit.reference.config import CONDITIONS
 from scaleaudit.scale.analysis import analyse_and_claim
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+REFERENCE = ROOT / "scaleaudit" / "reference" / "targets.py"
 SEEDS = range(1, 9)
 
 
@@ -38,6 +41,14 @@ def test_facts_about_an_example_are_certified(path: Path) -> None:
     facts = audit_facts(str(path), "scaleaudit_target", certify=Certify.ANY)
     assert facts.certification is None or facts.certification.outcome is Outcome.CERTIFIED
     assert (facts.certification is not None) == bool(facts.loops)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_facts_about_a_reference_model_are_certified(condition: str) -> None:
+    name = f"scaleaudit_target_{condition}_tiny"
+    facts = audit_facts(str(REFERENCE), name, certify=Certify.ANY)
+    assert facts.certification is not None
+    assert facts.certification.outcome is Outcome.CERTIFIED
 
 
 @pytest.mark.slow
