@@ -50,7 +50,13 @@ def noted(
         return (_chosen(graph, node, first, scale_of), *scales[1:])
     if support == first.support:
         return scales
-    return (algebra.same_value(first, first.shape, support), *scales[1:])
+    rest = algebra.same_value(first, first.shape, support)
+    grown = [scale_of(ref).growth for ref in node.operands]
+    degrees = [growth.lo for growth in grown if growth.depends and growth.mix]
+    if degrees:  # all elements of one degree may be left out
+        g = rest.growth
+        rest = replace(rest, growth=replace(g, attained=False, lo=min(g.lo, *degrees)))
+    return (rest, *scales[1:])
 
 
 def _with_targets(

@@ -152,7 +152,7 @@ def stack(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
     rank = len(out[0].shape)
     axis = integer(dim, 0) % max(rank, 1)
     result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
-    result = replace(result, given=None)
+    result = replace(result, given=None, pieces=tuple(pieces))
     if result.support is None:
         return result
     axes = list(result.support.axes)

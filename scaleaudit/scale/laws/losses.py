@@ -41,15 +41,9 @@ def _averaged(x: Scale, reduction: Arg) -> Scale:
 def nll_loss(
     x: Arg, target: Arg, weight: Arg = None, reduction: Arg = 1, *_: Arg
 ) -> tuple[Scale, Scale]:
-    """The negative log likelihood picks elements: it keeps the degree.
-
-    Targets may be ignored, and all of one degree among them.
-    """
+    """The negative log likelihood picks elements: it keeps the degree."""
     x = lift(x)
     picked = algebra.negate(x)
-    classes = {1 - len(x.shape) if len(x.shape) > 1 else -1}
-    if picked.growth.mix - classes:
-        picked = replace(picked, growth=replace(picked.growth, attained=False))
     picked = replace(picked, given=None)
     if reduction == 0:
         support = x.support

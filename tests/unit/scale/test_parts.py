@@ -56,10 +56,15 @@ def selected(p: Program, x: Ref) -> Ref:
     return p("scaleaudit.write_view", normed(p, x), first, place)
 
 
+def stacked(p: Program, x: Ref) -> Ref:
+    first, *rest = (p("aten.select.int", x, 1, place) for place in range(LENGTH))
+    return p("aten.stack.default", [first, *(normed(p, each) for each in rest)], 1)
+
+
 RAW, BLIND = ("visible", True), ("invariant", True)
 
 
-@pytest.mark.parametrize("join", [side_by_side, written_over])
+@pytest.mark.parametrize("join", [side_by_side, written_over, stacked])
 def test_a_join_keeps_apart_what_reads_which_positions(join: Step) -> None:
     p = Program(1)
     assert found(p, join(p, p.state(2, LENGTH, WIDTH))) == {FIRST: RAW, REST: BLIND}
