@@ -389,7 +389,9 @@ class StateJudge:
             return False
         if self.passes.feeds_itself_through_others(self.index):
             return True
-        inflow = self.value.inflow[end]
+        inflow = self.gradient.inflow[end]
+        if not inflow.depends:
+            inflow = self.value.inflow[end]
         if inflow.opaque or not inflow.depends:
             return True
         form = inflow.form
@@ -399,6 +401,15 @@ class StateJudge:
             or any(atom.mixes and atom.learned for atom in gates)
             or any(atom.growth.depends for atom in (*form.rest.atoms(), *gates))
             or (turn.transition is not Transition.DAMPED and any(atom.learned for atom in gates))
+            or self._writes_detached(end)
+        )
+
+    def _writes_detached(self, end: Ref) -> bool:
+        """Whether weights write what they read in the state without a gradient: they learn too."""
+        form = self.value.inflow[end].form
+        return any(
+            atom.learned and atom.growth.depends and atom.state is None
+            for atom in (*form.parts, *form.rest.atoms())
         )
 
 
