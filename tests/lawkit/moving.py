@@ -427,6 +427,13 @@ def written_into_zeros(p: Program, op: str, x: Ref) -> Ref:
     return p(op, zeros, p("aten.select.int", x, 1, 0), (("aten.select.int", (1, 1), (), None),))
 
 
+@TABLE.add("scaleaudit.custom_gradient")
+def named_after_its_backward(p: Program, op: str, x: Ref) -> Ref:
+    """A function whose backward is the gradient of its forward."""
+    value = p("aten.mul.Tensor", x, 2.0)
+    return p(op, value, [x], [], [], [], [], [], [])
+
+
 @TABLE.add("aten.slice_scatter.default", "aten.select_scatter.default", arity=2)
 def scattered(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     x = grid(p, x)

@@ -22,6 +22,21 @@ SCALES = (1.0, 4.0, 16.0, 2.0**7, 2.0**14, 2.0**20, 2.0**27)
 BASE_SHAPE = (2, 5, 6)
 
 
+def _handed_on(value: torch.Tensor, *_: Any) -> torch.Tensor:
+    """What a custom autograd function returns is computed before it is named."""
+    return value
+
+
+# Operators of capture's own: how they run, and the names of their arguments.
+OURS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "scaleaudit.write_view": (write_view, ("base", "value", "views")),
+    "scaleaudit.custom_gradient": (
+        _handed_on,
+        ("value", "forward", "stopped", "straight", "added", "across", "own", "hidden"),
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """How a node is computed again."""
@@ -98,17 +113,16 @@ class Program:
 
     def __call__(self, op: str, *args: Any, **kwargs: Any) -> Ref:
         """Run an operator, named in full, and return its first output."""
-        if op == "scaleaudit.write_view":
-            function: Any = write_view
-            names = ("base", "value", "views")
-            arguments = tuple(zip(names, map(_argument, args), strict=True))
+        if op in OURS:
+            function: Any = OURS[op][0]
+            arguments = tuple(zip(OURS[op][1], map(_argument, args), strict=True))
             exact = True
         else:
             function = resolve(op)
             info = op_info(function)
             arguments = _schema(info, args, kwargs)
             exact = info.views
-        draws = op != "scaleaudit.write_view" and op_info(function).random
+        draws = op not in OURS and op_info(function).random
         call = Call(function, args, kwargs, self.grad, exact, draws)
         row = self._execute(call, self._rows)
         node = Node(
