@@ -20,8 +20,8 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.graph import Location, OpGraph, Ref
 from scaleaudit.domain.loops import Loop
-from scaleaudit.domain.scale import ZERO, Interval, Precision, Scale
-from scaleaudit.scale import intervals, judge
+from scaleaudit.domain.scale import ZERO, Form, Interval, Precision, Scale
+from scaleaudit.scale import forms, intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
@@ -276,6 +276,10 @@ class StateJudge:
     def facts(self, own: list[Readings], index: int) -> StateFacts:
         """Put everything that is known of the state together."""
         turn, end = self._transition()
+        table = self.passes.transitions_of(index)
+        pile = self._pile(table) if turn.transition in _FORGETFUL else None
+        if pile is not None:
+            turn = judge.Turn(Transition.CARRIED, intervals.point(1.0))
         mine = own[index]
         through, answers = self._through(own)
         readouts = [(r, reads) for r, reads in mine.readouts if r.supervised]
@@ -283,15 +287,14 @@ class StateJudge:
             [(r.visibility, reads) for r, reads in readouts], answers, self.axes
         )
         penalties = self._covering(mine)
-        table = self.passes.transitions_of(index)
         inflow = table.inflow[end]
-        path = path_to(self.graph, table, end, inflow=True)
+        path = path_to(self.graph, table, pile or end, inflow=pile is None)
         gain = judge.as_gain(turn)
         return StateFacts(
             name=self.state.name,
             shape=self.state_shape,
             dtype=self.graph.meta(end).dtype,
-            location=self.state.location,
+            location=self.graph[pile.node].location if pile else self.state.location,
             transition=turn.transition,
             visibility=seen,
             readouts=tuple(r for r, _ in mine.readouts),
@@ -301,7 +304,7 @@ class StateJudge:
             branch_location=self._branch_location(table, end),
             writes_bounded=turn.writes_bounded,
             bypassed_norm=bypassed_norm(self.graph, table, end, self.index),
-            transition_proof=steps(self.graph, table, path, self._laws, inflow=True),
+            transition_proof=steps(self.graph, table, path, self._laws, inflow=pile is None),
             opaque=inflow.opaque or self._hidden_in_cycle(end),
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),
@@ -320,6 +323,29 @@ class StateJudge:
             ref for ref, t in zip(reversed(ends), reversed(turns), strict=True) if t == turn
         )
         return turn, typical
+
+    def _pile(self, table: ScaleTable) -> Ref | None:
+        """The sum, if any, of what all turns made that the last turn reads.
+
+        A list of what blocks returned, added up anew in every turn, is a residual stream: it keeps
+        all of them, though each by itself forgets.
+        """
+        *earlier, last = self.state.boundary
+        if len(earlier) < _PILED:
+            return None
+        for n in range(earlier[-1].node + 1, last.node):
+            row = table.rows.get(n) if n in self.loop.body else None
+            if row and not row[0].opaque and self._adds_up(row[0].form, earlier):
+                return Ref(n)
+        return None
+
+    def _adds_up(self, form: Form, values: list[Ref]) -> bool:
+        kept = {
+            self.passes.boundary_of(atom)
+            for atom, poly in form.parts.items()
+            if atom.state == self.index and forms.poly_span(poly).low >= 1
+        }
+        return kept.issuperset(values)
 
     def _hidden_in_cycle(self, end: Ref) -> tuple[Opaque, ...]:
         """The operators of states in between, where a state comes back through others alone."""
@@ -411,6 +437,11 @@ class StateJudge:
             atom.learned and atom.growth.depends and atom.state is None
             for atom in (*form.parts, *form.rest.atoms())
         )
+
+
+_FORGETFUL = (Transition.REMOVED, Transition.BOUNDED)
+# What adds up so many turns, and all that were made, drops none.
+_PILED = 3
 
 
 def _sign_flaw(value: Scale, weight: Interval) -> PenaltyFlaw | None:

@@ -62,7 +62,39 @@ class Free(Dense):
         return torch.einsum("n,nbtd->btd", self.weights, torch.stack(states))
 
 
+class Listed(Dense):
+    """A residual stream as the list of what was written, added up anew in every turn."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        written = [self.embed(tokens)]
+        for _ in range(TURNS):
+            written.append(self.mlp(self.inner(self.mixed(written))))
+        return self.head(self.final(self.mixed(written)))
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return sum(states[1:], start=states[0])
+
+
+class ListedAndStacked(Listed):
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.stack(states).sum(dim=0)
+
+
+class Averaged(Listed):
+    """A mean of all that was written is no longer than the longest."""
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.stack(states).mean(dim=0)
+
+
+# Every write by itself is a state; together they are one that is kept.
+LISTED = State("carried", "invariant|asymptotic")
+
 EXPECT = {
+    "listed": Expect((LISTED,), "SCL101", carries=()),
+    "listed_and_stacked": Expect((LISTED,), "SCL101", carries=()),
+    "listed_raw_head": Expect((State("carried", "visible"),), carries=()),
+    "averaged": Expect((State("removed", "invariant|asymptotic"),), carries=()),
     "stacked": blind(),
     "summed": blind(),
     "attended": blind(),
@@ -89,3 +121,19 @@ def scaleaudit_target_stacked_raw_head() -> dict[str, Any]:
 
 def scaleaudit_target_free() -> dict[str, Any]:
     return target(Free())
+
+
+def scaleaudit_target_listed() -> dict[str, Any]:
+    return target(Listed())
+
+
+def scaleaudit_target_listed_and_stacked() -> dict[str, Any]:
+    return target(ListedAndStacked())
+
+
+def scaleaudit_target_listed_raw_head() -> dict[str, Any]:
+    return target(Listed(final=False))
+
+
+def scaleaudit_target_averaged() -> dict[str, Any]:
+    return target(Averaged())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
 from typing import Protocol
 
 from scaleaudit.domain.scale import (
@@ -105,11 +106,20 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     slope = None if slope is None else slope * max(_count(x, dims), 1)
     result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
     result = _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim)))
+    if x.stacked is not None and dims == frozenset({x.stacked.dim}):
+        return _added(x.stacked.values, result)
     weighted = x.weighted
     if weighted is None or dims != frozenset({weighted.dim}):
         return result
     dim = weighted.dim
     return stretched(weighted.value, result, weighted.shares, dim, dim) or result
+
+
+def _added(values: tuple[Scale, ...], result: Scale) -> Scale:
+    """The sum over the dim along which values were stacked is the sum of the values."""
+    total = reduce(algebra.plus, values)
+    shape = result.shape
+    return algebra.same_value(total, shape, algebra.realigned(total.support, len(shape)))
 
 
 def _sized(x: Scale) -> Scale:
