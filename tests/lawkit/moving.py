@@ -471,6 +471,24 @@ def scattered_number(p: Program, op: str, x: Ref) -> Ref:
     return p(op, fit(p, x, 10, 6), 1, p.constant(torch.tensor([[0, 1], [2, 3]])), 1.5)
 
 
+@TABLE.add("aten.index_put.default", "aten.index_copy.default", "aten.index_add.default",
+           "aten.scatter.src", "aten.scatter_add.default", "aten.scatter.value",
+           "aten.index_fill.int_Scalar", "aten.scatter_reduce.two",
+           arity=2, rough=True, common=False)  # fmt: skip
+def placed_where_largest(p: Program, op: str, x: Ref, y: Ref) -> Ref:
+    """Weights go where the largest elements of a value are."""
+    rows = p("aten.argmax.default", fit(p, y, 2, 10), -1)
+    base = p.parameter(10, 6) if p.random.random() < 0.5 else fit(p, x, 10, 6)
+    if "scatter" in op:
+        index = p("aten.argmax.default", fit(p, y, 10, 6), -1, True)
+        value = 1 if "value" in op else p.parameter(10, 1)
+        return p(op, base, 1, index, value, *(["amax"] if "reduce" in op else []))
+    if "fill" in op:
+        return p(op, base, 0, rows, 1.5)
+    return p(op, base, [rows] if "put" in op else 0, *([rows] if "put" not in op else []),
+             p.parameter(2, 6))  # fmt: skip
+
+
 @TABLE.add("aten.scatter_reduce.two", arity=2, rough=True, common=False)
 def scatter_reduced(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     index = p.constant(torch.tensor([[0, 1], [2, 3]]))

@@ -196,6 +196,15 @@ class Experts(Routed):
         return h + out.view_as(h)
 
 
+class HardGumbel(Experts):
+    """One expert for each token, drawn: a 1 in the place of the largest of noisy scores."""
+
+    def turn(self, h: Tensor) -> Tensor:
+        y = F.rms_norm(h, (D,))
+        chosen = F.gumbel_softmax(self.choice(h), hard=True)
+        return h + sum(chosen[..., i : i + 1] * e(y) for i, e in enumerate(self.experts))
+
+
 def routed(transition: str, visibility: str, codes: str = "", **more: Any) -> Expect:
     """One state h; rows that are not chosen keep their length."""
     state = State(transition, visibility, name="h", line=more.pop("line", ""))
@@ -223,6 +232,7 @@ EXPECT = {
     "funnel": BLIND,
     "token_depth": routed("carried", "invariant", "SCL101", line="going * self.moved"),
     "experts": routed("carried", "invariant", "SCL101", line="return h + out"),
+    "hard_gumbel": BLIND,
 }
 
 
@@ -292,3 +302,7 @@ def scaleaudit_target_token_depth() -> dict[str, Any]:
 
 def scaleaudit_target_experts() -> dict[str, Any]:
     return target(Experts())
+
+
+def scaleaudit_target_hard_gumbel() -> dict[str, Any]:
+    return target(HardGumbel())

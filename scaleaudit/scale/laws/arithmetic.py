@@ -484,7 +484,7 @@ def choice(condition: Scale, x: Scale, y: Scale) -> Scale:
     if not condition.depends:
         pieces = tuple(replace(v, support=algebra.untold(v.support)) for v in (x, y))
         result = replace(result, pieces=pieces)
-    mask = Scale(condition.growth, Interval(0.0, 1.0)).form
+    mask = Scale(condition.growth, Interval(0.0, 1.0), learned=condition.learned).form
     one = forms.gate(x.form, mask.rest)
     inverse = forms.poly_add(Poly({(): 1.0}), mask.rest, -1.0)
     other = forms.gate(y.form, inverse)

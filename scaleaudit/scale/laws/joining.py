@@ -21,10 +21,10 @@ from scaleaudit.domain.scale import (
 from scaleaudit.scale import algebra, forms, growth
 from scaleaudit.scale.algebra import Arg, derived, lift, untold
 from scaleaudit.scale.copying import replace
-from scaleaudit.scale.laws.arithmetic import choice
+from scaleaudit.scale.laws.arithmetic import STEP, choice
 from scaleaudit.scale.laws.picking import from_end, integer, part_of, picked, picking
 from scaleaudit.scale.laws.reductions import blurred
-from scaleaudit.scale.laws.shapes import in_places, rearranged, size_of
+from scaleaudit.scale.laws.shapes import flat, in_places, rearranged, size_of
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -260,10 +260,10 @@ def _kept(base: Scale, part: Scale, value: Scale) -> Form | None:
            "aten.as_strided_scatter", "aten._unsafe_index_put")  # fmt: skip
 def scattered(x: Arg, *arguments: Arg) -> Scale:
     """Scattering puts new elements beside the old ones."""
-    x, value = lift(x), _written(arguments)
+    x, (indices, value) = lift(x), _written(arguments)
     if arguments[-1] is True:
-        return _added_in_places(x, value, Precision.EXACT)
-    result = blurred(_over(value, x, algebra.independent(Interval(0.0, 1.0))))
+        return _added_in_places(x, _placed(value, indices), Precision.EXACT)
+    result = blurred(_over(value, x, _mask_of(indices)))
     if len(arguments) < 2 or not x.depends or x.opaque:
         return result
     # index_put(x, indices, values), scatter(x, dim, index, values): what was there before.
@@ -289,28 +289,52 @@ def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
     """Return the base with a part of it replaced, which may be all that was not 0 in it."""
     result = choice(mask, value, base)
     g = result.growth
-    if base.growth.sparse and base.growth.hi > value.growth.hi:
+    may_be_all = bool(base.growth.sparse) or size_of(value.shape) >= size_of(base.shape)
+    if may_be_all and base.growth.hi > value.growth.hi:
         return replace(result, growth=replace(g, attained=False))
     return result
 
 
-def _written(arguments: tuple[Arg, ...]) -> Scale:
-    """The value that a scatter writes: its last operand, or the number that follows the indices."""
-    values = [a for a in arguments if isinstance(a, (Scale, float))]
-    return lift(values[-1]) if values else algebra.independent()
+def _written(arguments: tuple[Arg, ...]) -> tuple[list[Scale], Scale]:
+    """The indices of a scatter, where values tell them, and the value or number that it writes."""
+    first = arguments[0]
+    if isinstance(first, Scale):  # slice_scatter(x, value, dim, start, stop, step)
+        return [], first
+    named, value = arguments[:2] if isinstance(first, tuple) else arguments[1:3]
+    return [a for a in flat((named,)) if isinstance(a, Scale)], lift(value)
+
+
+def _mask_of(indices: list[Scale]) -> Scale:
+    """The places that indices name, as a mask: it is as invariant as they are."""
+    mask = algebra.independent(STEP)
+    for index in indices:
+        if index.depends or index.opaque:
+            both = Growth(precision=max(mask.growth.precision, index.growth.precision))
+            mask = algebra.joined(mask, index, Scale(both, STEP))
+    return mask
+
+
+def _placed(value: Scale, indices: list[Scale]) -> Scale:
+    """A value beside zeros, in places that move with the states if the indices do."""
+    mask = _mask_of(indices)
+    if not (mask.depends or mask.opaque):
+        return value
+    placed = choice(mask, value, algebra.number(0.0))
+    return replace(placed, given=placed.form, shape=value.shape)
 
 
 @TABLE.law("aten.scatter_add", "aten.index_add")
 def scatter_added(x: Arg, dim: Arg, index: Arg, source: Arg, *_: Arg) -> Scale:
     """Adding at some indices: there the degree of the sum, elsewhere the old one."""
-    return _added_in_places(lift(x), lift(source), Precision.EXACT)
+    return _added_in_places(lift(x), _placed(lift(source), [lift(index)]), Precision.EXACT)
 
 
 def _added_in_places(x: Scale, source: Scale, least: Precision) -> Scale:
     total = growth.add(x.growth, source.growth)
     total = replace(growth.limit(total, least), slope=None)
     if total.depends:
-        total = replace(total, lo=min(x.growth.lo, total.lo), sparse=x.growth.sparse)
+        moved = source.growth.sparse if x.is_zero else frozenset()
+        total = replace(total, lo=min(x.growth.lo, total.lo), sparse=x.growth.sparse | moved)
     if total.depends and total.lo < total.hi:
         total = growth.limit(total, Precision.ASYMPTOTIC)
     form = None
@@ -322,7 +346,7 @@ def _added_in_places(x: Scale, source: Scale, least: Precision) -> Scale:
 @TABLE.law("aten.scatter_reduce")
 def scatter_reduced(x: Arg, dim: Arg, index: Arg, source: Arg, reduce: Arg, *_: Arg) -> Scale:
     """Sums, means and extremes at some indices have a degree of their parts, products the sum."""
-    x, source = lift(x), lift(source)
+    x, source = lift(x), _placed(lift(source), [lift(index)])
     if reduce != "prod":
         loose = x.growth.hi != source.growth.hi
         least = Precision.ASYMPTOTIC if loose else Precision.EXACT

@@ -189,3 +189,20 @@ def test_a_running_extreme_is_bounded_where_its_step_leads_back(
     out = running(p, h, step, f"aten.{op}.default")
     found = judge.judge_turn(infer(p)[out], 0).transition
     assert found is (Transition.BOUNDED if towards_zero else CARRIED)
+
+
+def test_weights_written_where_a_state_says_are_not_the_same_whatever_the_state() -> None:
+    p = Program(5)
+    places = p("aten.argmax.default", p.state(ROWS, WIDTH), -1, True)
+    one_hot = p("aten.scatter.value", p.constant(torch.zeros(ROWS, WIDTH)), 1, places, 1)
+    written = infer(p)[one_hot]
+    assert written.depends
+    assert (written.span.low, written.span.high) == (0.0, 1.0)
+
+
+def test_all_rows_may_be_overwritten_by_index() -> None:
+    p = Program(6)
+    h = p.state(ROWS, WIDTH)
+    order = p("aten.argsort.default", p("aten.sum.dim_IntList", h, [-1]))
+    copied = p("aten.index_copy.default", h, 0, order, branch(p, h))
+    assert not infer(p)[copied].growth.attained
