@@ -200,6 +200,8 @@ class Scribe:
     def _items(self, call: fx.Node, out: Any) -> list[fx.Node]:
         found: list[fx.Node] = []
         for position, value in enumerate(out):
+            if value is None:  # a gradient that nobody asked for
+                continue
             node = self._node(pick_item, (call, position))
             found.extend(self._items(node, value) if isinstance(value, (tuple, list)) else [node])
         return found

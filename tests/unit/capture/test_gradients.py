@@ -135,3 +135,14 @@ def test_gradients_taken_in_the_forward_are_recorded():
         return slope.square().sum()
 
     assert "aten.tanh_backward.default" in ops(graph_of(step))
+
+
+def test_gradients_that_nobody_asked_for_are_no_outputs():
+    def step(m, x):
+        y = nn.functional.layer_norm(m.w(x), (D,))
+        (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        return slope.sum()
+
+    graph = graph_of(step)
+    (backward,) = (n for n in graph.nodes if n.base_op == "aten.native_layer_norm_backward")
+    assert len(backward.outputs) == 1
