@@ -49,7 +49,10 @@ def _makers(table: ScaleTable, gates: set[Atom], end: Ref) -> list[Ref]:
 
 
 def _norm_without_weights(graph: OpGraph, table: ScaleTable, start: Ref) -> Location | None:
-    """The operator that strips the length on the way from the state to a value, if no matrix is."""
+    """The operator that divides the length out between the state and a value, if no matrix is there.
+
+    A function that squashes its argument, as tanh does, is no norm: nobody takes it for one.
+    """
     location: Location | None = None
     ref = start
     while ref not in table.seeds:
@@ -58,7 +61,8 @@ def _norm_without_weights(graph: OpGraph, table: ScaleTable, start: Ref) -> Loca
         if not operands or any(projects(graph, table, node, r) for r in node.refs()):
             return None
         source = max(operands, key=lambda r: (table[r].growth.hi, r.node))
-        if table[source].growth.hi > ZERO and table[ref].growth.hi == ZERO:
+        g = table[ref].growth
+        if table[source].growth.hi > ZERO and g.hi == ZERO and g.normed:
             location = node.location
         ref = source
     return location

@@ -209,6 +209,32 @@ class GrowingAfterNorm(Between):
         return self.block(self.between(h))
 
 
+class Leaking(Between):
+    """Each turn moves the state towards a bounded function of it: no norm, and no growth."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = nn.Parameter(torch.zeros(()))
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        return torch.lerp(h, self.bounded(self.block(h)), self.rate.sigmoid())
+
+    def bounded(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+
+class LeakingNorm(Leaking):
+    def bounded(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, (D,))
+
+
+class SquashedWrite(Between):
+    """What is added is squashed, which is no norm that something goes around."""
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        return h + torch.tanh(self.block(h))
+
+
 EXPECT = {
     "root_mean_square": blind(),
     "rsqrt": blind(),
@@ -237,6 +263,9 @@ EXPECT = {
     "whole_tensor_between": safe("removed", "invariant"),
     "divided_by_item": Expect((State("removed", "invariant"),)),
     "growing_after_norm": safe("removed", "invariant"),
+    "leaking": safe("bounded", "invariant"),
+    "leaking_norm": safe("bounded", "invariant"),
+    "squashed_write": blind(),
 }
 
 
@@ -334,3 +363,15 @@ def scaleaudit_target_divided_by_item() -> dict[str, Any]:
 
 def scaleaudit_target_growing_after_norm() -> dict[str, Any]:
     return target(GrowingAfterNorm())
+
+
+def scaleaudit_target_leaking() -> dict[str, Any]:
+    return target(Leaking())
+
+
+def scaleaudit_target_leaking_norm() -> dict[str, Any]:
+    return target(LeakingNorm())
+
+
+def scaleaudit_target_squashed_write() -> dict[str, Any]:
+    return target(SquashedWrite())

@@ -162,6 +162,11 @@ def test_a_bypassed_norm_is_found_at_its_line() -> None:
     assert judged.findings[0].location == at(23)
 
 
+@pytest.mark.parametrize("transition", ["bounded", "damped", "removed"])
+def test_a_skip_around_a_norm_does_nothing_to_a_state_that_cannot_grow(transition: str) -> None:
+    assert codes(judge(state(transition, "visible", bypassed_norm=at(23)))) == []
+
+
 def test_damped_and_blind_is_a_warning_unless_the_writes_are_bounded() -> None:
     gain = Gain(0.0, 1.0, low_open=True, high_open=True, learned=True)
     assert codes(judge(state("damped", "asymptotic", gain=gain))) == ["SCL205"]
