@@ -19,8 +19,9 @@ from scaleaudit.certify.program import (
     elements,
     first_line,
 )
+from scaleaudit.certify.reach import Reach
 from scaleaudit.certify.thresholds import FACTORS, NOISE
-from scaleaudit.certify.values import Judgement, Samples, judge_value
+from scaleaudit.certify.values import TELLS_NOTHING, Judgement, Samples, judge_value
 from scaleaudit.domain.claims import PassClaims, TermClaim
 from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.scale import Scale
@@ -89,15 +90,19 @@ class Scaled:
         shadows = [self._layer(factor) for factor in FACTORS] if noisy else []
         order, last_use = self._dirty()
         claims = self._claims_by_node()
+        reach = Reach(self._base, {*order, *self._cut})
         with torch.set_grad_enabled(self._listens):
             for node in order:
                 self._on_node()
                 values = [self._machine.run(node, layer) for layer in layers]
                 with torch.no_grad():
                     twins = [self._machine.run(node, shadow, jitter) for shadow in shadows]
-                for ref, scale in claims.get(node, ()):
-                    self._compare(ref, node, scale, values, twins)
+                told, short = claims.get(node, []), False
+                gaps = reach.is_behind_gaps(node)
+                for ref, scale in told:
+                    short |= self._compare(ref, node, scale, values, twins, gaps=gaps).short
                 if node not in self._cut:
+                    reach.note(node, values, [scale for _, scale in told], short=short)
                     for layer, value in zip((*layers, *shadows), (*values, *twins), strict=True):
                         layer[node] = value
                 else:
@@ -178,22 +183,29 @@ class Scaled:
         return found
 
     def _compare(
-        self, ref: Ref, node: fx.Node, scale: Scale, values: list[Value], twins: list[Value]
-    ) -> None:
+        self,
+        ref: Ref,
+        node: fx.Node,
+        scale: Scale,
+        values: list[Value],
+        twins: list[Value],
+        *,
+        gaps: bool,
+    ) -> Judgement:
         key = ("value", ref)
         missing = next((v for v in values if type(v) is Unmeasured), None)
         if missing is not None:
             self.found.unmeasured[missing.reason] = None
-            return
+            return TELLS_NOTHING
         rows = [elements(value) for value in values]
         sampled = _stacked(rows)
         if sampled is None:
             self.found.untold.add(key)
-            return
-        noise = self._noise(sampled, twins)
-        rough = node in self._machine.rough
-        judged = judge_value(scale, Samples(sampled, noise, rough=rough, lower=self._lower))
+            return TELLS_NOTHING
+        noise, rough = self._noise(sampled, twins), node in self._machine.rough
+        judged = judge_value(scale, Samples(sampled, noise, rough, self._lower, gaps))
         self._note(key, judged, "")
+        return judged
 
     @staticmethod
     def _noise(sampled: Tensor, twins: list[Value]) -> Tensor | None:

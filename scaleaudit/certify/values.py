@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,20 +26,34 @@ class Samples:
         noise: The same shape, where rounding was measured; else None.
         rough: Whether an operator on the way took single precision only.
         lower: Whether all states could be scaled, so that a value that stays says something.
+        gaps: Whether it is computed from a value with elements that the states do not reach.
     """
 
     values: Tensor
     noise: Tensor | None = None
     rough: bool = False
     lower: bool = True
+    gaps: bool = False
+
+    def only(self, kept: Tensor) -> Samples:
+        """Some of the elements."""
+        noise = self.noise[:, kept] if self.noise is not None else None
+        return replace(self, values=self.values[:, kept], noise=noise)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """The outcome for one value: what disagrees, or whether the numbers tell nothing."""
+    """The outcome for one value.
+
+    Attributes:
+        complaint: What disagrees.
+        telling: Whether the numbers tell anything.
+        short: Whether elements grow less than claimed where others keep to it, for gaps.
+    """
 
     complaint: str = ""
     telling: bool = True
+    short: bool = False
 
 
 AGREES, TELLS_NOTHING = Judgement(), Judgement(telling=False)
@@ -50,8 +64,7 @@ def judge_value(scale: Scale, samples: Samples) -> Judgement:
     values = samples.values
     usual = values[0].isfinite()
     if not usual.all():  # masks put infinities into scores, whatever the states
-        kept = samples.noise[:, usual] if samples.noise is not None else None
-        samples = Samples(values[:, usual], kept, samples.rough, samples.lower)
+        samples = samples.only(usual)
         values = samples.values
     if not values.numel() or values.isnan().any():
         return TELLS_NOTHING
@@ -62,10 +75,14 @@ class _Comparison:
     """One value's claim beside its numbers."""
 
     def __init__(self, scale: Scale, samples: Samples) -> None:
-        self.scale, self.growth, self.samples = scale, scale.growth, samples
-        self.values = samples.values
-        self.sizes = self.values.abs().amax(dim=1).tolist()
+        self.scale, self.growth = scale, scale.growth
         self.rounding = t.SINGLE if samples.rough else t.ROUNDING
+        self.short = False
+        self._take(samples)
+
+    def _take(self, samples: Samples) -> None:
+        self.samples, self.values = samples, samples.values
+        self.sizes = self.values.abs().amax(dim=1).tolist()
 
     def noise(self, row: int) -> Tensor:
         """How much of the elements of a row is rounding."""
@@ -79,6 +96,8 @@ class _Comparison:
             return Judgement(outside)
         if not self.growth.depends:
             return Judgement(self._moved())
+        if self.samples.gaps:
+            self._take(_reached(self.samples))
         if not all(map(math.isfinite, self.sizes)):
             return self._overflow()
         if self._lost():
@@ -139,7 +158,7 @@ class _Comparison:
         complaint = self._slope() or self._elements() or self._converges()
         if complaint and g.precision >= Precision.ASYMPTOTIC and self._still_moving():
             return TELLS_NOTHING
-        return Judgement(complaint)
+        return Judgement(complaint, short=self.short)
 
     def _slope_between(self, low: int, high: int) -> float | None:
         first, second = self.sizes[low], self.sizes[high]
@@ -167,10 +186,19 @@ class _Comparison:
             dies = self.sizes[_LAST] == 0 and self.sizes[0] > 0 and sure and not g.sparse
             return "it becomes 0" if dies else ""
         if slope > float(g.hi.power) + self._slack():
-            return f"it grows like a**{slope:.3f}"
+            self.short = self._dies_beside_gaps(slope)
+            return "" if self.short else f"it grows like a**{slope:.3f}"
         if sure and slope < float(g.hi.power) - self._slack():
             return f"it grows like a**{slope:.3f} only"
         return ""
+
+    def _dies_beside_gaps(self, slope: float) -> bool:
+        """Whether it is the reciprocal of what grows less at gaps, and no less elsewhere."""
+        if not (self.samples.gaps and self.growth.hi < ZERO and slope <= self._slack()):
+            return False
+        first, second = self.values[_LAST - 1].abs(), self.values[_LAST].abs()
+        falls = second <= first * math.exp((float(self.growth.hi.power) + self._slack()) * _OCTAVES)
+        return bool((falls & (first > _TINY)).any())
 
     def _elements(self) -> str:
         """Every element that does not vanish grows like lo at least."""
@@ -202,7 +230,14 @@ class _Comparison:
             low &= (degrees - early).abs() <= t.SLOPE  # else it is on its way through 0
         if g.sparse:
             low &= degrees > t.DYING - slack
+        return self._too_low(degrees, low)
+
+    def _too_low(self, degrees: Tensor, low: Tensor) -> str:
+        """Elements below the lower bound, which what is computed from gaps may have beside others."""
         if not low.any():
+            return ""
+        if self.samples.gaps and not low.all():
+            self.short = True
             return ""
         return f"one of its elements grows like a**{float(degrees[low].max()):.3f}"
 
@@ -242,6 +277,12 @@ class _Comparison:
         if late <= t.AT_REST * self.sizes[_LAST] or late <= (1 - 2 * t.AT_REST) * early:
             return ""
         return f"it does not converge (moves by {late:.3g} of {self.sizes[_LAST]:.3g})"
+
+
+def _reached(samples: Samples) -> Samples:
+    """The elements that move at all; all where none does."""
+    moving = (samples.values != samples.values[0]).any(dim=0)
+    return samples.only(moving) if moving.any() else samples
 
 
 def named(g: Growth) -> str:
