@@ -107,12 +107,14 @@ class Atom:
             does to it, and says nothing of single elements. Of shares it is that of their sums.
         share_of: What it is one of the shares of, and how many there are: where one of them
             reaches the end of its span, the others are 0, and in between they divide it.
+        centred: Dims, from the end, over which together it adds up to 0 however it is made.
         views: The same values in other arrangements, by arrangement.
         serial: When it was made; products of atoms are kept in this order.
     """
 
     __slots__ = (
         "base",
+        "centred",
         "growth",
         "layout",
         "learned",
@@ -134,6 +136,7 @@ class Atom:
         learned: bool = False,
         peak_of: Form | None = None,
         mixes: Mixing | None = None,
+        centred: frozenset[int] = frozenset(),
     ) -> None:
         self.growth = growth
         self.span = span
@@ -141,6 +144,7 @@ class Atom:
         self.learned = learned
         self.peak_of = peak_of
         self.mixes = mixes
+        self.centred = centred
         self.base: Atom = self
         self.layout: Layout = ()
         self.share_of: tuple[Atom, int] | None = None

@@ -29,6 +29,7 @@ from scaleaudit.domain.scale import (
     Support,
 )
 from scaleaudit.scale import judge
+from scaleaudit.scale.centring import centred_dims
 from scaleaudit.scale.claiming import loop_claims
 from scaleaudit.scale.cycles import Cycle, Update, find_cycle, period_of, update_of
 from scaleaudit.scale.interpreter import (
@@ -254,7 +255,8 @@ def _is_stopped(graph: OpGraph, ref: Ref, view: View) -> bool:
 def free_input(graph: OpGraph, ref: Ref, index: int) -> Scale:
     """A boundary value as a free input: degree 1, gain exactly 1, all of it read."""
     shape = graph.meta(ref).shape
-    atom = Atom(LINEAR, Scale(LINEAR).span, state=index)
+    centred = centred_dims(graph, ref)
+    atom = Atom(LINEAR, Scale(LINEAR).span, state=index, centred=centred)
     support = Support(tuple(range(len(shape))), tuple((1 << size) - 1 for size in shape))
     return Scale(LINEAR, shape=shape, given=Form({atom: Poly({(): 1.0})}, Poly()), support=support)
 

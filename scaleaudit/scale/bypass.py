@@ -51,7 +51,8 @@ def _makers(table: ScaleTable, gates: set[Atom], end: Ref) -> list[Ref]:
 def _norm_without_weights(graph: OpGraph, table: ScaleTable, start: Ref) -> Location | None:
     """The operator that divides the length out between the state and a value, if no matrix is there.
 
-    A function that squashes its argument, as tanh does, is no norm: nobody takes it for one.
+    A function that squashes its argument, as tanh does, is no norm: nobody takes it for one. Nor is
+    a mean, in which a centred state cancels: what comes out of a norm has the shape that went in.
     """
     location: Location | None = None
     ref = start
@@ -62,7 +63,8 @@ def _norm_without_weights(graph: OpGraph, table: ScaleTable, start: Ref) -> Loca
             return None
         source = max(operands, key=lambda r: (table[r].growth.hi, r.node))
         g = table[ref].growth
-        if table[source].growth.hi > ZERO and g.hi == ZERO and g.normed:
+        same_shape = graph.meta(source).shape == graph.meta(ref).shape
+        if table[source].growth.hi > ZERO and g.hi == ZERO and g.normed and same_shape:
             location = node.location
         ref = source
     return location

@@ -209,6 +209,29 @@ class GrowingAfterNorm(Between):
         return self.block(self.between(h))
 
 
+class Centred(Between):
+    """Its mean is taken from the state after every turn, which leaves its length to grow."""
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        h = self.block(h)
+        return h - h.mean(-1, keepdim=True)
+
+
+class StandardisedBetween(Between):
+    """A norm written by hand: of what it has centred, the next turn takes the mean again."""
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        h = self.block(h)
+        return (h - h.mean(-1, keepdim=True)) / (h.std(-1, keepdim=True) + 1e-6)
+
+
+class PlainLayerNorm(Between):
+    """A norm without gain and bias leaves the state centred too."""
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        return F.layer_norm(self.block(h), (D,))
+
+
 class Leaking(Between):
     """Each turn moves the state towards a bounded function of it: no norm, and no growth."""
 
@@ -263,6 +286,9 @@ EXPECT = {
     "whole_tensor_between": safe("removed", "invariant"),
     "divided_by_item": Expect((State("removed", "invariant"),)),
     "growing_after_norm": safe("removed", "invariant"),
+    "centred": blind(),
+    "standardised_between": safe("removed", "invariant"),
+    "plain_layer_norm": safe("removed", "invariant"),
     "leaking": safe("bounded", "invariant"),
     "leaking_norm": safe("bounded", "invariant"),
     "squashed_write": blind(),
@@ -375,3 +401,15 @@ def scaleaudit_target_leaking_norm() -> dict[str, Any]:
 
 def scaleaudit_target_squashed_write() -> dict[str, Any]:
     return target(SquashedWrite())
+
+
+def scaleaudit_target_centred() -> dict[str, Any]:
+    return target(Centred())
+
+
+def scaleaudit_target_standardised_between() -> dict[str, Any]:
+    return target(StandardisedBetween())
+
+
+def scaleaudit_target_plain_layer_norm() -> dict[str, Any]:
+    return target(PlainLayerNorm())

@@ -7,6 +7,7 @@ import math
 from scaleaudit.domain.scale import NONNEGATIVE, ZERO, Growth, Interval, Precision, Scale
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
+from scaleaudit.scale.centring import without_centred
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.reductions import centred
 from scaleaudit.scale.laws.table import LawTable
@@ -88,7 +89,8 @@ def layer_norm(
     x = lift(x)
     dims = _last(len(shape) if isinstance(shape, tuple) else 1)
     result = normalized(replace(x, growth=centred(x.growth)), dims, _number(eps, 1e-5))
-    mean = algebra.derived(x, growth.reduce(x.growth, dims), x.span, slope=x.growth.slope)
+    left = without_centred(x, dims)
+    mean = algebra.derived(left, growth.reduce(left.growth, dims), x.span, slope=left.growth.slope)
     centre = replace(x, growth=centred(x.growth))
     return _affine(result, weight, bias), mean, inverse_size(centre, dims, _number(eps, 1e-5))
 

@@ -23,6 +23,7 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
+from scaleaudit.scale.centring import without_centred
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.table import LawTable
 from scaleaudit.scale.mixing import stretched
@@ -102,6 +103,7 @@ def _sum_span(x: Scale, dims: frozenset[int] | None) -> Interval:
 
 def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     dims = dims_of(x, dim)
+    x = without_centred(x, dims)
     slope = x.growth.slope
     slope = None if slope is None else slope * max(_count(x, dims), 1)
     result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
@@ -186,6 +188,7 @@ def mean_all(x: Arg, *_: Arg) -> Scale:
 
 
 def _averaged(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
+    x = without_centred(x, dims_of(x, dim))
     result = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
     share = _count(x, dims_of(x, dim))
     return _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim, share)))
@@ -364,7 +367,7 @@ def variance_mean(
 ) -> tuple[Scale, Scale]:
     """Variance has twice the degree, the mean the degree itself."""
     x = lift(x)
-    average = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    average = _averaged(x, dim, keepdim)
     return _spread(x, dim, keepdim, 2), average
 
 
@@ -374,7 +377,7 @@ def deviation_mean(
 ) -> tuple[Scale, Scale]:
     """Deviation and mean keep the degree."""
     x = lift(x)
-    average = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
+    average = _averaged(x, dim, keepdim)
     return _spread(x, dim, keepdim, 1), average
 
 
