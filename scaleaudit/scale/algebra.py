@@ -151,6 +151,8 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
         second = replace(second, slope=second.slope * growth.rational(sign))
     g = growth.add(x.growth, second, tiny=_is_eps(x, y) or _is_eps(y, x))
     g = _dying(x, y, g, span)
+    if g.hi > ZERO and x.depends != y.depends and span.low == 0 and span.low_open:
+        g = replace(g, sparse=growth.fresh_pattern())  # elu(h) + 1 dies where h is negative
     peaked = span.high == 0 and not span.high_open
     scale = Scale(g, span, given=form, size=_no_smaller(x, y) if sign > 0 else None)
     result = joined(x, y, scale)

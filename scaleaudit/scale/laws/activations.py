@@ -127,13 +127,28 @@ def _slope(slopes: tuple[Arg, ...]) -> Interval:
     return lift(slopes[0]).span if len(slopes) == 1 else REALS
 
 
-@TABLE.law("aten.elu", "aten.celu", "aten.selu")
-def elu(x: Arg, *_: Arg) -> Scale:
+@TABLE.law("aten.elu", "aten.celu")
+def elu(x: Arg, alpha: Arg = 1, scale: Arg = 1, *_: Arg) -> Scale:
     """elu is x above and a constant below: degree of x, asymptotically."""
-    x = lift(x)
+    floor = algebra.times(lift(alpha), lift(scale)).span.high
+    return _floored(lift(x), -abs(floor))
+
+
+# The constants of Klambauer et al., arXiv 1706.02515.
+_SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
+
+
+@TABLE.law("aten.selu")
+def selu(x: Arg) -> Scale:
+    """selu is linear above and a constant below: degree of x, asymptotically."""
+    return _floored(lift(x), _SELU_FLOOR)
+
+
+def _floored(x: Scale, floor: float) -> Scale:
+    """What is x, or a multiple of it, above and tends to a constant below."""
     if x.span.low >= 0:
         return algebra.derived(x, x.growth, NONNEGATIVE, slope=x.growth.slope)
-    return algebra.derived(x, _bent(x, odd=True), Interval(-4.0, math.inf))
+    return algebra.derived(x, _bent(x, odd=True), Interval(floor, math.inf, low_open=True))
 
 
 @TABLE.law("aten.softplus")
