@@ -32,6 +32,8 @@ from scaleaudit.loops.finder import find_loops  # noqa: E402
 from scaleaudit.scale.analysis import analyse_and_claim  # noqa: E402
 
 SECONDS = 60.0
+# Chunks of programs after which a worker makes way for a new one: torch's memory grows with them.
+TASKS = 50
 MOST_DISCARDED = 1 / 20
 
 
@@ -47,7 +49,7 @@ def main() -> int:
     known = {found["seed"]: found for found in _lines(asked.out)}
     missing = [seed for seed in seeds if seed not in known]
     context = multiprocessing.get_context("spawn")
-    with asked.out.open("a") as out, context.Pool(asked.processes, _start) as pool:
+    with asked.out.open("a") as out, context.Pool(asked.processes, _start, TASKS) as pool:
         for done, found in enumerate(pool.imap_unordered(certified, missing, chunksize=4), start=1):
             known[found["seed"]] = found
             out.write(json.dumps(found) + "\n")
