@@ -53,9 +53,10 @@ class Reach:
         if short or (behind and not (claims and all(_is_uniform(c.growth) for c in claims))):
             self._gaps[node] = True
             return
+        sparse = any(c.growth.sparse for c in claims)
         still = _unmoved(values)
-        self._gaps[node] = still is not None and (
-            behind or _is_gap(still & (values[0] == 0), sparse=any(c.growth.sparse for c in claims))
+        self._gaps[node] = (sparse and _has_dead_rows(values[-1])) or (
+            still is not None and (behind or _is_gap(still & (values[0] == 0), sparse=sparse))
         )
 
 
@@ -88,6 +89,13 @@ def _unmoved(values: list[Value]) -> Tensor | None:
     for value in values[1:-1]:
         still = still & (value == first)
     return still if still.any() and not still.all() else None
+
+
+def _has_dead_rows(value: Value) -> bool:
+    """Whether whole rows died, as 1 + elu(x) does in a feature that is negative for all tokens."""
+    if not isinstance(value, Tensor) or value.is_sparse or not _is_number(value):
+        return False
+    return _is_gap(value == 0, sparse=True)
 
 
 def _is_gap(zeros: Tensor, *, sparse: bool) -> bool:

@@ -210,12 +210,10 @@ class _Comparison:
         first, second = self.values[_LAST - 1].abs(), self.values[_LAST].abs()
         start = self.values[0].abs()
         alive = start > 100 * self.noise(0)
-        if (
-            not g.sparse
-            and g.precision <= Precision.ASYMPTOTIC
-            and bool((alive & (second == 0)).any())
-        ):
-            return "one of its elements becomes 0"
+        dead = alive & (second == 0)
+        if not g.sparse and g.precision <= Precision.ASYMPTOTIC and bool(dead.any()):
+            self.short = self.samples.gaps and not bool(dead[alive].all())
+            return "" if self.short else "one of its elements becomes 0"
         sure = (first > 100 * self.noise(_LAST - 1)) & (second >= 100 * self.noise(_LAST))
         sure &= (first > _TINY) & (second > _TINY) & (start > _TINY)
         if not sure.any():

@@ -22,6 +22,7 @@ from scaleaudit.loops.finder import find_loops
 from scaleaudit.scale.analysis import analyse_and_claim
 
 WIDTH, LENGTH = 12, 6
+LIMIT = Precision.ASYMPTOTIC
 FACTORS = torch.tensor([1.0, 2.0**7, 2.0**14, 2.0**20], dtype=torch.float64)
 
 
@@ -79,9 +80,9 @@ BRANCHES: dict[str, Callable[[Normed, Tensor], Tensor]] = {
 }
 
 
-def captured(branch: Callable[[Normed, Tensor], Tensor]) -> Captured:
+def captured(branch: Callable[[Normed, Tensor], Tensor], length: int = LENGTH) -> Captured:
     torch.manual_seed(0)
-    model, args = Normed(branch), (torch.randn(LENGTH, WIDTH),)
+    model, args = Normed(branch), (torch.randn(length, WIDTH),)
 
     def target(*, fake: bool = False) -> Target:
         return Target(
@@ -101,10 +102,13 @@ def captured(branch: Callable[[Normed, Tensor], Tensor]) -> Captured:
 
 
 def certified(
-    branch: Callable[[Normed, Tensor], Tensor], op: str = "", wrong: Growth | None = None
+    branch: Callable[[Normed, Tensor], Tensor],
+    op: str = "",
+    wrong: Growth | None = None,
+    length: int = LENGTH,
 ) -> Certification:
     """Certify a branch, with something else claimed of all that an operator makes."""
-    program = captured(branch)
+    program = captured(branch, length)
     claims = analyse_and_claim(program.graph, find_loops(program.graph))[1]
 
     def change(each: PassClaims) -> PassClaims:
@@ -123,6 +127,19 @@ def test_positions_that_the_states_do_not_reach_contradict_nothing(branch):
     found = certified(branch)
     assert found.outcome is Outcome.CERTIFIED
     assert found.compared > 10
+
+
+def kernels(m: Normed, h: Tensor) -> Tensor:
+    """Linear attention: tokens that are alike leave whole features of their kernels dead."""
+    query, key = (F.elu(layer(h)) + 1 for layer in (m.first, m.second))
+    return query @ (key.mT @ h)
+
+
+@pytest.mark.parametrize(("op", "wrong"), [("", None), ("aten.mm", 1)])
+def test_features_that_die_for_alike_tokens_contradict_no_right_bound(op, wrong):
+    claim = None if wrong is None else Growth(Degree(wrong), Degree(wrong), precision=LIMIT)
+    found = certified(kernels, op, claim, length=16)
+    assert (found.outcome is Outcome.CERTIFIED) == (wrong is None)
 
 
 def degree(power: int, precision: Precision = Precision.ASYMPTOTIC) -> Growth:
