@@ -89,6 +89,8 @@ def noted(graph: OpGraph, node: Node, result: Scale, x: Scale, mean: Scale) -> S
     dims = _without_mean(graph, node) if mean.growth.hi > ZERO else frozenset()
     if not dims:
         return result
+    if not mean.growth.attained and without_centred(x, dims).growth.lo == VANISHING:
+        return x  # what is centred has no mean to lose
     count = math.prod(x.shape[dim] for dim in dims)
     row = replace(x, given=x.form, shape=(count,))
     return stretched(row, result, _PROJECTION, -1, -1) or result

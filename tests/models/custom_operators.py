@@ -30,8 +30,8 @@ def kernel(name: str, run: Operator) -> Any:
             (found,) = torch.autograd.grad(run(x), x, gradient)
         return found
 
-    made.register_autograd(
-        backward, setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs)
+    made.register_autograd(  # torch passes them by these names
+        backward, setup_context=lambda **given: given["ctx"].save_for_backward(*given["inputs"])
     )
     return made
 

@@ -29,7 +29,7 @@ def picked(support: Support | None, dim: int, chosen: list[int], *, drop: bool) 
         present = [i for i in range(reads[axis].bit_length()) if reads[axis] >> i & 1]
         reads[axis] = sum(1 << present[i] for i in chosen if i < len(present))
     elif support.blurred or axis is not None:
-        exact = False
+        exact, axes[dim] = False, None  # a part of axes that were made one is neither
     if drop and dim < len(axes):
         del axes[dim]
     return Support(tuple(axes), tuple(reads), exact, support.blurred)
