@@ -92,19 +92,25 @@ class Project:
             found = lines.get(stem, {})
             return stem, found.get(location.line, location.line)
 
-        return plain(facts, place, lambda text: text)
+        return plain(facts, place, without_places)
 
     def new_facts(self, facts: ScaleFacts) -> Any:
         """Return the facts of a renamed target, told in the old names."""
         old = {new: name for name, new in self.renamed[1].items()}
 
         def told(text: str) -> str:
-            return re.sub(r"zq\d+", lambda found: old[found.group()], text)
+            named = re.sub(r"zq\d+", lambda found: old[found.group()], text)
+            return without_places(named)
 
         def place(location: Location) -> tuple[object, ...]:
             return told(Path(location.path).stem), location.line
 
         return plain(facts, place, told)
+
+
+def without_places(text: str) -> str:
+    """Leave the places out of a text that names some: they are compared where they stand apart."""
+    return re.sub(r"\S+\.py:\d+(:\d+)?", "a line", text)
 
 
 def plain(value: Any, place: Any, told: Any) -> Any:

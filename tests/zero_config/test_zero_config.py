@@ -66,7 +66,7 @@ def marked(expect: Expect) -> pytest.param:
     return pytest.param(expect, id=str(expect), marks=pytest.mark.xfail(reason=why) if why else ())
 
 
-@pytest.mark.parametrize("expect", map(marked, GUESSABLE))
+@pytest.mark.parametrize("expect", [marked(expect) for expect in GUESSABLE])
 def test_audit_says_what_the_theory_says(targets: Targets, expect: Expect) -> None:
     of_file = {name: target for (path, name), target in targets.items() if path == expect.file}
     target = of_file.get(expect.name)
