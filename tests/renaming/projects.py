@@ -8,7 +8,7 @@ import importlib
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from rewriting import rename_project
 
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.graph import Location
+from scaleaudit.domain.laws import DeclaredLaw
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ def plain(value: Any, place: Any, told: Any) -> Any:
     match value:
         case Location():
             return place(value)
+        case DeclaredLaw(path=path, line=line) if path:
+            at = place(Location(path, line, 0))
+            return at, plain(replace(value, path="", line=0), place, told)
         case Enum():
             return value.value
         case str():
