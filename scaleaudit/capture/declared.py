@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
-
 from scaleaudit.capture._torch_private import qualified_name
 from scaleaudit.domain.laws import DeclaredLaw, declarations, operator_name
 
@@ -41,8 +39,3 @@ def _name(subject: Any) -> str:
 def result_name(function: Any) -> str:
     """Name the node behind a call of a declared function."""
     return f"{RESULT}.{getattr(function, '__name__', type(function).__name__)}"
-
-
-def is_function(subject: Any) -> bool:
-    """Tell whether something is a custom autograd function."""
-    return isinstance(subject, type) and issubclass(subject, torch.autograd.Function)
