@@ -121,7 +121,7 @@ def audit(
         surveyed = survey_all(requests, pool, workers, options.limits, watch)
         audited = audit_all(surveyed, pool, workers, options.limits, watch)
     targets = tuple(_judge(target, rules) for target in audited)
-    return _report(targets, surveyed)
+    return _report(targets, surveyed, rules)
 
 
 def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
@@ -342,7 +342,9 @@ def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...
     return not_audited(rules, target.path, target.found.name, error)
 
 
-def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -> Report:
+def _report(
+    targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...], rules: tuple[Rule, ...]
+) -> Report:
     named = (place.path for target in targets for f in target.findings for place in _places(f))
     return Report(
         version=scaleaudit.__version__,
@@ -350,6 +352,7 @@ def _report(targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...]) -
         targets=targets,
         skipped=tuple(left_out for file in surveyed for left_out in file.skipped),
         sources=read_sources(named),
+        rules=tuple(rule.document for rule in rules),
     )
 
 

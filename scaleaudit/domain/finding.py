@@ -61,3 +61,25 @@ class Finding:
     related: tuple[Related, ...] = ()
     fixes: tuple[Fix, ...] = ()
     fingerprint: str = ""
+
+
+class SuppressionKind(Enum):
+    """Where it is written that a finding is accepted."""
+
+    COMMENT = "comment"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that a team has accepted: told of, but it fails no run.
+
+    Attributes:
+        reason: What was written beside it; empty where nothing was.
+        location: The comment that accepts it; None where a baseline does.
+    """
+
+    finding: Finding
+    kind: SuppressionKind
+    reason: str = ""
+    location: Location | None = None

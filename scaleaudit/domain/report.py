@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.facts import ScaleFacts
-from scaleaudit.domain.finding import Finding
+from scaleaudit.domain.finding import Finding, Severity, Suppressed
 
 
 class Verdict(Enum):
@@ -30,6 +30,7 @@ class TargetReport:
     """One audited target; ``facts`` is None where it could not be audited (SCL901).
 
     Attributes:
+        findings: What counts: neither suppressed in the source nor known to a baseline.
         undecided: Why the verdict is unknown, one sentence a reason.
         seconds: Wall time of the audit of this target.
         output: What the model's code printed while it ran (shown on request).
@@ -43,6 +44,40 @@ class TargetReport:
     undecided: tuple[str, ...] = ()
     seconds: float = 0.0
     output: str = ""
+    suppressed: tuple[Suppressed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDocument:
+    """What a report says of a rule that was applied.
+
+    Attributes:
+        status: "stable", "preview" or "deprecated".
+        since: The first version that has it.
+        help: The rule's page as Markdown.
+        path: The file of the page.
+    """
+
+    code: str
+    name: str
+    summary: str
+    severity: Severity
+    status: str
+    since: str
+    help: str
+    path: str = ""
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StaleEntry:
+    """An entry of a baseline that no finding of this run answers to any more."""
+
+    path: str
+    target: str
+    code: str
+    fingerprint: str
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +87,8 @@ class Report:
     Attributes:
         skipped: Files met while walking a folder that hold no model, with the reason.
         sources: Text of every source file that a finding names, by path, for excerpts.
+        rules: The rules that were applied, by code.
+        stale: What a baseline holds of the audited files and the run did not find.
     """
 
     version: str
@@ -59,3 +96,5 @@ class Report:
     targets: tuple[TargetReport, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
+    rules: tuple[RuleDocument, ...] = ()
+    stale: tuple[StaleEntry, ...] = ()

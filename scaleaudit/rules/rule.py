@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.finding import Fix, Severity
+from scaleaudit.domain.report import RuleDocument
 from scaleaudit.rules.cel import Condition
 from scaleaudit.rules.template import Template
 from scaleaudit.rules.vocabulary import Scope
@@ -68,3 +69,18 @@ class Rule:
     related: tuple[RelatedPlace, ...] = ()
     fixes: tuple[Fix, ...] = ()
     blocks: tuple[Block, ...] = ()
+
+    @property
+    def document(self) -> RuleDocument:
+        """What a report says of the rule."""
+        return RuleDocument(
+            code=self.code,
+            name=self.name,
+            summary=self.summary,
+            severity=self.severity,
+            status=self.status.value,
+            since=self.since,
+            help=self.page,
+            path=self.path,
+            references=self.references,
+        )
