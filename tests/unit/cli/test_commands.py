@@ -12,6 +12,9 @@ import pytest
 
 from scaleaudit import cli
 from scaleaudit.api import choose_rules
+from scaleaudit.cli.entry import ENTRIES
+from scaleaudit.cli.lazy import load
+from scaleaudit.cli.outcomes import exit_code
 from scaleaudit.console import Progress, say, wants_colour, write_atomically
 from scaleaudit.domain.facts import Coverage, ScaleFacts
 from scaleaudit.domain.finding import Confidence, Finding, Severity
@@ -57,7 +60,7 @@ def command(capsys):
     ],
 )
 def test_the_exit_code_follows_findings_verdicts_and_failures(report, level, unknown_fails, code):
-    assert cli.exit_code(report, level, unknown_fails=unknown_fails) == code
+    assert exit_code(report, level, unknown_fails=unknown_fails) == code
 
 
 def test_two_outranks_one():
@@ -65,7 +68,7 @@ def test_two_outranks_one():
         _report(Severity.ERROR),
         targets=(*_report(Severity.ERROR).targets, *_report(audited=False).targets),
     )
-    assert cli.exit_code(both, Severity.ERROR, unknown_fails=True) == 2
+    assert exit_code(both, Severity.ERROR, unknown_fails=True) == 2
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,13 @@ def test_ctrl_c_ends_with_the_code_that_shells_expect(command, monkeypatch):
 
     monkeypatch.setattr("scaleaudit.rules.loader.load_rules", interrupted)
     assert command("rules")[0] == 130
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_what_help_lists_is_what_each_command_says_of_itself(name):
+    found = load(ENTRIES[name])
+    assert found.name == name
+    assert (found.help or "").splitlines()[0] == ENTRIES[name].summary
 
 
 def test_rules_are_listed_with_severity_and_summary(command):

@@ -1,0 +1,61 @@
+"""The entry of the command line: which commands there are, and how any of them may end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+import scaleaudit
+from scaleaudit.cli.lazy import Entry, LazyGroup
+from scaleaudit.cli.outcomes import EXIT_FOUND, EXIT_INTERRUPTED, EXIT_USAGE
+from scaleaudit.console import complain, confess, forgive_characters, say
+from scaleaudit.errors import ScaleAuditError
+
+# In the order in which `--help` lists them.
+ENTRIES = {
+    "check": Entry(
+        "scaleaudit.cli.check:check",
+        "Audit the models in files, folders, or one target as file.py::Name.",
+    ),
+    "rule": Entry("scaleaudit.cli.rules:rule", "Print the page of a rule."),
+    "rules": Entry("scaleaudit.cli.rules:rules", "List the rules."),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; whatever happens, the user sees no traceback."""
+    forgive_characters()
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        return commands.main(arguments, prog_name="scaleaudit", standalone_mode=False) or 0
+    except ScaleAuditError as error:
+        complain(error)
+    except click.ClickException as error:
+        error.show()
+    except (KeyboardInterrupt, click.Abort):
+        say("stopped")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`): nothing is left to say, nor anywhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FOUND
+    except Exception:  # noqa: BLE001  # the last resort
+        confess()
+    return EXIT_USAGE
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=ENTRIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(scaleaudit.__version__, prog_name="scaleaudit")
+def commands() -> None:
+    """Audit looped models for recurrent states whose scale no loss polices."""

@@ -1,0 +1,27 @@
+"""Exit codes, and which of them a report has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaleaudit.domain.finding import Severity
+    from scaleaudit.domain.report import Report
+
+EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE = 0, 1, 2
+# 128 + SIGINT, as shells have it.
+EXIT_INTERRUPTED = 130
+
+
+def exit_code(report: Report, fail_level: Severity, *, unknown_fails: bool) -> int:
+    """Choose the exit code of a report: 2 outranks 1, and 1 outranks 0."""
+    from scaleaudit.domain.finding import Severity
+    from scaleaudit.domain.report import Verdict
+
+    # Severities are declared from the gravest to the least.
+    failing = tuple(Severity)[: tuple(Severity).index(fail_level) + 1]
+    if any(target.facts is None for target in report.targets):
+        return EXIT_USAGE
+    found = any(f.severity in failing for target in report.targets for f in target.findings)
+    unknown = any(target.verdict is Verdict.UNKNOWN for target in report.targets)
+    return EXIT_FOUND if found or (unknown and unknown_fails) else EXIT_CLEAN
