@@ -41,7 +41,11 @@ class LazyGroup(click.Group):
         entry = self.entries.get(cmd_name)
         return super().get_command(ctx, cmd_name) if entry is None else load(entry)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  # as click calls it
+        formatter: click.HelpFormatter,
+    ) -> None:
         """List the commands from the table, in its order."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in self.entries.items()])
