@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -77,6 +77,7 @@ class Options:
     Attributes:
         select: Codes or prefixes of the rules to apply; empty for all.
         ignore: Codes or prefixes of the rules to leave out.
+        preview: Whether rules in preview are applied too.
         rule_paths: Folders with more rule pages.
         jobs: How many targets at a time; 0 for one a processor, four at most.
         skip_non_models: Whether files may hold no model though they were named.
@@ -84,6 +85,7 @@ class Options:
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    preview: bool = False
     rule_paths: tuple[Path, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     jobs: int = 0
@@ -98,6 +100,7 @@ def audit(
     options: Options = DEFAULT_OPTIONS,
     workers: Runner | None = None,
     watch: Watch = lambda *_: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Audit every target of the given files and folders.
 
@@ -106,6 +109,7 @@ def audit(
         options: How to audit.
         workers: What runs the children, where it was started ahead; closed in the end.
         watch: Told of every target done.
+        warn: Told where the options don't do what they seem to.
 
     Raises:
         ConfigError: A path does not exist, or a rule code is unknown.
@@ -117,7 +121,7 @@ def audit(
     with open_pool(workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
         requests = find_requests(paths, skip_non_models=options.skip_non_models)
         rehearse(workers, len(requests))
-        rules = choose_rules(load_rules(options.rule_paths), options.select, options.ignore)
+        rules = choose_rules(load_rules(options.rule_paths), options, warn)
         surveyed = survey_all(requests, pool, workers, options.limits, watch)
         audited = audit_all(surveyed, pool, workers, options.limits, watch)
     targets = tuple(_judge(target, rules) for target in audited)
@@ -276,26 +280,26 @@ def _analysed(
 
 
 def choose_rules(
-    rules: tuple[Rule, ...], select: tuple[str, ...], ignore: tuple[str, ...]
+    rules: tuple[Rule, ...], options: Options, warn: Callable[[str], None] = lambda _: None
 ) -> tuple[Rule, ...]:
-    """Keep the rules that are selected and not ignored, by code or prefix.
+    """Keep the rules that are selected, not ignored, and not in preview unless that is asked for.
 
     Raises:
         ConfigError: A code or prefix fits no rule.
     """
+    from scaleaudit.rules.selection import in_force, warnings
+
     codes = sorted({rule.code for rule in rules} | set(ALWAYS_REPORTED))
-    for prefix in (*select, *ignore):
+    for prefix in (*options.select, *options.ignore):
         if not prefix or not any(code.startswith(prefix) for code in codes):
             raise ConfigError(
                 f"no rule has the code or prefix {prefix!r}{did_you_mean(prefix, codes)}",
                 hint="List the rules with `scaleaudit rules`.",
             )
-    return tuple(
-        rule
-        for rule in rules
-        if rule.code in ALWAYS_REPORTED
-        or (rule.code.startswith(select or "") and not (ignore and rule.code.startswith(ignore)))
-    )
+    for sentence in warnings(rules, options.select, preview=options.preview):
+        warn(sentence)
+    kept = in_force(rules, options.select, options.ignore, preview=options.preview)
+    return tuple(rule for rule in rules if rule in kept or rule.code in ALWAYS_REPORTED)
 
 
 def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaleaudit import cli
-from scaleaudit.api import choose_rules
+from scaleaudit.api import Options, choose_rules
 from scaleaudit.cli.entry import ENTRIES
 from scaleaudit.cli.lazy import load
 from scaleaudit.cli.outcomes import exit_code
@@ -162,7 +162,7 @@ def test_rules_are_chosen_by_code_and_prefix():
     rules = load_rules()
 
     def codes(select: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> set[str]:
-        return {rule.code for rule in choose_rules(rules, select, ignore)}
+        return {rule.code for rule in choose_rules(rules, Options(select=select, ignore=ignore))}
 
     everything = {rule.code for rule in rules}
     assert codes() == everything
@@ -176,14 +176,14 @@ def test_rules_are_chosen_by_code_and_prefix():
 
 
 def test_what_was_not_audited_cannot_be_ignored():
-    chosen = choose_rules(load_rules(), (), ("SCL9", "SCL901", "SCL904"))
+    chosen = choose_rules(load_rules(), Options(ignore=("SCL9", "SCL901", "SCL904")))
     assert "SCL901" in {rule.code for rule in chosen}
 
 
 @pytest.mark.parametrize("prefix", ["SCL777", "", "scl"])
 def test_a_code_that_no_rule_has_is_a_mistake(prefix):
     with pytest.raises(ConfigError, match="no rule has the code or prefix"):
-        choose_rules(load_rules(), (prefix,), ())
+        choose_rules(load_rules(), Options(select=(prefix,)))
 
 
 class _Terminal(io.StringIO):
