@@ -6,9 +6,7 @@ Fields may be added, none renamed; so an internal rename breaks no user. The sch
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TypeAlias
 
 from scaleaudit.domain.facts import (
     Certification,
@@ -21,13 +19,12 @@ from scaleaudit.domain.facts import (
     Readout,
     StateFacts,
 )
-from scaleaudit.domain.finding import Finding
+from scaleaudit.domain.finding import Finding, Suppressed
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Report, TargetReport
+from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport
+from scaleaudit.report.encoding import Json, json_text
 
 SCHEMA_VERSION = 1
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 
 def to_json(report: Report) -> str:
@@ -38,8 +35,10 @@ def to_json(report: Report) -> str:
         "torch": report.torch_version,
         "targets": [_target(target) for target in report.targets],
         "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+        "rules": [_rule(rule) for rule in report.rules],
+        "stale": [_stale(entry) for entry in report.stale],
     }
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+    return json_text(document)
 
 
 def _target(target: TargetReport) -> Json:
@@ -53,6 +52,7 @@ def _target(target: TargetReport) -> Json:
         "loss_found": facts.loss_found if facts else None,
         "loops": [_loop(loop) for loop in facts.loops] if facts else [],
         "findings": [_finding(finding) for finding in target.findings],
+        "suppressed": [_suppressed(each) for each in target.suppressed],
         "coverage": _coverage(facts.coverage) if facts else None,
         "certification": _certification(facts.certification) if facts else None,
     }
@@ -75,7 +75,10 @@ def _state(state: StateFacts) -> Json:
         "transition": state.transition.value,
         "visibility": state.visibility.value,
         "gain": _gain(state.gain),
+        "identity_path": _identity_path(state.gain),
         "branch_degree": _number(state.branch_degree),
+        "branch_location": _location(state.branch_location),
+        "bypassed_norm": _location(state.bypassed_norm),
         "writes_bounded": state.writes_bounded,
         "weighted_cycle": state.weighted_cycle,
         "seen_through": list(state.seen_through),
@@ -90,6 +93,18 @@ def _state(state: StateFacts) -> Json:
 def _gain(gain: Gain | None) -> Json:
     """Write the ends of an interval; an end without limit is null."""
     return [_number(gain.low), _number(gain.high)] if gain is not None else None
+
+
+def _identity_path(gain: Gain | None) -> Json:
+    """Say of the factor what two numbers cannot."""
+    if gain is None:
+        return None
+    return {
+        "low_open": gain.low_open,
+        "high_open": gain.high_open,
+        "learned": gain.learned,
+        "location": _location(gain.location),
+    }
 
 
 def _readout(readout: Readout) -> Json:
@@ -119,7 +134,7 @@ def _penalty(penalty: Penalty) -> Json:
     }
 
 
-def _finding(finding: Finding) -> Json:
+def _finding(finding: Finding) -> dict[str, Json]:
     return {
         "code": finding.code,
         "name": finding.name,
@@ -135,6 +150,36 @@ def _finding(finding: Finding) -> Json:
         ],
         "fixes": [{"text": fix.text, "code": fix.code} for fix in finding.fixes],
         "fingerprint": finding.fingerprint,
+    }
+
+
+def _suppressed(suppressed: Suppressed) -> Json:
+    return {
+        **_finding(suppressed.finding),
+        "suppression": {
+            "kind": suppressed.kind.value,
+            "reason": suppressed.reason,
+            "location": _location(suppressed.location),
+        },
+    }
+
+
+def _rule(rule: RuleDocument) -> Json:
+    return {
+        "code": rule.code,
+        "name": rule.name,
+        "severity": rule.severity.value,
+        "status": rule.status,
+    }
+
+
+def _stale(entry: StaleEntry) -> Json:
+    return {
+        "path": entry.path,
+        "target": entry.target,
+        "code": entry.code,
+        "fingerprint": entry.fingerprint,
+        "message": entry.message,
     }
 
 

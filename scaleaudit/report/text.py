@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from enum import Enum
 
@@ -12,10 +11,15 @@ from scaleaudit.domain.graph import Note
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.report.excerpt import Sources, excerpt, place
 from scaleaudit.report.proofs import proof_lines
+from scaleaudit.report.summaries import (
+    closing_text,
+    stale_text,
+    suppressed_text,
+    verdict_text,
+)
 from scaleaudit.report.terminal import Ink, Style, printable
 from scaleaudit.report.words import (
     certification_text,
-    counted,
     coverage_text,
     penalty_text,
     readout_text,
@@ -84,7 +88,7 @@ class _Page:
                 yield ""
             yield from self._target(target)
             yield ""
-        yield from self._skipped()
+        yield from self._asides()
         yield self._closing()
 
     def concise(self) -> Iterator[str]:
@@ -98,6 +102,8 @@ class _Page:
                 for reason in target.undecided:
                     yield f"{printable(target.path)}: unknown: {printable(reason)}{self._named(target)}"
             yield from self._output(target)
+        for entry in self._report.stale:
+            yield printable(stale_text(entry))
         yield self._closing()
 
     def _named(self, target: TargetReport) -> str:
@@ -136,12 +142,14 @@ class _Page:
 
     def _target(self, target: TargetReport) -> Iterator[str]:
         name = printable(f"{target.path}::{target.name}" if target.name else target.path)
-        verdict = self._ink(_VERDICT_STYLES[target.verdict], _verdict(target))
+        verdict = self._ink(_VERDICT_STYLES[target.verdict], verdict_text(target))
         yield f"{self._ink(Style.STRONG, name)}: {verdict}"
         for undecided in target.undecided if target.facts is not None else ():
             yield f"  undecided: {printable(undecided)}"
         if target.facts is not None:
             yield from self._facts(target.facts)
+        for suppressed in target.suppressed:
+            yield f"  suppressed: {printable(suppressed_text(suppressed))}"
         yield from self._output(target)
 
     def _facts(self, facts: ScaleFacts) -> Iterator[str]:
@@ -193,22 +201,13 @@ class _Page:
             for line in target.output.splitlines():
                 yield f"    | {printable(line)}".rstrip()
 
-    def _skipped(self) -> Iterator[str]:
+    def _asides(self) -> Iterator[str]:
         for path, why in self._report.skipped:
             yield f"{printable(path)}: skipped: {printable(why)}"
-        if self._report.skipped:
+        for entry in self._report.stale:
+            yield printable(stale_text(entry))
+        if self._report.skipped or self._report.stale:
             yield ""
 
     def _closing(self) -> str:
-        targets, skipped = self._report.targets, len(self._report.skipped)
-        verdicts = Counter(_verdict(target) for target in targets)
-        severities = Counter(f.severity for target in targets for f in target.findings)
-        judged = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
-        found = ", ".join(counted(severities[s], s.value) for s in Severity if severities[s])
-        text = counted(len(targets), "target")
-        text += f" ({judged}): {found or 'nothing found'}" if targets else ""
-        return f"{text}; {counted(skipped, 'file')} without a model" if skipped else text
-
-
-def _verdict(target: TargetReport) -> str:
-    return target.verdict.value if target.facts is not None else "not audited"
+        return closing_text(self._report)

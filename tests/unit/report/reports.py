@@ -20,9 +20,17 @@ from scaleaudit.domain.facts import (
     Transition,
     Visibility,
 )
-from scaleaudit.domain.finding import Confidence, Finding, Fix, Related, Severity
+from scaleaudit.domain.finding import (
+    Confidence,
+    Finding,
+    Fix,
+    Related,
+    Severity,
+    Suppressed,
+    SuppressionKind,
+)
 from scaleaudit.domain.graph import Location, Note, NoteKind
-from scaleaudit.domain.report import Report, TargetReport, Verdict
+from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport, Verdict
 
 PATH = "model.py"
 SOURCE = """\
@@ -171,6 +179,48 @@ def hostile() -> Report:
     return report(bad, source=SOURCE.replace("self.mlp", "\x1b[31mself.mlp"))
 
 
+RULE = RuleDocument(
+    code="SCL101",
+    name="blind-recurrent-scale",
+    summary="A loop carries the length of a state on, and no term of the loss can see that length.",
+    severity=Severity.ERROR,
+    status="stable",
+    since="0.1.0",
+    help="# SCL101\n\nReports a state that no loss term sees.\n",
+    references=("arXiv 2606.24898",),
+)
+
+
+def accepted() -> Report:
+    """Findings that a team lives with, of every severity, with a place and without one."""
+    nowhere = replace(BLIND, severity=Severity.WARNING, location=None, fingerprint="1b2c")
+    remark = replace(
+        BLIND, code="SCL903", severity=Severity.NOTE, proof=(), related=(), fixes=(),
+        fingerprint="77",
+    )  # fmt: skip
+    known = replace(
+        target(Verdict.WARN, facts(STATE), nowhere, remark),
+        suppressed=(
+            Suppressed(BLIND, SuppressionKind.COMMENT, "as in the paper", Location(PATH, 10)),
+            Suppressed(replace(nowhere, fingerprint="3d4e"), SuppressionKind.BASELINE),
+        ),
+    )
+    stale = StaleEntry("old.py", "Model", "SCL102", "9f9f9f9f9f9f9f9f", "it was bounded")
+    return replace(
+        report(known), rules=(RULE,), stale=(stale, StaleEntry("x.py", "", "SCL101", ""))
+    )
+
+
+def marked_up() -> Report:
+    """Names that are markup to whoever does not escape them."""
+    evil = "a|b`c`<script>alert(1)</script> @team #12 [x](http://e.vil) {0} %0A::error::&amp; ]]>"
+    finding = replace(
+        BLIND, message=evil, location=Location(f"dir,{evil}:1%.py", 3, 2, 3, 9),
+        fixes=(Fix(evil, f"```\n{evil}\n````"),), related=(Related(MIXER, evil),),
+    )  # fmt: skip
+    return report(replace(target(Verdict.FAIL, facts(STATE), finding), name=evil))
+
+
 def nothing_to_audit() -> Report:
     return report()
 
@@ -179,4 +229,14 @@ def no_loop() -> Report:
     return report(target(Verdict.PASS, facts()))
 
 
-ALL = (blind, safe, open_questions, not_audited, hostile, nothing_to_audit, no_loop)
+ALL = (
+    blind,
+    safe,
+    open_questions,
+    not_audited,
+    hostile,
+    accepted,
+    marked_up,
+    nothing_to_audit,
+    no_loop,
+)

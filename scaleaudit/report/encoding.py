@@ -1,0 +1,47 @@
+"""JSON and XML that every reader takes, whatever text a model put into its names."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeAlias
+
+# Production 2 of XML 1.0: Char.
+_XML = (
+    *(range(code, code + 1) for code in (0x9, 0xA, 0xD)),
+    range(0x20, 0xD800),
+    range(0xE000, 0xFFFE),
+    range(0x10000, 0x110000),
+)
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+
+def json_text(document: Json) -> str:
+    """Write a document as JSON in ASCII; half of a surrogate pair, which is no text, is replaced."""
+    return json.dumps(_whole(document), indent=2, allow_nan=False) + "\n"
+
+
+def _whole(value: Json) -> Json:
+    match value:
+        case str():
+            return whole(value)
+        case list():
+            return [_whole(item) for item in value]
+        case dict():
+            return {whole(key): _whole(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def whole(text: str) -> str:
+    """Replace what cannot be encoded: half of a surrogate pair."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def xml_text(text: str) -> str:
+    """Drop the characters that XML 1.0 has no place for, not even escaped."""
+    return "".join(char for char in text if _is_xml(ord(char)))
+
+
+def _is_xml(code: int) -> bool:
+    return any(code in span for span in _XML)
