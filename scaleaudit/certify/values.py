@@ -64,7 +64,8 @@ def judge_value(scale: Scale, samples: Samples) -> Judgement:
     values = samples.values
     usual = values[0].isfinite()
     if not usual.all():  # masks put infinities into scores, whatever the states
-        samples = samples.only(usual)
+        undefined = bool(values[0].isnan().any())  # and what is 0 / 0 may be what would grow
+        samples = replace(samples.only(usual), lower=samples.lower and not undefined)
         values = samples.values
     if not values.numel() or values.isnan().any():
         return TELLS_NOTHING

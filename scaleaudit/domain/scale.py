@@ -192,6 +192,8 @@ class Growth:
         rate: Where the value grows or dies exponentially, the degree in the exponent.
         slope: For logarithmic growth the factor of log a, where known exactly.
         normed: Whether a quotient has cancelled the length on the way (a norm).
+        inner: Whether it stays away from the ends of its range, as a bounded function of a value
+            that does not grow.
     """
 
     lo: Degree = ZERO
@@ -204,6 +206,7 @@ class Growth:
     rate: Degree | None = None
     slope: Rational | None = None
     normed: bool = False
+    inner: bool = False
 
     @property
     def floor(self) -> Degree:

@@ -176,7 +176,7 @@ def _dying(x: Scale, y: Scale, g: Growth, span: Interval) -> Growth:
         return replace(g, lo=VANISHING, attained=False) if both and 0 in span else g
     low, high = span.low == 0 and span.low_open, span.high == 0 and span.high_open
     gate = x if x.depends else y
-    if not gate.depends or not (low or high):
+    if not gate.depends or gate.growth.inner or not (low or high):
         return g
     if len(gate.growth.sparse) == 1:
         ((atom, where),) = gate.growth.sparse
@@ -377,7 +377,16 @@ def exp(x: Scale) -> Scale:
     """exp: faster than any power of a growing argument, bounded where it is negative."""
     g = growth.exponential(x.growth, low=x.span.low, high=x.span.high, peak=x.peak_of is not None)
     span = intervals.monotone(x.span, lambda v: math.exp(v) if v > -math.inf else 0.0)
-    return derived(x, g, span)
+    return derived(x, within(x, g), span)
+
+
+def within(x: Scale, g: Growth) -> Growth:
+    """What a monotonic function of x has: one of what does not grow stays off its ends.
+
+    Only where x itself does: what is finite at an end may tend to it.
+    """
+    inside = x.growth.inner or x.span == REALS
+    return replace(g, inner=True) if x.depends and x.growth.hi <= ZERO and inside else g
 
 
 def log(x: Scale) -> Scale:

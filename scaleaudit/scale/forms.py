@@ -193,9 +193,13 @@ def _mixing_span(poly: Poly, *, limits: bool) -> Interval:
 
 def gate_span(atom: Atom, *, limits: bool) -> Interval:
     """Range of a gate; closed where it saturates, since the supremum is approached."""
+    return atom.span.closed() if limits and saturates(atom) else atom.span
+
+
+def saturates(atom: Atom) -> bool:
+    """Whether a gate is driven to the ends of its range; one of what is bounded itself is not."""
     growth = atom.growth
-    reaches = growth.depends and growth.precision is Precision.SATURATING
-    return atom.span.closed() if limits and reaches else atom.span
+    return growth.depends and growth.precision is Precision.SATURATING and not growth.inner
 
 
 def _corner_span(poly: Poly, atoms: list[Atom], spans: list[Interval]) -> Interval:

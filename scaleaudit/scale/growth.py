@@ -100,7 +100,13 @@ def add(x: Growth, y: Growth, *, tiny: bool = False) -> Growth:
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
         slope=slope,
         normed=x.normed or y.normed,
+        inner=_stay_inside(x, y),
     )
+
+
+def _stay_inside(x: Growth, y: Growth) -> bool:
+    """Whether neither of two values comes near the ends of its range as the states grow."""
+    return all(g.inner or not g.depends for g in (x, y))
 
 
 def _sum_slope(x: Growth, y: Growth) -> Rational | None:
@@ -150,6 +156,7 @@ def multiply(x: Growth, y: Growth) -> Growth:
         mix=x.mix | y.mix if lo < hi else frozenset(),
         rate=max(x.rate, y.rate) if x.rate and y.rate else x.rate or y.rate,
         normed=x.normed or y.normed or (hi == ZERO and max(x.hi, y.hi) > ZERO),
+        inner=_stay_inside(x, y),
     )
 
 
@@ -181,6 +188,7 @@ def power(x: Growth, exponent: Rational) -> Growth:
         mix=x.mix,
         rate=x.rate,
         normed=x.normed,
+        inner=x.inner,
     )
 
 

@@ -197,15 +197,9 @@ def _by_gain(gain: Interval, gates: list[Atom]) -> Transition:
     fixed = not any(atom.growth.depends for atom in gates)
     if math.isinf(gain.high) or (gain.low < 1 and fixed):
         return Transition.LINEAR
-    if gain.low < 1 and not _saturates(gates):
+    if gain.low < 1 and not any(map(forms.saturates, gates)):
         return Transition.LINEAR
     return Transition.EXPANDING
-
-
-def _saturates(gates: list[Atom]) -> bool:
-    return any(
-        atom.growth.depends and atom.growth.precision is Precision.SATURATING for atom in gates
-    )
 
 
 SEVERITY = (

@@ -96,6 +96,14 @@ class RawGate(Gated):
         return torch.sigmoid(self.gate(h)) * h + self.write(h)
 
 
+class BoundedGate(Gated):
+    """A gate that reads what has stopped growing stays short of 1, whatever the state."""
+
+    def step(self, h: Tensor, source: Tensor) -> Tensor:
+        read = F.dropout(torch.tanh(h), 0.1)
+        return torch.sigmoid(self.gate(read)) * h + self.write(h)
+
+
 class InputGate(Gated):
     def step(self, h: Tensor, source: Tensor) -> Tensor:
         return torch.sigmoid(self.gate(source)) * h + self.write(h)
@@ -163,6 +171,7 @@ EXPECT = {
     "normed_gate": DAMPED,
     # Open: whether a gate that saturates to 1 "admits 1" (SCL204).
     "raw_gate": Expect((State("carried", "invariant"),), "SCL101", "SCL204"),
+    "bounded_gate": DAMPED,
     "input_gate": DAMPED,
     "convex_mix": safe("bounded", "invariant"),
     "step_towards": safe("bounded", "invariant"),
@@ -205,6 +214,10 @@ def scaleaudit_target_normed_gate() -> dict[str, Any]:
 
 def scaleaudit_target_raw_gate() -> dict[str, Any]:
     return target(RawGate())
+
+
+def scaleaudit_target_bounded_gate() -> dict[str, Any]:
+    return target(BoundedGate())
 
 
 def scaleaudit_target_input_gate() -> dict[str, Any]:

@@ -54,19 +54,7 @@ def test_nearly_every_guessable_file_is_audited(targets: Targets) -> None:
     assert len(files & audited) >= 18, sorted(files - audited)
 
 
-# Known to be wrong, each with what is wrong about it.
-WRONG = {
-    "raft_small.py": "certification contradicts a degree claimed where coordinates are sampled",
-    "rnn_lm.py": "a gate that reads a bounded state behind dropout is taken to reach 1",
-}
-
-
-def marked(expect: Expect) -> pytest.param:
-    why = WRONG.get(expect.file)
-    return pytest.param(expect, id=str(expect), marks=pytest.mark.xfail(reason=why) if why else ())
-
-
-@pytest.mark.parametrize("expect", [marked(expect) for expect in GUESSABLE])
+@pytest.mark.parametrize("expect", GUESSABLE, ids=str)
 def test_audit_says_what_the_theory_says(targets: Targets, expect: Expect) -> None:
     of_file = {name: target for (path, name), target in targets.items() if path == expect.file}
     target = of_file.get(expect.name)

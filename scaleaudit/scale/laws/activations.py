@@ -168,7 +168,7 @@ def _softened(x: Scale) -> Scale:
     if g.hi > ZERO and growth.is_logarithmic(g):
         return algebra.derived(x, _of_logarithm(g, below=None), span)
     if g.hi <= ZERO:
-        return algebra.derived(x, growth.smooth(g), span)
+        return algebra.derived(x, algebra.within(x, growth.smooth(g)), span)
     if x.span.high <= 0:
         hi = ZERO if g.sparse or g.lo <= ZERO else VANISHING  # softplus(0) = log 2
         dead = Growth(VANISHING, hi, precision=Precision.SATURATING, rate=g.hi)
@@ -284,7 +284,8 @@ def _saturated(
 ) -> Scale:
     if not x.depends:
         return algebra.independent(span, learned=x.learned)
-    return algebra.derived(x, growth.saturate(x.growth, vanish=vanish, odd=odd), span)
+    g = growth.saturate(x.growth, vanish=vanish, odd=odd)
+    return algebra.derived(x, algebra.within(x, g), span)
 
 
 @TABLE.law("aten.sigmoid")

@@ -197,3 +197,13 @@ def test_what_dies_less_beside_gaps_is_remembered_unless_it_grows_or_nothing_die
     assert judged(-2, -2, -1, gaps=True) == Judgement(short=True)
     assert judged(-2, -2, 1, gaps=True).complaint
     assert judged(-2, -1, -1, gaps=True).complaint
+
+
+def test_where_elements_are_no_numbers_what_is_left_need_not_grow():
+    def beside(first: float) -> Judgement:
+        values = torch.stack([FACTORS * first, *[FACTORS**0] * 40], dim=1)
+        mixed = replace(degree(1), lo=Degree(0), mix=frozenset({-1}))
+        return judge_value(Scale(mixed), Samples(values))
+
+    assert beside(float("nan")) == beside(1.0) == Judgement()
+    assert beside(float("inf")).complaint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from scaleaudit.domain.graph import TensorMeta
@@ -20,8 +22,9 @@ from scaleaudit.domain.scale import (
 )
 from scaleaudit.scale import algebra, forms, growth
 from scaleaudit.scale.algebra import number, plus, times
-from scaleaudit.scale.laws import reductions, shapes
+from scaleaudit.scale.laws import activations, reductions, shapes
 
+Gate = Callable[[Scale], Scale]
 GATE = Interval(0.0, 1.0, low_open=True, high_open=True)
 
 
@@ -32,6 +35,15 @@ def state() -> Scale:
 
 def gate(growth: Growth | None = None) -> Scale:
     return algebra.Scale(growth or Growth(), GATE)
+
+
+def free(growth: Growth) -> Scale:
+    """A value that may be anything, as what a matrix makes."""
+    return Scale(growth, REALS)
+
+
+def of_softplus(x: Scale) -> Scale:
+    return algebra.exp(algebra.negate(activations.softplus(x)))
 
 
 def gain(scale: Scale) -> Interval:
@@ -65,6 +77,22 @@ def test_a_gate_that_reads_a_growing_state_reaches_its_limits() -> None:
     h = state()
     open_gate = gate(Growth(precision=Precision.SATURATING))
     assert gain(times(open_gate, h)) == Interval(0.0, 1.0)
+
+
+@pytest.mark.parametrize("gate_of", [activations.sigmoid, activations.tanh, of_softplus])
+def test_a_gate_that_reads_what_is_bounded_stays_off_its_limits(gate_of: Gate) -> None:
+    h = state()
+    grown, bounded = free(LINEAR), free(Growth(precision=Precision.SATURATING))
+    assert gain(times(gate_of(grown), h)).high == 1
+    assert not gain(times(gate_of(grown), h)).high_open
+    assert gain(times(gate_of(bounded), h)).high_open
+    half = number(0.5)
+    assert gain(plus(times(half, h), times(half, times(gate_of(bounded), h)))).high_open
+
+
+def test_a_gate_of_what_tends_to_an_end_of_its_range_reaches_its_own() -> None:
+    tail = plus(activations.tanh(free(LINEAR)), number(-1.0))  # from -2 to 0, and comes near
+    assert not gain(times(algebra.exp(tail), state())).high_open
 
 
 def test_two_gates_multiply() -> None:
