@@ -47,7 +47,9 @@ class Finding:
 
     Attributes:
         subject: What it is about ("state x of loop Model.forward"), for grouping.
-        fingerprint: Stable identity across moved lines, for baselines.
+        fingerprint: Stable identity across moved lines and new names, for baselines; unique
+            within its target alone. What it is made of is told in docs/suppression-and-baseline.md.
+        anchors: Other places where a comment can accept it: the loop, the state, its readouts.
     """
 
     code: str
@@ -61,6 +63,7 @@ class Finding:
     related: tuple[Related, ...] = ()
     fixes: tuple[Fix, ...] = ()
     fingerprint: str = ""
+    anchors: tuple[Location, ...] = ()
 
 
 class SuppressionKind(Enum):
@@ -83,3 +86,27 @@ class Suppressed:
     kind: SuppressionKind
     reason: str = ""
     location: Location | None = None
+
+
+class CommentFlaw(Enum):
+    """Why a comment that is to accept findings accepts none."""
+
+    UNUSED = "unused"
+    UNKNOWN_CODE = "unknown code"
+    NO_CODE = "no code"
+    NOT_SUPPRESSIBLE = "not suppressible"
+
+
+@dataclass(frozen=True, slots=True)
+class IdleComment:
+    """A comment that accepts nothing, or codes in it for which it does not.
+
+    Attributes:
+        codes: What it names in vain, as written; empty where it names no code.
+        why: The flaw in words, to follow "the comment".
+    """
+
+    location: Location
+    codes: tuple[str, ...]
+    flaw: CommentFlaw
+    why: str

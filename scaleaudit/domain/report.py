@@ -18,6 +18,16 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
+def verdict_of(findings: tuple[Finding, ...], undecided: tuple[str, ...]) -> Verdict:
+    """Draw a verdict: fail with an error, else unknown where undecided, else warn, else pass."""
+    severities = {finding.severity for finding in findings}
+    if Severity.ERROR in severities:
+        return Verdict.FAIL
+    if undecided:
+        return Verdict.UNKNOWN
+    return Verdict.WARN if Severity.WARNING in severities else Verdict.PASS
+
+
 class OnUnknown(Enum):
     """Whether a target without a verdict fails a run."""
 

@@ -20,6 +20,7 @@ from scaleaudit.domain.facts import (
     Transition,
     Visibility,
 )
+from scaleaudit.domain.finding import IdleComment
 from scaleaudit.domain.graph import Location
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.rules import judgement, wording
@@ -34,14 +35,12 @@ class Binding:
         subject: The subject in words, as "state `x` of loop `Model.forward`"; that of the state
             around it where it is empty.
         values: Facts by name, the unknown ones absent.
-        structure: What makes it this subject wherever it stands, for fingerprints.
     """
 
     subject: str
     values: dict[str, Value]
     places: dict[str, tuple[Location, ...]] = field(default_factory=dict)
     proofs: dict[str, tuple[ProofStep, ...]] = field(default_factory=dict)
-    structure: tuple[str, ...] = ()
 
     def inside(self, outer: Binding) -> Binding:
         """Add the facts of the subject around this one."""
@@ -50,7 +49,6 @@ class Binding:
             outer.values | self.values,
             outer.places | self.places,
             outer.proofs | self.proofs,
-            outer.structure + self.structure,
         )
 
 
@@ -131,7 +129,6 @@ def of_state(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> Binding:
             "readouts.proof": first,
             "readouts.unsupervised_proof": next((r.proof for r in unheard if r.proof), ()),
         },
-        (state.transition.value, state.visibility.value),
     )
 
 
@@ -152,7 +149,6 @@ def of_readout(readout: Readout) -> Binding:
         values,
         {"readout.location": _places(readout.location)},
         {"readout.proof": readout.proof},
-        (readout.visibility.value,),
     )
 
 
@@ -173,7 +169,6 @@ def of_penalty(penalty: Penalty) -> Binding:
         values,
         {"penalty.location": _places(penalty.location)},
         {"penalty.proof": penalty.proof},
-        (penalty.flaw.value if penalty.flaw else "",),
     )
 
 
@@ -184,8 +179,7 @@ def of_operator(opaque: Opaque, *, decides: bool) -> Binding:
         "operator.reason": opaque.reason,
         "operator.decides": decides,
     }
-    place = {"operator.location": _places(opaque.location)}
-    return Binding("", values, place, {}, (opaque.operator,))
+    return Binding("", values, {"operator.location": _places(opaque.location)})
 
 
 def of_claim(disagreement: Disagreement) -> Binding:
@@ -196,8 +190,19 @@ def of_claim(disagreement: Disagreement) -> Binding:
         "claim.measured": disagreement.measured,
         "claim.holds": False,
     }
-    places = {"claim.location": _places(disagreement.location)}
-    return Binding("", values, places, {}, (disagreement.operator, disagreement.claim))
+    return Binding("", values, {"claim.location": _places(disagreement.location)})
+
+
+def of_comment(idle: IdleComment) -> Binding:
+    """Bind the facts of a comment that accepts nothing."""
+    values: dict[str, Value] = {
+        "comment.codes": ", ".join(idle.codes),
+        "comment.flaw": idle.flaw.value,
+        "comment.why": idle.why,
+        "comment.idle": True,
+    }
+    place = {"comment.location": _places(idle.location)}
+    return Binding(f"comment at {idle.location}", values, place)
 
 
 def _gain(state: StateFacts) -> dict[str, Value]:

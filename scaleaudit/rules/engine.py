@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from textwrap import dedent
 
 from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
-from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
+from scaleaudit.domain.finding import Confidence, Finding, Fix, IdleComment, Severity
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Verdict
+from scaleaudit.domain.report import Verdict, verdict_of
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.rules import binding
 from scaleaudit.rules.binding import Binding
@@ -66,14 +66,16 @@ def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts)
     """
     outermost = binding.of_target(path, target, facts)
     cases = tuple(_cases(outermost, facts))
-    findings, doubtful = _ask(rules, cases, target)
+    findings, doubtful = _ask(rules, cases)
     blocked = [case.state for _, case in doubtful if case.state is not None]
     operators = tuple(_operator_cases(outermost, facts, blocked))
-    more, doubtful_operators = _ask(rules, operators, target)
+    more, doubtful_operators = _ask(rules, operators)
     undecided = _sentences(doubtful + doubtful_operators, facts)
     found = in_order((*findings, *more))
     deciding = (opaque for state in blocked for opaque in deciding_operators(state, facts))
-    return Evaluation(found, _verdict(found, undecided), undecided, tuple(dict.fromkeys(deciding)))
+    return Evaluation(
+        found, verdict_of(found, undecided), undecided, tuple(dict.fromkeys(deciding))
+    )
 
 
 def not_audited(
@@ -82,10 +84,16 @@ def not_audited(
     """Ask the rules of a target that could not be audited; its hint stands for their fixes."""
     subject = f"{path}::{target}" if target else path
     bound = binding.of_failure(subject, error, _place(error.where))
-    findings, _ = _ask(rules, (_Case(Scope.TARGET, bound, Confidence.PROVEN),), target)
+    findings, _ = _ask(rules, (_Case(Scope.TARGET, bound, Confidence.PROVEN),))
     if error.hint:
         hint = (_fix(error.hint),)
         findings = [replace(found, fixes=hint) for found in findings]
+    return in_order(tuple(findings))
+
+
+def of_comment(rules: tuple[Rule, ...], idle: IdleComment) -> tuple[Finding, ...]:
+    """Ask the rules of a comment that accepts nothing."""
+    findings, _ = _ask(rules, (_Case(Scope.COMMENT, binding.of_comment(idle), Confidence.PROVEN),))
     return in_order(tuple(findings))
 
 
@@ -101,7 +109,7 @@ def _fix(hint: str) -> Fix:
 
 
 def _ask(
-    rules: tuple[Rule, ...], cases: tuple[_Case, ...], target: str
+    rules: tuple[Rule, ...], cases: tuple[_Case, ...]
 ) -> tuple[list[Finding], list[tuple[Rule, _Case]]]:
     """Return the findings, and the rules that would be an error if their answer were known."""
     findings: list[Finding] = []
@@ -112,7 +120,7 @@ def _ask(
                 continue
             ruling = _rule(rule, case.binding)
             if ruling.severity is not None:
-                findings.append(build(rule, ruling.severity, case.binding, case.confidence, target))
+                findings.append(build(rule, ruling.severity, case.binding, case.confidence))
             if ruling.undecided:
                 doubtful.append((rule, case))
     return findings, doubtful
@@ -185,12 +193,3 @@ def _sentences(doubtful: list[tuple[Rule, _Case]], facts: ScaleFacts) -> tuple[s
         for sentence in reasons(rule, case.binding, case.state, facts):
             found[sentence] = None
     return tuple(found)
-
-
-def _verdict(findings: tuple[Finding, ...], undecided: tuple[str, ...]) -> Verdict:
-    severities = {finding.severity for finding in findings}
-    if Severity.ERROR in severities:
-        return Verdict.FAIL
-    if undecided:
-        return Verdict.UNKNOWN
-    return Verdict.WARN if Severity.WARNING in severities else Verdict.PASS

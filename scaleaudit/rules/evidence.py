@@ -1,14 +1,9 @@
-"""Findings from a rule and its subject: places, proof, confidence, fingerprint, order."""
+"""Findings from a rule and its subject: places, proof, confidence, order."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from dataclasses import replace
-
 from scaleaudit.domain.facts import (
     PenaltyFlaw,
-    ProofStep,
     ScaleFacts,
     StateFacts,
     Transition,
@@ -17,16 +12,17 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Confidence, Finding, Related, Severity
 from scaleaudit.domain.graph import Location, NoteKind
 from scaleaudit.rules.binding import Binding
+from scaleaudit.rules.fingerprint import fingerprint
 from scaleaudit.rules.judgement import deciding_readouts
 from scaleaudit.rules.rule import Rule
 
 _SEVERITIES = tuple(Severity)  # most severe first
+# Where a comment can accept a finding, beside the line that it points at.
+_ANCHORS = ("state.location", "loop.location", "readout.location", "readouts.location")
 _RELATED_SHOWN = 8  # a loop unrolled by hand may have a readout a line
 
 
-def build(
-    rule: Rule, severity: Severity, bound: Binding, confidence: Confidence, target: str
-) -> Finding:
+def build(rule: Rule, severity: Severity, bound: Binding, confidence: Confidence) -> Finding:
     """Make the finding of a rule that fires on a subject."""
     places = [place for name in rule.location for place in bound.places.get(name, ())]
     primary = places[0] if places else None
@@ -43,22 +39,14 @@ def build(
         proof=proof,
         related=_related(rule, bound, primary),
         fixes=rule.fixes,
-        fingerprint=_fingerprint(rule.code, target, *bound.structure, *_operators(proof)),
+        fingerprint=fingerprint(rule, bound),
+        anchors=tuple(place for name in _ANCHORS for place in bound.places.get(name, ())),
     )
 
 
 def in_order(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Sort by severity, code and place, and number the fingerprints that are equal."""
-    seen: Counter[str] = Counter()
-    ordered = []
-    for finding in sorted(findings, key=_position):
-        seen[finding.fingerprint] += 1
-        number = seen[finding.fingerprint]
-        if number > 1:
-            again = _fingerprint(finding.fingerprint, str(number))
-            finding = replace(finding, fingerprint=again)  # noqa: PLW2901  the same finding still
-        ordered.append(finding)
-    return tuple(ordered)
+    """Sort by severity, code and place."""
+    return tuple(sorted(findings, key=_position))
 
 
 def confidence_in_target(facts: ScaleFacts) -> Confidence:
@@ -87,14 +75,6 @@ def _related(rule: Rule, bound: Binding, primary: Location | None) -> tuple[Rela
             if place != primary and place not in shown:
                 shown[place] = Related(place, related.text.render(bound.values))
     return tuple(shown.values())[:_RELATED_SHOWN]
-
-
-def _operators(proof: tuple[ProofStep, ...]) -> tuple[str, ...]:
-    return tuple(step.operator for step in proof)
-
-
-def _fingerprint(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _position(finding: Finding) -> tuple[int, str, str, int, int, str, str]:

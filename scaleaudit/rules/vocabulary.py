@@ -7,6 +7,7 @@ from enum import Enum
 from functools import cache
 
 from scaleaudit.domain.facts import PenaltyFlaw, Transition, Visibility
+from scaleaudit.domain.finding import CommentFlaw
 from scaleaudit.rules.cel import Kind, Vocabulary
 
 
@@ -20,6 +21,7 @@ class Scope(Enum):
     PENALTY = "penalty"
     OPERATOR = "operator"
     CLAIM = "claim"
+    COMMENT = "comment"
 
 
 _AROUND: dict[Scope, tuple[Scope, ...]] = {
@@ -30,10 +32,12 @@ _AROUND: dict[Scope, tuple[Scope, ...]] = {
     Scope.PENALTY: (Scope.TARGET, Scope.LOOP, Scope.STATE, Scope.PENALTY),
     Scope.OPERATOR: (Scope.TARGET, Scope.LOOP, Scope.STATE, Scope.OPERATOR),
     Scope.CLAIM: (Scope.TARGET, Scope.CLAIM),
+    Scope.COMMENT: (Scope.COMMENT,),
 }
 
 VISIBILITIES = tuple(v.value for v in Visibility if v is not Visibility.UNKNOWN)
 TRANSITIONS = tuple(t.value for t in Transition if t is not Transition.UNKNOWN)
+COMMENT_FLAWS = tuple(f.value for f in CommentFlaw)
 FLAWS = tuple(f.value for f in PenaltyFlaw if f is not PenaltyFlaw.UNKNOWN)
 
 
@@ -66,7 +70,7 @@ class Place:
 
 _TARGET, _LOOP, _STATE = Scope.TARGET, Scope.LOOP, Scope.STATE
 _READOUT, _PENALTY, _OPERATOR = Scope.READOUT, Scope.PENALTY, Scope.OPERATOR
-_CLAIM = Scope.CLAIM
+_CLAIM, _COMMENT = Scope.CLAIM, Scope.COMMENT
 _BOOL, _INT, _DOUBLE, _TEXT, _TEXTS = Kind.BOOL, Kind.INT, Kind.DOUBLE, Kind.TEXT, Kind.TEXTS
 
 FACTS = (
@@ -194,6 +198,10 @@ FACTS = (
     Fact("claim.operator", _TEXT, _CLAIM, "The operator whose value it is about."),
     Fact("claim.measured", _TEXT, _CLAIM, "What the numbers say instead."),
     Fact("claim.holds", _BOOL, _CLAIM, "Whether the numbers agree; those that do are not listed."),
+    Fact("comment.idle", _BOOL, _COMMENT, "Whether it accepts nothing; others are not listed."),
+    Fact("comment.codes", _TEXT, _COMMENT, "The codes that it names in vain."),
+    Fact("comment.flaw", _TEXT, _COMMENT, "Why it accepts nothing.", COMMENT_FLAWS),
+    Fact("comment.why", _TEXT, _COMMENT, "The flaw, in words."),
 )
 
 LOCATIONS = (
@@ -208,6 +216,7 @@ LOCATIONS = (
     Place("readout.location", _READOUT, "The readout."),
     Place("penalty.location", _PENALTY, "The penalty."),
     Place("operator.location", _OPERATOR, "The operator."),
+    Place("comment.location", _COMMENT, "The comment."),
     Place("claim.location", _CLAIM, "The line of the value that the claim is about."),
 )
 
