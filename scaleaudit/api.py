@@ -20,7 +20,6 @@ from scaleaudit.children import (
     Audited,
     GivenUp,
     Survey,
-    Surveyed,
     TargetFacts,
     Watch,
     audit_all,
@@ -124,8 +123,17 @@ def audit(
         rules = choose_rules(load_rules(options.rule_paths), options, warn)
         surveyed = survey_all(requests, pool, workers, options.limits, watch)
         audited = audit_all(surveyed, pool, workers, options.limits, watch)
-    targets = tuple(_judge(target, rules) for target in audited)
-    return _report(targets, surveyed, rules)
+    skipped = tuple(left_out for file in surveyed for left_out in file.skipped)
+    return reported(audited, rules, skipped)
+
+
+def reported(
+    audited: tuple[Audited, ...],
+    rules: tuple[Rule, ...],
+    skipped: tuple[tuple[str, str], ...] = (),
+) -> Report:
+    """Ask the rules of what was audited, and write the report."""
+    return _report(tuple(_judge(target, rules) for target in audited), skipped, rules)
 
 
 def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
@@ -143,7 +151,7 @@ def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> Scale
         target = open_programs(Path(path)).build(name, fake=True)
     else:
         target = load_target(Path(path), name)
-    return _analysed(capture(target), certify)
+    return analysed(capture(target), certify)
 
 
 def attempt_audit(
@@ -248,7 +256,7 @@ def _attempted(build: Rebuild, name: str, way: _Way) -> TargetFacts:
     original.end_copies()
     try:
         captured = capture_by(way.attempt, target, way.since)
-        return TargetFacts(target.name, _analysed(captured, way.certify, way.seconds))
+        return TargetFacts(target.name, analysed(captured, way.certify, way.seconds))
     except Unfit as error:
         return _failed(target.name, error, error.failure)
     except ScaleAuditError as error:
@@ -262,9 +270,16 @@ def _failed(name: str, error: ScaleAuditError, failure: Failure) -> TargetFacts:
     return TargetFacts(name, None, trouble, replace(failure, curable=curable))
 
 
-def _analysed(
+def analysed(
     captured: Captured, certify: Certify, seconds: float = DEFAULT_LIMITS.seconds
 ) -> ScaleFacts:
+    """Find the loops of a captured program, and derive how everything in it scales.
+
+    Args:
+        captured: The program.
+        certify: Whether what is claimed is held against numbers.
+        seconds: How long all of it may take; certification has its share of that.
+    """
     from scaleaudit.loops.finder import find_loops
     from scaleaudit.scale.analysis import analyse, analyse_and_claim
 
@@ -347,14 +362,16 @@ def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...
 
 
 def _report(
-    targets: tuple[TargetReport, ...], surveyed: tuple[Surveyed, ...], rules: tuple[Rule, ...]
+    targets: tuple[TargetReport, ...],
+    skipped: tuple[tuple[str, str], ...],
+    rules: tuple[Rule, ...],
 ) -> Report:
     named = (place.path for target in targets for f in target.findings for place in _places(f))
     return Report(
         version=scaleaudit.__version__,
         torch_version=version("torch"),
         targets=targets,
-        skipped=tuple(left_out for file in surveyed for left_out in file.skipped),
+        skipped=skipped,
         sources=read_sources(named),
         rules=tuple(rule.document for rule in rules),
     )

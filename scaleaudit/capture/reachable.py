@@ -208,7 +208,7 @@ class Reach:
         """Look into an object; one that keeps its state out of sight is unknown."""
         if isinstance(value, _FICKLE) or hasattr(value, "__next__") or _home(value) in _RANDOM:
             raise UnknownState
-        slots = tuple(name for kind in type(value).__mro__ for name in _slots(kind))
+        slots = tuple(name for kind in type(value).__mro__ for name in slots_of(kind))
         held = getattr(value, "__dict__", None)
         if not slots and not isinstance(held, dict):
             raise UnknownState
@@ -222,7 +222,7 @@ class Reach:
     def _kind(self, kind: type, depth: int) -> None:
         """Look into a class of the user's: the code of its methods, and its attributes."""
         for owner in kind.__mro__:
-            if _is_of_library(owner) or not self._is_new(owner):
+            if is_of_library(owner) or not self._is_new(owner):
                 continue
             for name, value in zip(vars(owner), self._watch(vars(owner).values), strict=True):
                 is_method = isinstance(value, (FunctionType, staticmethod, classmethod, property))
@@ -243,7 +243,7 @@ class Reach:
         self._watch(functools.partial(_code, function))
         self._values(function.__defaults__ or (), depth)
         self._values((function.__kwdefaults__ or {}).values(), depth)
-        names, known = _names(function.__code__), function.__globals__
+        names, known = names_of_code(function.__code__), function.__globals__
         if not _WINDOWS.isdisjoint(names):
             raise UnknownState
         self.knows_itself |= not _MIRRORS.isdisjoint(names)
@@ -310,7 +310,7 @@ def is_settled(value: Any) -> bool:
     if isinstance(value, _FICKLE):
         return False
     return isinstance(value, _BUILTINS) or (
-        _home(value) in _LIBRARIES and _is_of_library(type(value))
+        _home(value) in _LIBRARIES and is_of_library(type(value))
     )
 
 
@@ -330,7 +330,7 @@ _BUILTINS = (
 )
 
 
-def _is_of_library(owner: type) -> bool:
+def is_of_library(owner: type) -> bool:
     """Tell whether a class is Python's or torch's own, by the file that it is written in."""
     file = getattr(sys.modules.get(owner.__module__), "__file__", None)
     if file is not None:
@@ -348,7 +348,8 @@ def _home(value: object) -> str:
     return type(value).__module__.partition(".")[0]
 
 
-def _slots(kind: type) -> tuple[str, ...]:
+def slots_of(kind: type) -> tuple[str, ...]:
+    """Return the names of the slots that a class declares."""
     found = vars(kind).get("__slots__", ())
     names = (found,) if isinstance(found, str) else tuple(found)
     return tuple(name for name in names if name not in ("__dict__", "__weakref__"))
@@ -374,7 +375,9 @@ def _code(function: FunctionType) -> tuple[Any, ...]:
 
 
 @cache
-def _names(code: CodeType) -> tuple[str, ...]:
+def names_of_code(code: CodeType) -> tuple[str, ...]:
     """Return the names that code asks for, code inside of it included."""
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
-    return tuple(dict.fromkeys((*code.co_names, *(n for each in inner for n in _names(each)))))
+    return tuple(
+        dict.fromkeys((*code.co_names, *(n for each in inner for n in names_of_code(each))))
+    )
