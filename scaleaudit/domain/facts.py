@@ -7,6 +7,7 @@ from enum import Enum
 
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.domain.laws import DeclaredLaw
+from scaleaudit.domain.loops import TurnsFrom
 
 
 class Visibility(Enum):
@@ -169,6 +170,8 @@ class StateFacts:
         transition_proof: From the state at one boundary to the next.
         opaque: Operators that keep the transition from being known.
         seen_through: Other states through which alone this one reaches the loss.
+        carried_dtype: The narrowest dtype that its length passes on the way around; empty where
+            that was not asked.
     """
 
     name: str
@@ -188,16 +191,22 @@ class StateFacts:
     opaque: tuple[Opaque, ...] = ()
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
+    carried_dtype: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LoopFacts:
-    """A loop and its states."""
+    """A loop and its states.
+
+    Attributes:
+        turns_from: What decides how often it turns; None where that is not known.
+    """
 
     name: str
     turns: int
     location: Location | None
     states: tuple[StateFacts, ...]
+    turns_from: TurnsFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +281,61 @@ class Certification:
     disagreements: tuple[Disagreement, ...] = ()
 
 
+class ProbeVerdict(Enum):
+    """What a short training run says of a state whose length may grow."""
+
+    CONFIRMED = "confirmed"
+    REFUTED = "refuted"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class StateProbe:
+    """What training showed of one state. Numbers that were not measured are None.
+
+    Attributes:
+        state: Name of the state.
+        loop: Name of its loop.
+        response: Relative change of the objective as the state is scaled from 1e2 to 1e4.
+        norm: Its mean norm per token after the last turn, when training ended.
+        twin: The fix that its twin was trained with, in words.
+        twin_norm: The same norm in the twin.
+        deeper: Factor on the norm when the loop is run to four times its turns.
+        reason: Why the outcome is inconclusive, and what would settle it.
+    """
+
+    state: str
+    loop: str
+    verdict: ProbeVerdict
+    response: float | None = None
+    norm: float | None = None
+    twin: str = ""
+    twin_norm: float | None = None
+    deeper: float | None = None
+    reason: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The norm over that of the twin."""
+        return self.norm / self.twin_norm if self.norm is not None and self.twin_norm else None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOutcome:
+    """A short training run of the target, and what it showed of every state.
+
+    Attributes:
+        verdict: That of the states together: confirmed by one, refuted by all.
+        steps: Steps of training a run.
+        seeds: How many runs.
+    """
+
+    verdict: ProbeVerdict
+    states: tuple[StateProbe, ...] = ()
+    steps: int = 0
+    seeds: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ScaleFacts:
     """The outcome of the analysis of one target.
@@ -279,9 +343,11 @@ class ScaleFacts:
     Attributes:
         loss_found: Whether a loss was given or found; else outputs were taken as supervised.
         certification: How the facts were held against numbers; None where that was not asked for.
+        probe: What a training run showed; None where none was made.
     """
 
     loops: tuple[LoopFacts, ...]
     coverage: Coverage
     loss_found: bool
     certification: Certification | None = None
+    probe: ProbeOutcome | None = None

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from scaleaudit.domain.graph import Location, Ref
+
+
+class TurnsFrom(Enum):
+    """What decides how often a loop turns.
+
+    FIXED: a number in the code, or what the model holds since it was built. ARGUMENT: an argument
+    of the model's call. RANDOM: a number that is drawn. DATA: the shape of a tensor.
+    """
+
+    FIXED = "fixed"
+    ARGUMENT = "argument"
+    RANDOM = "random"
+    DATA = "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,7 @@ class Loop:
         body: Ids of the nodes that recur, all turns together.
         turns: How often the body ran in the captured program.
         weights: Identities of the tied parameters.
+        turns_from: What decides how often it turns; None where that is not known.
     """
 
     name: str
@@ -41,6 +56,7 @@ class Loop:
     states: tuple[CarriedState, ...]
     body: frozenset[int]
     weights: frozenset[int]
+    turns_from: TurnsFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)

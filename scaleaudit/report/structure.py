@@ -15,6 +15,7 @@ from scaleaudit.domain.facts import (
     LoopFacts,
     Opaque,
     Penalty,
+    ProbeOutcome,
     ProofStep,
     Readout,
     StateFacts,
@@ -55,6 +56,7 @@ def _target(target: TargetReport) -> Json:
         "suppressed": [_suppressed(each) for each in target.suppressed],
         "coverage": _coverage(facts.coverage) if facts else None,
         "certification": _certification(facts.certification) if facts else None,
+        "probe": _probe(facts.probe) if facts else None,
     }
 
 
@@ -62,6 +64,7 @@ def _loop(loop: LoopFacts) -> Json:
     return {
         "name": loop.name,
         "turns": loop.turns,
+        "turns_from": loop.turns_from.value if loop.turns_from else None,
         "location": _location(loop.location),
         "states": [_state(state) for state in loop.states],
     }
@@ -72,6 +75,7 @@ def _state(state: StateFacts) -> Json:
         "name": state.name,
         "shape": list(state.shape),
         "dtype": state.dtype,
+        "carried_dtype": state.carried_dtype or state.dtype,
         "transition": state.transition.value,
         "visibility": state.visibility.value,
         "gain": _gain(state.gain),
@@ -231,6 +235,30 @@ def _certification(found: Certification | None) -> Json:
                 "measured": each.measured,
             }
             for each in found.disagreements
+        ],
+    }
+
+
+def _probe(found: ProbeOutcome | None) -> Json:
+    if found is None:
+        return None
+    return {
+        "verdict": found.verdict.value,
+        "steps": found.steps,
+        "seeds": found.seeds,
+        "states": [
+            {
+                "name": each.state,
+                "loop": each.loop,
+                "verdict": each.verdict.value,
+                "response": _number(each.response),
+                "norm": _number(each.norm),
+                "twin": each.twin or None,
+                "twin_norm": _number(each.twin_norm),
+                "deeper": _number(each.deeper),
+                "reason": each.reason or None,
+            }
+            for each in found.states
         ],
     }
 

@@ -77,11 +77,14 @@ def of_failure(name: str, error: ScaleAuditError, where: Location | None) -> Bin
 
 def of_loop(loop: LoopFacts) -> Binding:
     """Bind the facts of a loop."""
-    values: dict[str, Value] = {
-        "loop.name": loop.name,
-        "loop.turns": loop.turns,
-        "loop.states": len(loop.states),
-    }
+    values = _known(
+        {
+            "loop.name": loop.name,
+            "loop.turns": loop.turns,
+            "loop.turns_from": loop.turns_from.value if loop.turns_from else None,
+            "loop.states": len(loop.states),
+        }
+    )
     return Binding(f"loop `{loop.name}`", values, {"loop.location": _places(loop.location)})
 
 
@@ -93,6 +96,7 @@ def of_state(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> Binding:
         {
             "state.name": state.name,
             "state.dtype": state.dtype,
+            "state.carried_dtype": state.carried_dtype or state.dtype,
             "state.transition": _spelled(state.transition),
             "state.visibility": _spelled(state.visibility),
             "state.weighted_cycle": state.weighted_cycle,
@@ -115,7 +119,7 @@ def of_state(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> Binding:
     first = next((r.proof for r in deciding if r.proof), ())
     return Binding(
         f"state `{state.name}` of loop `{loop.name}`",
-        values | _gain(state),
+        values | _gain(state) | _probe(state, loop, facts),
         {
             "state.location": _places(state.location),
             "gain.location": _places(state.gain.location if state.gain else None),
@@ -219,6 +223,23 @@ def _gain(state: StateFacts) -> dict[str, Value]:
         "state.gain_high_open": gain.high_open,
         "state.gain_learned": gain.learned,
     }
+
+
+def _probe(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> dict[str, Value]:
+    probed = facts.probe.states if facts.probe else ()
+    found = next((p for p in probed if (p.state, p.loop) == (state.name, loop.name)), None)
+    if found is None:
+        return {"probe.ran": False}
+    return _known(
+        {
+            "probe.ran": True,
+            "probe.verdict": found.verdict.value,
+            "probe.response": found.response,
+            "probe.ratio": found.ratio,
+            "probe.deeper": found.deeper,
+            "probe.numbers": wording.measured(found),
+        }
+    )
 
 
 def _known_flag(state: StateFacts, *, holds: bool) -> bool | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from scaleaudit.domain.facts import PenaltyFlaw, Transition, Visibility
+from scaleaudit.domain.facts import PenaltyFlaw, ProbeVerdict, Transition, Visibility
 from scaleaudit.domain.finding import CommentFlaw
+from scaleaudit.domain.loops import TurnsFrom
 from scaleaudit.rules.cel import Kind, Vocabulary
 
 
@@ -37,6 +38,8 @@ _AROUND: dict[Scope, tuple[Scope, ...]] = {
 
 VISIBILITIES = tuple(v.value for v in Visibility if v is not Visibility.UNKNOWN)
 TRANSITIONS = tuple(t.value for t in Transition if t is not Transition.UNKNOWN)
+COUNTS = tuple(t.value for t in TurnsFrom)
+OUTCOMES = tuple(v.value for v in ProbeVerdict)
 COMMENT_FLAWS = tuple(f.value for f in CommentFlaw)
 FLAWS = tuple(f.value for f in PenaltyFlaw if f is not PenaltyFlaw.UNKNOWN)
 
@@ -83,9 +86,25 @@ FACTS = (
     Fact("target.unknown_operators", _INT, _TARGET, "Number of operators without a law."),
     Fact("loop.name", _TEXT, _LOOP, "Where the loop stands."),
     Fact("loop.turns", _INT, _LOOP, "How often the body ran in the captured program."),
+    Fact(
+        "loop.turns_from",
+        _TEXT,
+        _LOOP,
+        "What decides how often it turns: a number in the code or in the model, an argument of the "
+        "model's call, a number drawn at random, or the shape of the data. Absent where the source "
+        "does not tell.",
+        COUNTS,
+    ),
     Fact("loop.states", _INT, _LOOP, "Number of states that the loop carries."),
     Fact("state.name", _TEXT, _STATE, "The user's variable, else a description."),
     Fact("state.dtype", _TEXT, _STATE, "Its dtype at the loop's boundary, as `float32`."),
+    Fact(
+        "state.carried_dtype",
+        _TEXT,
+        _STATE,
+        "The narrowest dtype that its length passes on its way through a turn: a sum in `bfloat16` "
+        "whose result is cast to `float32` is `bfloat16`.",
+    ),
     Fact(
         "state.transition",
         _TEXT,
@@ -174,6 +193,17 @@ FACTS = (
         "Number of those that restrain the whole state. Absent where one is unknown and none is "
         "effective.",
     ),
+    Fact("probe.ran", _BOOL, _STATE, "Whether a training run measured this state; always known."),
+    Fact("probe.verdict", _TEXT, _STATE, "What it showed; absent where none was made.", OUTCOMES),
+    Fact(
+        "probe.response",
+        _DOUBLE,
+        _STATE,
+        "Relative change of the objective as the state is scaled from 1e2 to 1e4.",
+    ),
+    Fact("probe.ratio", _DOUBLE, _STATE, "Its norm after training, over that of the twin."),
+    Fact("probe.deeper", _DOUBLE, _STATE, "Factor on its norm at four times the turns."),
+    Fact("probe.numbers", _TEXT, _STATE, "What was measured, in words."),
     Fact("readout.name", _TEXT, _READOUT, "Name of the readout."),
     Fact(
         "readout.visibility",

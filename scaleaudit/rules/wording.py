@@ -7,6 +7,7 @@ from scaleaudit.domain.facts import (
     PenaltyFlaw,
     Readout,
     StateFacts,
+    StateProbe,
     Transition,
     Visibility,
 )
@@ -69,6 +70,21 @@ def answer(state: StateFacts, deciding: tuple[Readout, ...]) -> str:
 def flaw(penalty: Penalty) -> str:
     """Say why a penalty restrains nothing, to follow its name."""
     return "restrains the state" if penalty.flaw is None else _FLAWS[penalty.flaw]
+
+
+def measured(probe: StateProbe) -> str:
+    """Give the numbers of a training run, to follow "trained"."""
+    said = []
+    if probe.norm is not None:
+        said.append(f"its norm ends at {probe.norm:.3g}")
+    if probe.twin_norm is not None:
+        twin = f" ({probe.twin})" if probe.twin else ""
+        said.append(f"that of its twin{twin} at {probe.twin_norm:.3g}")
+    if probe.deeper is not None:
+        said.append(f"four times the turns multiply it by {probe.deeper:.2g}")
+    if probe.response is not None:
+        said.append(f"the objective changes by {probe.response:.1%} from scale 1e2 to 1e4")
+    return ", ".join(said) or "nothing was measured"
 
 
 def _with(phrase: str, *numbers: str) -> str:

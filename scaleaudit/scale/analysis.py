@@ -113,7 +113,8 @@ class Study:
         """Put together what is known of every state."""
         own = [each.readings() for each in self._judges]
         states = tuple(each.facts(own, index) for index, each in enumerate(self._judges))
-        return LoopFacts(self._loop.name, self._loop.turns, self._loop.location, states)
+        loop = self._loop
+        return LoopFacts(loop.name, loop.turns, loop.location, states, loop.turns_from)
 
     def claims(self) -> LoopClaims:
         """Put together what the facts rest on."""

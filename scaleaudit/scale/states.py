@@ -29,6 +29,7 @@ from scaleaudit.scale.laws import with_declared
 from scaleaudit.scale.measures import Reader, Reading, weight_of
 from scaleaudit.scale.parts import part_of
 from scaleaudit.scale.paths import path_to, steps
+from scaleaudit.scale.precision import carried_dtype
 from scaleaudit.scale.programmed import leaves_out
 from scaleaudit.scale.terms import Term, terms_of
 
@@ -308,6 +309,7 @@ class StateJudge:
             opaque=inflow.opaque or self._hidden_in_cycle(end),
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),
+            carried_dtype=carried_dtype(self.graph, table, self.state.boundary, end),
         )
 
     def _transition(self) -> tuple[judge.Turn, Ref]:

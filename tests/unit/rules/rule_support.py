@@ -13,14 +13,18 @@ from scaleaudit.domain.facts import (
     Opaque,
     Penalty,
     PenaltyFlaw,
+    ProbeOutcome,
+    ProbeVerdict,
     ProofStep,
     Readout,
     ScaleFacts,
     StateFacts,
+    StateProbe,
     Transition,
     Visibility,
 )
 from scaleaudit.domain.graph import Location
+from scaleaudit.domain.loops import TurnsFrom
 from scaleaudit.rules.engine import Evaluation, evaluate
 from scaleaudit.rules.loader import load_rules
 from scaleaudit.rules.rule import Rule
@@ -87,6 +91,24 @@ def state(transition: str = "carried", visibility: str = "invariant", **changes:
 def facts(*states: StateFacts, loss_found: bool = True, **coverage: Any) -> ScaleFacts:
     loop = LoopFacts("Model.forward", 4, at(19), states)
     return ScaleFacts((loop,), Coverage(operators=100, **coverage), loss_found)
+
+
+def turned(given: ScaleFacts, turns_from: str) -> ScaleFacts:
+    """The facts of loops whose turns come from elsewhere."""
+    loops = (replace(loop, turns_from=TurnsFrom(turns_from)) for loop in given.loops)
+    return replace(given, loops=tuple(loops))
+
+
+def probed(given: ScaleFacts, verdict: str = "confirmed", **changes: Any) -> ScaleFacts:
+    """The facts with a training run that says the same of every state."""
+    measured = StateProbe("", "", ProbeVerdict(verdict), 0.001, 900.0, "a penalty", 30.0, 3.0)
+    states = tuple(
+        replace(measured, state=each.name, loop=loop.name, **changes)
+        for loop in given.loops
+        for each in loop.states
+    )
+    outcome = ProbeOutcome(ProbeVerdict(verdict), states, steps=100, seeds=3)
+    return replace(turned(given, "argument"), probe=outcome)
 
 
 def judge(*states: StateFacts, rules: tuple[Rule, ...] = RULES) -> Evaluation:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from rule_support import at, facts, opaque, penalty, readout, state
+from rule_support import at, facts, opaque, penalty, probed, readout, state
 
 from scaleaudit.domain.facts import Disagreement, Gain, StateFacts
+from scaleaudit.domain.finding import CommentFlaw, IdleComment
 from scaleaudit.errors import TargetError
 from scaleaudit.rules import binding
 from scaleaudit.rules.binding import Binding
@@ -30,7 +31,7 @@ FULL = state(
 
 
 def bindings(given: StateFacts) -> Iterator[tuple[Scope, Binding]]:
-    whole = facts(given)
+    whole = probed(facts(given))
     outermost = binding.of_target("model.py", "t", whole)
     loop = binding.of_loop(whole.loops[0]).inside(outermost)
     bound = binding.of_state(given, whole.loops[0], whole).inside(loop)
@@ -42,6 +43,8 @@ def bindings(given: StateFacts) -> Iterator[tuple[Scope, Binding]]:
     yield Scope.OPERATOR, binding.of_operator(opaque(), decides=True).inside(bound)
     refuted = Disagreement("aten.relu.default", at(3), "it keeps its degree", "it does not")
     yield Scope.CLAIM, binding.of_claim(refuted)
+    idle = IdleComment(at(3), ("SCL101",), CommentFlaw.UNUSED, "accepts no finding")
+    yield Scope.COMMENT, binding.of_comment(idle)
 
 
 @pytest.mark.parametrize(("scope", "bound"), list(bindings(FULL)), ids=str)
