@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from scaleaudit.config import entries_for, laws_for
+from scaleaudit.config import Settings, laws_for
 from scaleaudit.domain.attempts import (
     Attempt,
     Failure,
@@ -155,7 +155,7 @@ def _audit(workers: Runner, limits: Limits, pending: tuple[str, str | Plan]) -> 
 
 
 def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
-    entries = entries_for(Path(request.path))
+    entries = Settings().targets_for(Path(request.path))
     reason = None if request.named or entries else reason_to_skip(request.path)
     if reason:
         return Surveyed(request, skipped=((request.path, reason),))

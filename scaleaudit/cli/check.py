@@ -122,7 +122,7 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
 
         config = _overridden(load_config(Path.cwd()), flags)
         options = Options(
-            select=config.select,
+            select=tuple(c for c in config.select if c != "ALL"),
             ignore=config.ignore,
             rule_paths=(*config.rule_paths, *flags["rule_paths"]),
             limits=_limits(flags),
@@ -146,13 +146,15 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
 
 
 def _overridden(config: Config, flags: Flags) -> Config:
+    from dataclasses import replace
+
     from scaleaudit.api import ALWAYS_REPORTED
-    from scaleaudit.config import Config
     from scaleaudit.domain.finding import Severity
     from scaleaudit.domain.report import OnUnknown
 
     level, on_unknown = flags["fail_level"], flags["on_unknown"]
-    chosen = Config(
+    chosen = replace(
+        config,
         select=_codes(flags["select"]) or config.select,
         ignore=_codes(flags["ignore"]) or config.ignore,
         fail_level=Severity(level) if level else config.fail_level,

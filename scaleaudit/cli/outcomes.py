@@ -15,13 +15,21 @@ EXIT_INTERRUPTED = 130
 
 def exit_code(report: Report, fail_level: Severity, *, unknown_fails: bool) -> int:
     """Choose the exit code of a report: 2 outranks 1, and 1 outranks 0."""
-    from scaleaudit.domain.finding import Severity
     from scaleaudit.domain.report import Verdict
 
-    # Severities are declared from the gravest to the least.
-    failing = tuple(Severity)[: tuple(Severity).index(fail_level) + 1]
     if any(target.facts is None for target in report.targets):
         return EXIT_USAGE
-    found = any(f.severity in failing for target in report.targets for f in target.findings)
+    found = any(
+        f.severity in failing(fail_level) for target in report.targets for f in target.findings
+    )
     unknown = any(target.verdict is Verdict.UNKNOWN for target in report.targets)
     return EXIT_FOUND if found or (unknown and unknown_fails) else EXIT_CLEAN
+
+
+def failing(fail_level: Severity | None) -> tuple[Severity, ...]:
+    """Return the severities that fail a run; errors do by default."""
+    from scaleaudit.domain.finding import Severity
+
+    # Severities are declared from the gravest to the least.
+    level = Severity.ERROR if fail_level is None else fail_level
+    return tuple(Severity)[: tuple(Severity).index(level) + 1]

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from scaleaudit.config.inputs import input_text
+from scaleaudit.config.places import Place
 from scaleaudit.config.words import did_you_mean
 from scaleaudit.domain.plans import Plan
-from scaleaudit.errors import ConfigError
 
 _KEYS = ("path", "factory", "name", "arguments", "inputs", "loss")
 EXAMPLE = (
@@ -22,31 +21,13 @@ EXAMPLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place in the settings, for messages."""
-
-    file: Path
-    key: str
-
-    def at(self, step: str | int) -> Place:
-        """Go one step further in."""
-        return Place(
-            self.file, f"{self.key}[{step}]" if isinstance(step, int) else f"{self.key}.{step}"
-        )
-
-    def error(self, problem: str, hint: str = EXAMPLE) -> ConfigError:
-        """Say what is wrong here."""
-        return ConfigError(f"{self.key} {problem}", where=str(self.file), hint=hint)
-
-
-def read_entries(value: object, file: Path) -> tuple[Plan, ...]:
+def read_entries(value: object, place: Place) -> tuple[Plan, ...]:
     """Turn the list of entries into plans.
 
     Raises:
         ConfigError: An entry holds what it may not; says where and what is right.
     """
-    place = Place(file, "targets")
+    place = place.explained(EXAMPLE)
     if not isinstance(value, list):
         raise place.error(f"must be a list of tables, not {value!r}")
     return tuple(_plan(entry, place.at(i)) for i, entry in enumerate(value))
@@ -69,13 +50,8 @@ def _plan(entry: object, place: Place) -> Plan:
         kwargs=kwargs,
         loss=loss,
         loss_args=(args or ()) if loss else (),
-        where=f"{file_name(place.file)}: {place.key}",
+        where=f"{place.file.name}: {place.key}",
     )
-
-
-def file_name(file: Path) -> str:
-    """Name a file of settings as a message does."""
-    return file.name
 
 
 def _path(entry: Mapping[str, object], place: Place) -> Path:
@@ -83,7 +59,7 @@ def _path(entry: Mapping[str, object], place: Place) -> Path:
     if not path.is_file():
         raise place.at("path").error(
             f"names {entry['path']!r}, and there is no such file in {place.file.parent}",
-            "paths are relative to the folder of pyproject.toml",
+            f"paths are relative to the folder of {place.file.name}",
         )
     return path
 

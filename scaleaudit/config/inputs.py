@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
+from scaleaudit.config.places import Place
 from scaleaudit.config.words import did_you_mean
 
 _INTEGERS = ("int64", "int32", "int16", "int8", "uint8")
@@ -17,16 +17,6 @@ _EXAMPLE = (
 )
 # Integers are drawn below this where nothing is said.
 _HIGH = 2
-
-
-class Place(Protocol):
-    """A place in the settings."""
-
-    def at(self, step: str | int) -> Place:
-        """Go one step further in."""
-
-    def error(self, problem: str, hint: str = "") -> Exception:
-        """Say what is wrong here."""
 
 
 def input_text(value: object, place: Place) -> str:
