@@ -17,6 +17,7 @@ from scaleaudit.capture.functions import HIDDEN, OPERATOR, custom_gradient
 from scaleaudit.capture.leaks import leaked_scalar
 from scaleaudit.capture.schemas import OpInfo, op_info
 from scaleaudit.capture.trace import Origin, Trace, dtype_name
+from scaleaudit.capture.unseen import unseen_write
 from scaleaudit.capture.writes import resolve, run_on_copies, write_view
 from scaleaudit.domain.graph import Argument, Node, NodeKind, Ref, Repeat
 
@@ -33,7 +34,7 @@ _SCALAR: dict[Callable[..., Any], OpOverload] = {
     operator.neg: _ATEN.neg.default,
     abs: _ATEN.abs.default,
 }
-_OWN = frozenset({write_view, leaked_scalar, custom_gradient, declared_result})
+_OWN = frozenset({write_view, leaked_scalar, custom_gradient, declared_result, unseen_write})
 
 
 class Lowering:
@@ -122,6 +123,9 @@ class Lowering:
             return "scaleaudit.write_view", self._named(("base", "value", "views"), args)
         if target is leaked_scalar:
             return "scaleaudit.leaked_scalar", self._named(("reads",), args[1:])
+        if target is unseen_write:
+            before, inputs, op = args
+            return str(op), self._named(("value", "inputs"), (before, inputs))
         if target is declared_result:
             value, names, inputs, name = args
             named = tuple(zip(names, map(self._argument, inputs), strict=True))

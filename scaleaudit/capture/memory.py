@@ -63,6 +63,19 @@ class Memory:
         """Let a tensor hold a value made of what it held."""
         self._regions.part(tensor, node)
 
+    def first_content(self, tensor: torch.Tensor) -> fx.Node | None:
+        """Return the node of what the memory of a tensor held at first, None once it was written."""
+        region = self._tracked(tensor).region
+        return None if region.version else region.made
+
+    def write(self, tensor: torch.Tensor, node: fx.Node) -> None:
+        """Note that a tensor was overwritten, and with it its part in all that shares the memory."""
+        self._store(tensor, node)
+
+    def refill(self, tensor: torch.Tensor, node: fx.Node) -> None:
+        """Note what the whole memory behind a tensor holds from now on."""
+        self._regions.refill(self._tracked(tensor).region, node)
+
     def bind(self, node: fx.Node, info: OpInfo, operands: Operands, out: Any) -> None:
         """Note which node holds which of the tensors that a call returned."""
         if out is None:

@@ -15,6 +15,7 @@ from scaleaudit.capture._torch_private import (
     DataDependentOutputException,
     OpOverload,
     TorchDispatchMode,
+    watchers,
 )
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.functions import FunctionCalls
@@ -28,6 +29,7 @@ from scaleaudit.capture.scalars import wrap
 from scaleaudit.capture.schemas import OpInfo, op_info
 from scaleaudit.capture.scribe import Scribe
 from scaleaudit.capture.trace import number_meta, tensor_meta
+from scaleaudit.capture.unseen import UnseenWrites
 from scaleaudit.capture.writes import Operands, flat, written_tensors
 from scaleaudit.domain.graph import NodeKind, TensorMeta
 
@@ -62,6 +64,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.reads = Reads(oracle, self._emit, self.trace.note, variation)
         self.recalls = Recalls(model, self.scribe, self._memory, engine)
         self.functions = FunctionCalls(self.scribe, self._memory, self._operand)
+        self.unseen = UnseenWrites(self.scribe, self._memory)
         self._busy = False
         self._open = True
         self._last_read: fx.Node | None = None
@@ -94,6 +97,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func in _LIFTS:
             return self._lift(func, args[0])
         info = op_info(func)
+        self.unseen.look(info, args, kwargs)
         operands = self._operands(info, args, kwargs)
         if func is _READ:
             return self._read_number(args[0], operands, frame)
@@ -111,6 +115,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         silent = func is _ATEN.detach.default and self.scribe.api not in _DETACHING
         node = self.scribe.call(func, operands.nodes, operands.named, _metas(out), silent=silent)
         self._memory.bind(node, info, operands, out)
+        self.unseen.made(func, node, out, args)
         return out
 
     def _operands(self, info: OpInfo, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Operands:
@@ -241,6 +246,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.read(tensor.item())
         return [self.to_list(part) for part in tensor.unbind()]
 
+    def launched(self, kernel: str, arguments: Any, frame: FrameType) -> None:
+        """Note that a kernel was launched where the program is recorded."""
+        if self._busy:  # inside of an operator, which stands for it
+            return
+        if id(self) not in watchers():
+            raise RuntimeError(f"the kernel {kernel} is not launched apart from its program")
+        self.recalls.spoil()
+        self.unseen.launched(kernel, arguments, frame)
+
     # Before and after.
 
     def add_input(self, tensor: torch.Tensor, name: str) -> None:
@@ -250,6 +264,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def node_of(self, tensor: torch.Tensor) -> fx.Node:
         """Return the node of a result."""
+        self.unseen.settle(tensor)
         return self._memory.node(tensor)
 
     def is_zero(self, tensor: torch.Tensor) -> bool:

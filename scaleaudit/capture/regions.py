@@ -99,6 +99,11 @@ class Regions:
         region.version += 1
         tracked.node, tracked.version = value, region.version
 
+    def refill(self, region: Region, whole: fx.Node) -> None:
+        """Note what a region holds from now on, whichever views of it there are."""
+        region.node = whole
+        region.version += 1
+
     def _attach(
         self,
         tensor: torch.Tensor,

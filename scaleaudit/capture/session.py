@@ -26,6 +26,7 @@ from scaleaudit.capture.recorder import Recorder
 from scaleaudit.capture.surroundings import adopted, eager_and_plain, module_calls
 from scaleaudit.capture.targets import Target
 from scaleaudit.capture.trace import Trace
+from scaleaudit.capture.unseen import launches_told
 from scaleaudit.domain.graph import Note, NoteKind
 from scaleaudit.errors import CaptureError
 
@@ -98,6 +99,7 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))
         stack.enter_context(noted_by(recorder.functions))
+        stack.enter_context(launches_told(recorder.launched))
         if manner.recalls and not engine.exact and target.listen is None:
             stack.enter_context(recalling(recorder.recalls, _WATCHERS))
         run: Callable[..., Any] = target.loss if target.loss is not None else target.model

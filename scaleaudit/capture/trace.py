@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import fx
 
+from scaleaudit.capture._torch_private import OpOverload
 from scaleaudit.capture.places import Place
-from scaleaudit.domain.graph import NodeKind, Note, TensorMeta
+from scaleaudit.domain.graph import READ_BY_SHAPE, NodeKind, Note, TensorMeta
 
 # A local variable: how many frames further out there are, the function, the variable.
 Name: TypeAlias = tuple[int, str, str]
@@ -148,8 +149,13 @@ class Trace:
             self.notes.append(note)
 
     def sources(self, node: fx.Node) -> Collection[fx.Node]:
-        """Return what a value is computed from directly; of a recalled call, what it takes of it."""
+        """Return what a value is computed from directly; of a recalled call, what it takes of it.
+
+        What gives no more than its shape is left out.
+        """
         call, output = self.items.get(node, (node, 0))
+        if _operator(call) in READ_BY_SHAPE:
+            return ()
         recall = self.recalls.get(call)
         if recall is None:
             return node.all_input_nodes
@@ -211,6 +217,12 @@ class Trace:
     def origin(self, node: fx.Node) -> Origin:
         """Return where a value came from, picked outputs included."""
         return self.origins[self.items.get(node, (node, 0))[0]]
+
+
+def _operator(node: fx.Node) -> str:
+    """Return the operator of a call without its overload, as ``aten.add``."""
+    target = node.target
+    return str(target.overloadpacket) if isinstance(target, OpOverload) else ""
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from types import FunctionType
 from typing import Any, Protocol
 
 import torch
@@ -172,7 +173,7 @@ class Machine:
         try:
             value = _widened(target(*_narrowed(args), **_narrowed(kwargs)))
         except Exception:  # noqa: BLE001 - see above
-            reason = f"{node.target} could not be run: {first_line(failure)}"
+            reason = f"{_name(target)} could not be run: {first_line(failure)}"
             self.unmeasured.setdefault(node, reason)
             return Unmeasured(reason)
         self.rough.add(node)
@@ -248,6 +249,11 @@ def _mapped(value: Value, convert: Callable[[Tensor], Tensor]) -> Value:
     if isinstance(value, dict):
         return {key: _mapped(item, convert) for key, item in value.items()}
     return value
+
+
+def _name(target: Callable[..., Value]) -> str:
+    """Name an operator of torch, or a function that capture put into the program."""
+    return target.__name__ if isinstance(target, FunctionType) else str(target)
 
 
 def _widened(value: Value) -> Value:

@@ -67,6 +67,13 @@ class TensorMeta:
     high: float | None = None
 
 
+# Operators that read the shape of their operand, and none of its values.
+READ_BY_SHAPE = frozenset({
+    "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.empty_like", "aten.rand_like",
+    "aten.randn_like", "aten.randint_like", "aten.new_zeros", "aten.new_ones", "aten.new_full",
+    "aten.new_empty", "aten.new_empty_strided",
+})  # fmt: skip
+
 Argument: TypeAlias = "Ref | bool | int | float | complex | str | tuple[Argument, ...] | None"
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.graph import READ_BY_SHAPE, Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.loops.steps import step_likes
 from scaleaudit.loops.stitching import Stitching
@@ -87,17 +87,9 @@ def find_sites(graph: OpGraph) -> Sites:
     return Sites(*_numbered(joined), weights, elements, _joined(places, keys, joined), reads)
 
 
-# They read the shape of their operand, and none of its values.
-_SHAPED = frozenset({
-    "aten.zeros_like", "aten.ones_like", "aten.full_like", "aten.empty_like", "aten.rand_like",
-    "aten.randn_like", "aten.randint_like", "aten.new_zeros", "aten.new_ones", "aten.new_full",
-    "aten.new_empty", "aten.new_empty_strided",
-})  # fmt: skip
-
-
 def _read(node: Node, packed: dict[Ref, Packed]) -> tuple[Ref, ...]:
     """The operands whose values a node reads, through what was packed and taken out again."""
-    if node.base_op in _SHAPED:
+    if node.base_op in READ_BY_SHAPE:
         return ()
     if packed.keys().isdisjoint(node.operands):
         return node.operands

@@ -434,6 +434,12 @@ def named_after_its_backward(p: Program, op: str, x: Ref) -> Ref:
     return p(op, value, [x], [], [], [], [], [], [])
 
 
+@TABLE.add("scaleaudit.unseen_write", "triton.kernel")
+def written_out_of_sight(p: Program, op: str, x: Ref) -> Ref:
+    """What numbers alone could have filled, and a state that is beside it."""
+    return p("aten.add.Tensor", x, p(op, p.constant(torch.ones(2, 5, 6)), []))
+
+
 @TABLE.add("aten.slice_scatter.default", "aten.select_scatter.default", arity=2)
 def scattered(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     x = grid(p, x)

@@ -34,6 +34,8 @@ OURS: dict[str, tuple[Any, tuple[str, ...]]] = {
         _handed_on,
         ("value", "forward", "stopped", "straight", "added", "across", "own", "hidden"),
     ),
+    "scaleaudit.unseen_write": (_handed_on, ("value", "inputs")),
+    "triton.kernel": (_handed_on, ("value", "inputs")),
 }
 
 

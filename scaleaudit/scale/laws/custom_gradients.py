@@ -1,8 +1,8 @@
-"""The law of custom autograd functions whose backward is not the gradient of their forward."""
+"""Laws of what computes in ways of its own: autograd functions with a backward, kernels."""
 
 from __future__ import annotations
 
-from scaleaudit.domain.scale import Scale
+from scaleaudit.domain.scale import REALS, Scale
 from scaleaudit.scale import algebra
 from scaleaudit.scale.algebra import Arg, lift
 from scaleaudit.scale.copying import replace
@@ -58,6 +58,14 @@ def gradient_of(
     if _moving(stopped) or (direct and passed) or len(direct) > 1:
         raise NotUnderstood("its backward passes on a part of the gradient of its forward")
     return direct[0] if direct else lift(value)
+
+
+@TABLE.law("scaleaudit.unseen_write", "triton.kernel")
+def out_of_sight(value: Arg, inputs: Arg) -> Scale:
+    """What is written out of torch's sight is understood only where no state reaches it."""
+    if _moving((value,)) or _moving(inputs):
+        raise NotUnderstood("it writes out of torch's sight")
+    return algebra.independent(REALS)
 
 
 def _moving(arguments: Arg) -> list[Scale]:

@@ -74,3 +74,12 @@ def test_a_state_inside_of_the_forward_answers_by_what_the_backward_trains(group
 def test_a_state_inside_is_a_constant_to_a_backward_that_hears_no_length():
     deaf = arguments(stopped=(FIXED,), across=(FIXED,), added=(FIXED,))
     assert not LAW.gradient(*deaf).depends
+
+
+@pytest.mark.parametrize("operator", ["scaleaudit.unseen_write", "triton.kernel"])
+def test_what_is_written_out_of_sight_is_understood_only_where_no_state_reaches_it(operator):
+    law = all_laws()[operator]
+    assert not law.apply(FIXED, (FIXED,)).depends
+    for arguments_ in ((STATE, ()), (FIXED, (FIXED, STATE))):
+        with pytest.raises(NotUnderstood):
+            law.apply(*arguments_)
