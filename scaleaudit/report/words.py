@@ -83,7 +83,9 @@ def _by_what_the_loss_sees(state: StateFacts) -> str:
         case Visibility.UNKNOWN:
             return "open: whether the loss sees the length is not known"
         case Visibility.INVARIANT | Visibility.ASYMPTOTIC:
-            return _blind(state.transition)
+            supervised = any(readout.supervised for readout in state.readouts)
+            unread = not supervised and not state.penalties and not state.seen_through
+            return "not asked: no loss term reads it" if unread else _blind(state.transition)
 
 
 def _blind(transition: Transition) -> str:

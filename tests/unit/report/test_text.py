@@ -5,7 +5,19 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from reports import ALL, BLIND, PATH, blind, hostile, not_audited, report, safe, target
+from reports import (
+    ALL,
+    BLIND,
+    PATH,
+    STATE,
+    blind,
+    facts,
+    hostile,
+    not_audited,
+    report,
+    safe,
+    target,
+)
 
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Verdict
@@ -85,3 +97,10 @@ def test_lines_end_where_python_ends_them():
     finding = replace(BLIND, location=Location(PATH, 2), proof=(), related=(), fixes=())
     text = to_text(report(target(Verdict.FAIL, None, finding), source=source))
     assert "2 | second = 2" in text
+
+
+def test_a_state_that_no_loss_term_reads_is_not_called_blind():
+    unread = replace(STATE, readouts=())
+    text = to_text(report(target(Verdict.PASS, facts(unread))))
+    assert "not asked: no loss term reads it" in text
+    assert "blind" not in text
