@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.claims import LoopClaims, PassClaims
 from scaleaudit.domain.facts import Certification, Disagreement, Outcome
 from scaleaudit.domain.graph import Ref
+from scaleaudit.domain.reads import OUT_OF_TIME
 
 # How many disagreements are told of, and how many reasons for what was not measured.
 _MOST_TOLD = 5
@@ -146,6 +148,7 @@ class _Certifier:
 
     def _watch(self) -> None:
         if time.monotonic() > self._end:
+            sys.audit(OUT_OF_TIME)
             raise _OutOfTimeError
 
     def _base(self, draw: int) -> Env | str:

@@ -31,6 +31,7 @@ from scaleaudit.isolation.jobs import (
 )
 from scaleaudit.isolation.lines import folder_of, innermost, is_users_fault
 from scaleaudit.isolation.memory import lift, restrict
+from scaleaudit.isolation.reads import watch_reads, with_seen
 from scaleaudit.isolation.vitals import Vitals
 
 # Bound now: the user's code may replace them, and what follows must hold all the same.
@@ -80,7 +81,10 @@ def perform(
         faulthandler.dump_traceback_later(_DUMP_AT * job.limits.left, file=descriptors.dump)
         original = Original()
         restrict(job.limits.memory)
+        seen = watch_reads() if job.watched else None
         answer = answer_of(job, vitals)
+        if seen is not None:
+            answer = with_seen(answer, seen())
         original.end_copies()
         send(answer)
         status = 0

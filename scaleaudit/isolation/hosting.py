@@ -12,6 +12,7 @@ import tempfile
 import threading
 import uuid
 
+from scaleaudit.domain.reads import OWN_FOLDER
 from scaleaudit.isolation.interpreters import interpreter
 from scaleaudit.isolation.jobs import Job, RawOutcome, encode_job
 from scaleaudit.isolation.messages import send
@@ -57,7 +58,12 @@ class Host:
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
-                env={**os.environ, _MARK: self._mark, "TMPDIR": self._folder},
+                env={
+                    **os.environ,
+                    _MARK: self._mark,
+                    "TMPDIR": self._folder,
+                    OWN_FOLDER: self._folder,
+                },
                 # Ctrl-C reaches the command line alone, which then ends the jobs in order.
                 start_new_session=True,
             )

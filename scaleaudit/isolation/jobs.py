@@ -12,6 +12,7 @@ import msgspec
 from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.plans import Plan
+from scaleaudit.domain.reads import Seen
 from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
 
 Value = TypeVar("Value")
@@ -57,11 +58,16 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A call to make in a child: ``module:function`` and its text arguments."""
+    """A call to make in a child: ``module:function`` and its text arguments.
+
+    Attributes:
+        watched: Whether to tell what it looked at.
+    """
 
     function: str
     arguments: tuple[str, ...]
     limits: Limits = DEFAULT_LIMITS
+    watched: bool = False
 
 
 class TroubleKind(Enum):
@@ -159,12 +165,17 @@ class RawOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[Value]):
-    """A job's value or its trouble, and what the user's code printed on the way."""
+    """A job's value or its trouble, and what the user's code printed on the way.
+
+    Attributes:
+        seen: What it looked at, where that was asked for and is known.
+    """
 
     value: Value | None
     trouble: Trouble | None
     output: str
     seconds: float
+    seen: Seen | None = None
 
 
 _KINDS: tuple[tuple[type[ScaleAuditError], TroubleKind], ...] = (

@@ -24,25 +24,23 @@ from scaleaudit.isolation.jobs import (
     out_of_memory,
 )
 from scaleaudit.isolation.lines import folder_of, innermost
+from scaleaudit.isolation.reads import split_seen
 
 Value = TypeVar("Value")
 
 
 def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
     """Read what a child left behind; whatever it is, the result is a value or a trouble."""
-    value, trouble = _read(raw, job, expected)
-    return Outcome(value, trouble, raw.output + raw.dump, raw.seconds)
-
-
-def _read(
-    raw: RawOutcome, job: Job, expected: type[Value]
-) -> tuple[Value, None] | tuple[None, Trouble]:
+    seen = None
     if raw.end != End(How.EXITED, 0) or not raw.answer:
-        return None, _cut_short(raw, job)
-    try:
-        return decode_answer(raw.answer, expected)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return None, nonsense(str(error))
+        value, trouble = None, _cut_short(raw, job)
+    else:
+        try:
+            seen, answer = split_seen(raw.answer)
+            value, trouble = decode_answer(answer, expected)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            value, trouble = None, nonsense(str(error))
+    return Outcome(value, trouble, raw.output + raw.dump, raw.seconds, seen)
 
 
 # A frame as faulthandler prints it, the innermost first.

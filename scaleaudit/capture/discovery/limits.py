@@ -6,12 +6,15 @@ import contextlib
 import io
 import logging
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
+
+from scaleaudit.domain.reads import OUT_OF_TIME
 
 
 class TooLong(BaseException):
@@ -40,7 +43,10 @@ class Budget:
     @property
     def spent(self) -> bool:
         """Whether nothing is left."""
-        return self.trials <= 0 or time.monotonic() > self.end
+        late = time.monotonic() > self.end
+        if late:
+            sys.audit(OUT_OF_TIME)
+        return late or self.trials <= 0
 
     def spend(self) -> None:
         """Count one trial."""
@@ -59,6 +65,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        sys.audit(OUT_OF_TIME)
         raise TooLong(f"it was still running after {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
