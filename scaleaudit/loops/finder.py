@@ -8,6 +8,7 @@ from dataclasses import replace
 from scaleaudit.domain.graph import Location, Node, OpGraph, Ref
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
 from scaleaudit.domain.packs import COPIES
+from scaleaudit.loops.counts import turns_from
 from scaleaudit.loops.cycles import Body, find_bodies
 from scaleaudit.loops.sites import Sites, find_sites
 from scaleaudit.loops.turns import Turns, find_turns
@@ -93,6 +94,7 @@ def _loop(graph: OpGraph, body: Body, turns: Turns, states: tuple[CarriedState, 
         states=states,
         body=frozenset(body.nodes),
         weights=body.weights,
+        turns_from=turns_from(graph, turns.starts),
     )
 
 
