@@ -9,23 +9,17 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scaleaudit
-from scaleaudit.children import (
-    Audited,
-    GivenUp,
-    Survey,
-    TargetFacts,
-    Watch,
-    audit_all,
-    survey_all,
-)
-from scaleaudit.config import did_you_mean, laws_for
+from scaleaudit.answers import GivenUp, Survey, TargetFacts
+from scaleaudit.children import Audited, Desk, Watch, audit_all, look_all, survey_all
+from scaleaudit.choosing import RuleBook
+from scaleaudit.config import Settings, laws_for
 from scaleaudit.domain.attempts import Attempt, Certify, Failure
 from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.facts import ScaleFacts
@@ -33,7 +27,7 @@ from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.laws import declare_all
 from scaleaudit.domain.report import Report, TargetReport, Verdict
-from scaleaudit.errors import ConfigError, ScaleAuditError
+from scaleaudit.errors import ScaleAuditError
 from scaleaudit.isolation.child import Original
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
@@ -44,9 +38,10 @@ from scaleaudit.isolation.jobs import (
     trouble_of,
 )
 from scaleaudit.isolation.pool import open_pool
-from scaleaudit.isolation.runner import Runner
-from scaleaudit.isolation.workers import rehearse, start_workers
+from scaleaudit.isolation.workers import rehearse, workers
+from scaleaudit.recall import Recall
 from scaleaudit.sources import (
+    Request,
     find_requests,
     is_archive,
     portable,
@@ -65,8 +60,6 @@ _SEARCHING = 0.6
 _CERTIFYING = 0.3
 # Bytes that it may take: half of what a target may use by default.
 _ROOM = DEFAULT_LIMITS.memory // 2
-# Neither can be left out: a target that was not audited, and an analysis that was refuted.
-ALWAYS_REPORTED = ("SCL901", "SCL904")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +67,14 @@ class Options:
     """How to audit.
 
     Attributes:
-        select: Codes or prefixes of the rules to apply; empty for all.
-        ignore: Codes or prefixes of the rules to leave out.
-        preview: Whether rules in preview are applied too.
-        rule_paths: Folders with more rule pages.
+        select: Codes or prefixes of the rules to apply; empty for what the settings say.
+        ignore: More codes or prefixes to leave out.
+        preview: Whether rules in preview are applied, whatever the settings say.
+        rule_paths: More folders with rule pages.
         jobs: How many targets at a time; 0 for one a processor, four at most.
         skip_non_models: Whether files may hold no model though they were named.
+        cache: The folder where answers are kept for the next time; None for none.
+        settings: Where everything else is settled: files of settings, and flags over them.
     """
 
     select: tuple[str, ...] = ()
@@ -89,6 +84,18 @@ class Options:
     limits: Limits = DEFAULT_LIMITS
     jobs: int = 0
     skip_non_models: bool = False
+    cache: Path | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    def in_force(self) -> Settings:
+        """Return the settings with these options over them."""
+        given = {
+            "select": self.select,
+            "ignore": self.ignore,
+            "preview": self.preview,
+            "rule_paths": self.rule_paths,
+        }
+        return self.settings.with_flags({name: value for name, value in given.items() if value})
 
 
 DEFAULT_OPTIONS = Options()
@@ -97,7 +104,6 @@ DEFAULT_OPTIONS = Options()
 def audit(
     paths: Iterable[str],
     options: Options = DEFAULT_OPTIONS,
-    workers: Runner | None = None,
     watch: Watch = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -106,7 +112,6 @@ def audit(
     Args:
         paths: Files, folders, and ``file.py::Name``.
         options: How to audit.
-        workers: What runs the children, where it was started ahead; closed in the end.
         watch: Told of every target done.
         warn: Told where the options don't do what they seem to.
 
@@ -114,26 +119,35 @@ def audit(
         ConfigError: A path does not exist, or a rule code is unknown.
         RuleError: A rule page cannot be loaded.
     """
-    from scaleaudit.rules.loader import load_rules
-
-    workers = workers or start_workers()
-    with open_pool(workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
-        requests = find_requests(paths, skip_non_models=options.skip_non_models)
-        rehearse(workers, len(requests))
-        rules = choose_rules(load_rules(options.rule_paths), options, warn)
-        surveyed = survey_all(requests, pool, workers, options.limits, watch)
-        audited = audit_all(surveyed, pool, workers, options.limits, watch)
+    requests = find_requests(paths, skip_non_models=options.skip_non_models)
+    settings = options.in_force()
+    desk = Desk(workers(), Recall.at(options.cache, warn), options.limits, settings)
+    with open_pool(desk.workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
+        looked = look_all(requests, desk)  # torch starts to load at the first that is not known
+        rehearse(desk.workers, looked.count(None))
+        book = RuleBook(settings, warn)
+        _open(book, requests)
+        surveyed = survey_all(requests, looked, pool, desk, watch)
+        audited = audit_all(surveyed, pool, desk, watch)
     skipped = tuple(left_out for file in surveyed for left_out in file.skipped)
-    return reported(audited, rules, skipped)
+    return reported(audited, book, skipped)
+
+
+def _open(book: RuleBook, requests: tuple[Request, ...]) -> None:
+    """Tell of mistakes in settings and rule pages before the work starts."""
+    book.for_run()
+    for request in requests:
+        book.for_file(request.path)
 
 
 def reported(
-    audited: tuple[Audited, ...],
-    rules: tuple[Rule, ...],
-    skipped: tuple[tuple[str, str], ...] = (),
+    audited: tuple[Audited, ...], book: RuleBook, skipped: tuple[tuple[str, str], ...] = ()
 ) -> Report:
     """Ask the rules of what was audited, and write the report."""
-    return _report(tuple(_judge(target, rules) for target in audited), skipped, rules)
+    targets = tuple(_judge(target, book.for_file(target.path)) for target in audited)
+    applied = {rule.code: rule for target in audited for rule in book.for_file(target.path)}
+    rules = applied or {rule.code: rule for rule in book.for_run()}
+    return _report(targets, skipped, tuple(rules[code] for code in sorted(rules)))
 
 
 def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
@@ -292,29 +306,6 @@ def analysed(
 
     outcome = certify_if_fit(captured, claims, certify, seconds * _CERTIFYING, _ROOM)
     return replace(facts, certification=outcome)
-
-
-def choose_rules(
-    rules: tuple[Rule, ...], options: Options, warn: Callable[[str], None] = lambda _: None
-) -> tuple[Rule, ...]:
-    """Keep the rules that are selected, not ignored, and not in preview unless that is asked for.
-
-    Raises:
-        ConfigError: A code or prefix fits no rule.
-    """
-    from scaleaudit.rules.selection import in_force, warnings
-
-    codes = sorted({rule.code for rule in rules} | set(ALWAYS_REPORTED))
-    for prefix in (*options.select, *options.ignore):
-        if not prefix or not any(code.startswith(prefix) for code in codes):
-            raise ConfigError(
-                f"no rule has the code or prefix {prefix!r}{did_you_mean(prefix, codes)}",
-                hint="List the rules with `scaleaudit rules`.",
-            )
-    for sentence in warnings(rules, options.select, preview=options.preview):
-        warn(sentence)
-    kept = in_force(rules, options.select, options.ignore, preview=options.preview)
-    return tuple(rule for rule in rules if rule in kept or rule.code in ALWAYS_REPORTED)
 
 
 def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:

@@ -6,11 +6,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scaleaudit.api import Options, analysed, choose_rules, reported
-from scaleaudit.children import Audited, TargetFacts
+from scaleaudit.answers import TargetFacts
+from scaleaudit.api import Options, analysed, reported
+from scaleaudit.children import Audited
+from scaleaudit.choosing import RuleBook
 from scaleaudit.config import laws_for
 from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.laws import declarations, declare_all
@@ -61,15 +64,15 @@ def audit(
         RuleError: A rule page cannot be loaded.
     """
     from scaleaudit.capture.live import file_of  # noqa: PLC0415 - loads torch
-    from scaleaudit.rules.loader import load_rules  # noqa: PLC0415 - loads CEL
 
     _check(model, loss, loss_args, kwargs)
     which, chosen = _certify(certify), options or Options()
-    rules = choose_rules(load_rules(chosen.rule_paths), chosen)
+    book = RuleBook(replace(chosen.in_force(), isolated=True))
+    book.for_run()
     path = relative(file_of(model) or _caller(), Path.cwd())
     start = time.monotonic()
     found = _found(model, (args, kwargs, loss, loss_args), path, which)
-    return reported((Audited(path, found, "", time.monotonic() - start),), rules)
+    return reported((Audited(path, found, "", time.monotonic() - start),), book)
 
 
 def _found(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from scaleaudit.cli.options import cache_dir
 
+if TYPE_CHECKING:
+    from scaleaudit.config import Settings
+
 _FOLDER = ".scaleaudit_cache"
 _PROJECT = "pyproject.toml"
 
 
-def cache_folder(given: Path | None) -> Path:
+def cache_folder(settings: Settings, given: Path | None) -> Path:
     """Return the folder of the cache: the one given, else the settings', else the project's."""
-    from scaleaudit.config import Settings
-
-    settings = Settings()
     folder = given or settings.for_run().cache_dir
     if folder is not None:
         return folder
@@ -35,10 +36,11 @@ def _project(folder: Path) -> Path:
 def clean(cache_dir: Path | None) -> None:
     """Remove the cache of the project."""
     from scaleaudit.caching.store import clean as remove
+    from scaleaudit.config import Settings
     from scaleaudit.console import say
     from scaleaudit.errors import ConfigError
 
-    folder = cache_folder(cache_dir)
+    folder = cache_folder(Settings(), cache_dir)
     try:
         removed = remove(folder)
     except OSError as error:

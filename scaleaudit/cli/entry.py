@@ -21,6 +21,7 @@ ENTRIES = {
         "scaleaudit.cli.check:check",
         "Audit the models in files, folders, or one target as file.py::Name.",
     ),
+    "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
     "rule": Entry("scaleaudit.cli.rules:rule", "Print the page of a rule."),
     "rules": Entry("scaleaudit.cli.rules:rules", "List the rules."),
 }

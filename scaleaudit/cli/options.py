@@ -14,3 +14,11 @@ rule_folders = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder with more rule pages; may be given again.",
 )
+
+cache_dir = click.option(
+    "--cache-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    envvar="SCALEAUDIT_CACHE_DIR",
+    help="Folder for answers that are kept.  [default: .scaleaudit_cache in the project]",
+)

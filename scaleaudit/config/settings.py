@@ -40,12 +40,11 @@ class Settings:
     file: Path | None = None
     isolated: bool = False
 
-    @classmethod
-    def of(cls, **flags: object) -> Settings:
-        """Return settings with some keys set, over those that are found in files."""
+    def with_flags(self, flags: Mapping[str, object]) -> Settings:
+        """Return these settings with more keys set, by the names that Config has."""
         known = {each.name for each in fields(Config)}
         assert flags.keys() <= known, f"no such settings: {flags.keys() - known}"
-        return cls(flags)
+        return replace(self, flags={**self.flags, **flags})
 
     def for_run(self) -> Config:
         """Return what holds for the run.

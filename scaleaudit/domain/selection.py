@@ -58,6 +58,11 @@ class Selection:
             wanted = _answer(choice, code, before=wanted)
         return wanted
 
+    def selected(self) -> tuple[str, ...]:
+        """Return every code and prefix that is selected."""
+        choices = self.choices
+        return tuple(p for each in choices for p in (*(each.select or ()), *each.extend_select))
+
     def prefixes(self) -> tuple[str, ...]:
         """Return every code and prefix that is named."""
         named = (prefix for choice in self.choices for prefix in choice.prefixes())

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from scaleaudit import cli
-from scaleaudit.api import Options, choose_rules
 from scaleaudit.cli.entry import ENTRIES
 from scaleaudit.cli.lazy import load
 from scaleaudit.cli.outcomes import exit_code
@@ -20,7 +19,6 @@ from scaleaudit.domain.facts import Coverage, ScaleFacts
 from scaleaudit.domain.finding import Confidence, Finding, Severity
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ConfigError
-from scaleaudit.rules.loader import load_rules
 
 FACTS = ScaleFacts((), Coverage(3), loss_found=True)
 
@@ -156,34 +154,6 @@ def test_a_page_is_rendered_where_colours_are_wanted(command, monkeypatch):
 
 def test_the_version_is_told(command):
     assert command("--version")[1] == "scaleaudit, version 0.1.0\n"
-
-
-def test_rules_are_chosen_by_code_and_prefix():
-    rules = load_rules()
-
-    def codes(select: tuple[str, ...] = (), ignore: tuple[str, ...] = ()) -> set[str]:
-        return {rule.code for rule in choose_rules(rules, Options(select=select, ignore=ignore))}
-
-    everything = {rule.code for rule in rules}
-    assert codes() == everything
-    assert codes(select=("SCL1",)) == {c for c in everything if c.startswith("SCL1")} | {
-        "SCL901",
-        "SCL904",
-    }
-    assert codes(ignore=("SCL2", "SCL104")) == {
-        c for c in everything if not c.startswith("SCL2") and c != "SCL104"
-    }
-
-
-def test_what_was_not_audited_cannot_be_ignored():
-    chosen = choose_rules(load_rules(), Options(ignore=("SCL9", "SCL901", "SCL904")))
-    assert "SCL901" in {rule.code for rule in chosen}
-
-
-@pytest.mark.parametrize("prefix", ["SCL777", "", "scl"])
-def test_a_code_that_no_rule_has_is_a_mistake(prefix):
-    with pytest.raises(ConfigError, match="no rule has the code or prefix"):
-        choose_rules(load_rules(), Options(select=(prefix,)))
 
 
 class _Terminal(io.StringIO):

@@ -153,17 +153,13 @@ def test_flags_override_a_file_and_a_new_selection_starts_afresh(project, monkey
     monkeypatch.chdir(
         project(f'{HEAD}select = ["SCL1"]\nignore = ["SCL102"]\nrule-paths = ["r"]\n')
     )
-    more = Settings.of(ignore=("SCL103",), rule_paths=(Path("s"),), exit_zero=True)
+    more = Settings({"ignore": ("SCL103",), "rule_paths": (Path("s"),), "exit_zero": True})
     config = more.for_run()
     assert (config.ignore, config.exit_zero) == (("SCL102", "SCL103"), True)
     assert config.rule_paths == (Path.cwd() / "r", Path("s"))
-    assert [more.selection().wants(f"SCL{n}") for n in (101, 102, 103, 201)] == [
-        True,
-        False,
-        False,
-        False,
-    ]
-    afresh = Settings.of(select=("SCL",))
+    wanted = more.selection().wants
+    assert [code for code in ("SCL101", "SCL102", "SCL103", "SCL201") if wanted(code)] == ["SCL101"]
+    afresh = Settings({"select": ("SCL",)})
     assert afresh.for_run().ignore == ()
     assert afresh.selection().wants("SCL102")
 
@@ -179,7 +175,7 @@ def test_rules_are_left_out_of_some_files(project, monkeypatch):
 
 def test_the_origin_of_a_value_is_told(project, monkeypatch):
     monkeypatch.chdir(project(f'{HEAD}ignore = ["SCL1"]\njobs = 2\n'))
-    settings = Settings.of(ignore=("SCL2",), preview=True)
+    settings = Settings({"ignore": ("SCL2",), "preview": True})
     told = {key: settings.origin(key) for key in ("select", "ignore", "jobs", "preview")}
     assert told == {
         "select": "default",
@@ -187,5 +183,5 @@ def test_the_origin_of_a_value_is_told(project, monkeypatch):
         "jobs": "pyproject.toml:3",
         "preview": "--preview",
     }
-    afresh = Settings.of(select=("SCL",))
+    afresh = Settings({"select": ("SCL",)})
     assert [afresh.origin(key) for key in ("select", "ignore")] == ["--select", "default"]

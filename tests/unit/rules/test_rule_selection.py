@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from rule_support import RULES
 
-from scaleaudit.api import ALWAYS_REPORTED, Options, choose_rules
+from scaleaudit.choosing import RuleBook
+from scaleaudit.config import Settings
+from scaleaudit.domain.selection import ALWAYS_REPORTED, Choice, Selection
 from scaleaudit.rules.rule import Status
 from scaleaudit.rules.selection import in_force, warnings
 
@@ -27,34 +29,41 @@ THREE = (STABLE, PREVIEW, DEPRECATED)
         (("ACME102",), (), False, []),
         (("ACME102",), (), True, ["ACME102"]),
         (("ACME",), ("ACME1",), True, ["ACME201"]),
-        (("ACME102",), ("ACME1",), True, []),
+        (("ACME102",), ("ACME1",), True, ["ACME102"]),
     ],
 )
 def test_rules_in_preview_run_only_where_that_is_asked_for(
     select: tuple[str, ...], ignore: tuple[str, ...], preview: bool, codes: list[str]
 ) -> None:
-    assert [rule.code for rule in in_force(THREE, select, ignore, preview=preview)] == codes
+    selection = Selection((Choice(select or None, ignore=ignore),), preview=preview)
+    assert [rule.code for rule in in_force(THREE, selection)] == codes
+
+
+def selected(codes: tuple[str, ...], *, preview: bool) -> Selection:
+    return Selection((Choice(codes),), preview=preview)
 
 
 def test_a_rule_in_preview_that_is_selected_by_its_code_says_what_is_missing() -> None:
-    (said,) = warnings(THREE, ("ACME102",), preview=False)
+    (said,) = warnings(THREE, selected(("ACME102",), preview=False))
     assert said.startswith("ACME102 ")
     assert "--preview" in said
-    assert not list(warnings(THREE, ("ACME102",), preview=True))
+    assert not list(warnings(THREE, selected(("ACME102",), preview=True)))
 
 
 def test_a_deprecated_rule_that_is_selected_by_its_code_says_so() -> None:
-    (said,) = warnings(THREE, ("ACME201",), preview=True)
+    (said,) = warnings(THREE, selected(("ACME201",), preview=True))
     assert said.startswith("ACME201 is deprecated")
 
 
 @pytest.mark.parametrize("select", [(), ("ACME",), ("ACME1", "ACME2"), ("ACME101",)])
 def test_prefixes_and_settled_rules_are_taken_without_a_word(select: tuple[str, ...]) -> None:
-    assert not list(warnings(THREE, select, preview=False))
+    assert not list(warnings(THREE, selected(select, preview=False)))
 
 
-def test_the_audit_passes_on_what_there_is_to_say() -> None:
+def test_the_audit_passes_on_what_there_is_to_say_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    chosen = choose_rules((*RULES, PREVIEW), Options(select=("ACME102",)), said.append)
-    assert [rule.code for rule in chosen] == list(ALWAYS_REPORTED)
+    monkeypatch.setattr("scaleaudit.rules.loader.load_rules", lambda _: (*RULES, PREVIEW))
+    book = RuleBook(Settings({"select": ("ACME102",)}, isolated=True), said.append)
+    assert [rule.code for rule in book.for_run()] == list(ALWAYS_REPORTED)
+    assert book.for_file("m.py") == book.for_run()
     assert len(said) == 1
