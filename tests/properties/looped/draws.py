@@ -55,6 +55,37 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "length": (4, 5, 6),
 }
 
+EXACT_FAMILIES: dict[str, dict[str, tuple[object, ...]]] = {
+    "plain": {},
+    "experts": {
+        "combine": (*("sum",) * 4, "convex", "lerp"),
+        "write": (
+            *("soft experts", "scattered experts", "dispatched experts"),
+            *("soft raw experts", "scattered raw experts", "dispatched raw experts"),
+            *("soft raw routed experts", "dispatched raw routed experts"),
+        ),
+        "gate_term": (
+            *("none", "normed balance", "normed z-loss", "normed router entropy"),
+            *("raw balance", "raw z-loss", "raw router entropy"),
+        ),
+    },
+    "masked": {
+        "combine": (*("sum",) * 4, "convex", "lerp"),
+        "write": ("masked attention", "prefix masked attention", "raw masked attention"),
+    },
+    "adapters": {
+        "combine": (*("sum",) * 4, "convex", "lerp"),
+        "write": ("low rank", "raw low rank"),
+    },
+    "truncated": {
+        "gradient": (
+            *("last only", "last detached", "detached every second", "detached midway"),
+            "first without and detached",
+        ),
+    },
+}
+"""What takes the place of choices, by family: models of one state, which can be measured."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -136,10 +167,12 @@ PLAIN = Draw(
 """The usual looped transformer's loop: blind and carried."""
 
 
-def random_draw(seed: int) -> Draw:
+def random_draw(seed: int, family: str = "plain") -> Draw:
     """Draw without hypothesis, for exploring."""
     source = random.Random(seed)
     chosen = {name: source.choice(options) for name, options in CHOICES.items()}
+    for name, options in EXACT_FAMILIES[family].items():
+        chosen[name] = source.choice(options)
     return settled({**chosen, "seed": seed})
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 
-from looped.decoding import Decoder
+from looped.decoding import SCORES, Decoder
 from looped.draws import Draw
+from looped.experts import router_loss
 from looped.objectives import decoding_loss, penalty_term
 from looped.turns import Turn
 
 TOKENS = 11
 BATCH = 3
+M = TypeVar("M", bound=nn.Module)
 
 
 class Looped(nn.Module):
@@ -42,7 +46,7 @@ class Looped(nn.Module):
             with torch.set_grad_enabled(self.records(k)):
                 h = self.turn(h, e, k)
             states.append(h)
-            if self.draw.gradient == "detached between":
+            if self.cuts(k):
                 h = h.detach()
         return states
 
@@ -52,7 +56,7 @@ class Looped(nn.Module):
             with torch.set_grad_enabled(self.records(k)):
                 z = self.turn(z, e, k)
             states.append(z)
-            if self.draw.gradient == "detached between":
+            if self.cuts(k):
                 z = z.detach()
             k += 1
         return states
@@ -61,7 +65,7 @@ class Looped(nn.Module):
         states = [e]
         for k, block in enumerate(self.blocks):
             latent = states[-1]
-            if k and self.draw.gradient == "detached between":
+            if k and self.cuts(k - 1):
                 latent = latent.detach()
             with torch.set_grad_enabled(self.records(k)):
                 states.append(block(latent, e, k))
@@ -69,7 +73,21 @@ class Looped(nn.Module):
 
     def records(self, k: int) -> bool:
         """Whether autograd sees turn k."""
-        return self.draw.gradient != "first without" or k >= self.draw.turns - 2
+        first = {"last only": 1, "first without": 2, "first without and detached": 2}
+        return k >= self.draw.turns - first.get(self.draw.gradient, self.draw.turns)
+
+    def cuts(self, k: int) -> bool:
+        """Whether the state is detached between turn k and the next one."""
+        match self.draw.gradient:
+            case "detached between" | "first without and detached":
+                return True
+            case "last detached":
+                return k == self.draw.turns - 2
+            case "detached every second":
+                return k % 2 == 1
+            case "detached midway":
+                return k == 1
+        return False
 
     @property
     def exits(self) -> list[int]:
@@ -94,6 +112,10 @@ class Looped(nn.Module):
                 gate = self.halt(states[-1])
                 verdict = nn.functional.binary_cross_entropy_with_logits(gate, right)
                 return sum(losses) + verdict
+        if self.draw.gate_term != "none":  # a router's
+            seen = read if self.draw.gate_term.startswith("raw") else map(self.decoder.rms, read)
+            terms = [router_loss(self.draw.gate_term, self.turn.branch.router(h)) for h in seen]
+            return torch.stack(losses).mean() + torch.stack(terms).mean()
         return torch.stack(losses).mean()
 
 
@@ -104,10 +126,19 @@ NAMES = {"for": ("h",), "while": ("z",), "blocks": ("latent",)}
 def build(draw: Draw) -> tuple[Looped, Tensor, Tensor]:
     """Build the model of a draw in float64, with generic weights, and its data."""
     torch.manual_seed(draw.seed)
-    model = Looped(draw).double()
+    model = made_generic(Looped(draw).double())
+    return model, *data_of(draw)
+
+
+def made_generic(model: M) -> M:
+    """Move every weight off what it starts at."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
+    return model
+
+
+def data_of(draw: Draw) -> tuple[Tensor, Tensor]:
+    """Make tokens and targets."""
     tokens = torch.randint(0, TOKENS, (BATCH, draw.length))
-    targets = torch.randint(0, 7, (BATCH, draw.length))
-    return model, tokens, targets
+    return tokens, torch.randint(0, SCORES, (BATCH, draw.length))

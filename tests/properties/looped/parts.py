@@ -86,3 +86,38 @@ class Attention(nn.Module):
         heads = (z.unflatten(-1, (2, -1)).transpose(1, 2) for z in self.qkv(x).chunk(3, dim=-1))
         mixed = F.scaled_dot_product_attention(*heads, is_causal=True)
         return self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class MaskedAttention(Attention):
+    """Attention by hand, with what a token must not see masked by a constant or an infinity."""
+
+    def __init__(self, kind: str, width: int) -> None:
+        super().__init__(width)
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        heads = (z.unflatten(-1, (2, -1)).transpose(1, 2) for z in self.qkv(x).chunk(3, dim=-1))
+        q, k, v = heads
+        scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+        apart = torch.arange(x.shape[1])[:, None] - torch.arange(x.shape[1])
+        if self.kind == "prefix masked attention":  # the first two tokens see one another
+            hidden = (apart < 0) & (torch.arange(x.shape[1]) >= 2)
+            scores = scores.masked_fill(hidden, float("-inf"))
+        else:  # a window of three tokens
+            scores = scores + torch.where((apart < 0) | (apart > 2), -1e30, 0.0).to(scores.dtype)
+        mixed = scores.softmax(dim=-1) @ v
+        return self.out(mixed.transpose(1, 2).flatten(-2))
+
+
+class LowRank(nn.Module):
+    """A network that all turns share, and two thin matrices of every turn's own beside it."""
+
+    def __init__(self, width: int, activation: str, turns: int) -> None:
+        super().__init__()
+        self.shared = Mlp(width, activation)
+        self.down = nn.ModuleList(nn.Linear(width, 2, bias=False) for _ in range(turns))
+        self.up = nn.ModuleList(nn.Linear(2, width, bias=False) for _ in range(turns))
+
+    def forward(self, x: Tensor, corrected: Tensor, k: int) -> Tensor:
+        """Let the shared network work on ``x`` and turn k's own on ``corrected``."""
+        return self.shared(x) + self.up[k](self.down[k](corrected))

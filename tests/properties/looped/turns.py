@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from looped.draws import Draw
-from looped.parts import Attention, Mlp, Norm, SwiGlu
+from looped.experts import Mixture
+from looped.parts import Attention, LowRank, MaskedAttention, Mlp, Norm, SwiGlu
 
 CELLS = {
     "gru": lambda width: nn.GRUCell(width, width),
@@ -40,6 +41,12 @@ class Turn(nn.Module):
 
     def _branch(self) -> nn.Module:
         width = self.draw.width
+        if self.draw.write.endswith("experts"):
+            return Mixture(self.draw.write, width, self.draw.activation)
+        if self.draw.write.endswith("low rank"):
+            return LowRank(width, self.draw.activation, self.draw.turns)
+        if "masked" in self.draw.write:
+            return MaskedAttention(self.draw.write, width)
         if self.draw.write.endswith("attention"):
             return Attention(width)
         if self.draw.write.endswith("swiglu"):
@@ -47,7 +54,7 @@ class Turn(nn.Module):
         return Mlp(width, self.draw.activation)
 
     def forward(self, h: Tensor, e: Tensor, k: int, *, write: bool = True) -> Tensor:
-        h = self.combined(self.entered(h, e, k), e, write=write)
+        h = self.combined(self.entered(h, e, k), e, k, write=write)
         if self.draw.after == "scaled":
             h = h / 2**0.5
         if self.normed_after(k):
@@ -71,10 +78,10 @@ class Turn(nn.Module):
                 return h + self.steps.weight[k]
         return h
 
-    def combined(self, h: Tensor, e: Tensor, *, write: bool) -> Tensor:
+    def combined(self, h: Tensor, e: Tensor, k: int, *, write: bool) -> Tensor:
         if self.draw.combine in ("linear", "relu", *CELLS):
             return self.mapped(h, e) if write else self.kept_by_map(h, e)
-        w = self.written(h, e) if write else torch.zeros_like(h)
+        w = self.written(h, e, k) if write else torch.zeros_like(h)
         match self.draw.combine:
             case "convex":
                 z = self.gated(h, e)
@@ -133,11 +140,23 @@ class Turn(nn.Module):
                 return torch.exp(-F.softplus(self.gate(h)))
         return torch.sigmoid(self.gate(e))
 
-    def written(self, h: Tensor, e: Tensor) -> Tensor:
+    def written(self, h: Tensor, e: Tensor, k: int) -> Tensor:
         x = h + e if self.draw.inject == "into the write" else h
         match self.draw.write:
-            case "raw mlp" | "raw swiglu" | "raw attention":
+            case "raw mlp" | "raw swiglu" | "raw attention" | "raw masked attention":
                 w = self.branch(x)
+            case "soft experts" | "scattered experts" | "dispatched experts":
+                normed = self.before(x)
+                w = self.branch(normed, normed)
+            case "soft raw experts" | "scattered raw experts" | "dispatched raw experts":
+                w = self.branch(x, self.before(x))
+            case "soft raw routed experts" | "dispatched raw routed experts":
+                w = self.branch(self.before(x), x)
+            case "low rank":
+                normed = self.before(x)
+                w = self.branch(normed, normed, k)
+            case "raw low rank":
+                w = self.branch(self.before(x), x, k)
             case "sandwich":
                 w = self.after_branch(self.branch(self.before(x)))
             case "unit":

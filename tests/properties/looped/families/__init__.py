@@ -1,0 +1,1 @@
+"""Families of random looped models that carry several states, or states of an unusual kind."""
