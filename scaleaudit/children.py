@@ -7,12 +7,13 @@ side never loads what it needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from scaleaudit.config import Settings, laws_for
+from scaleaudit.answers import Survey, TargetFacts
+from scaleaudit.config import Settings
 from scaleaudit.domain.attempts import (
     Attempt,
     Failure,
@@ -20,9 +21,9 @@ from scaleaudit.domain.attempts import (
     most_telling,
     next_attempt,
 )
-from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.plans import Plan
 from scaleaudit.isolation.jobs import (
+    DEFAULT_LIMITS,
     Job,
     Limits,
     Outcome,
@@ -32,7 +33,8 @@ from scaleaudit.isolation.jobs import (
     encode_plans,
 )
 from scaleaudit.isolation.pool import Pool
-from scaleaudit.isolation.runner import Runner, run
+from scaleaudit.isolation.runner import OnDemand, run
+from scaleaudit.recall import Question, Recall
 from scaleaudit.sources import Request, declares_target, reason_to_skip
 
 _ATTEMPT, _PLAN = "scaleaudit.api:attempt_audit", "scaleaudit.api:attempt_plan"
@@ -40,48 +42,6 @@ _Done = TypeVar("_Done")
 
 # Called with how many are done, of how many, and what the last one was.
 Watch = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class TargetFacts:
-    """What a child found out of a target: its readable name, and facts or trouble.
-
-    Attributes:
-        failure: Beside a trouble that another attempt may not meet.
-    """
-
-    name: str
-    facts: ScaleFacts | None = None
-    trouble: Trouble | None = None
-    failure: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUp:
-    """A model that could not be built or called.
-
-    Attributes:
-        whole: Whether it is made of other models of the file, so that it counts as one itself.
-    """
-
-    name: str
-    trouble: Trouble
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file declares; one target comes audited, which saves a child.
-
-    Attributes:
-        plans: Targets that were found by trying, or that the project's settings declare.
-        given_up: Models that were met and could not be built or called.
-    """
-
-    names: tuple[str, ...] = ()
-    only: TargetFacts | None = None
-    plans: tuple[Plan, ...] = ()
-    given_up: tuple[GivenUp, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,22 +69,51 @@ class Surveyed:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every audit has at hand."""
+
+    workers: OnDemand
+    recall: Recall
+    limits: Limits = DEFAULT_LIMITS
+    settings: Settings = field(default_factory=Settings)
+
+
+def look_all(requests: tuple[Request, ...], desk: Desk) -> tuple[Surveyed | None, ...]:
+    """Answer what needs no child; None for the others, for which the workers are started."""
+    looked: list[Surveyed | None] = []
+    for request in requests:
+        looked.append(_look(desk, request))
+        if looked[-1] is None:
+            desk.workers.start()
+    return tuple(looked)
+
+
 def survey_all(
-    requests: tuple[Request, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
+    requests: tuple[Request, ...],
+    looked: tuple[Surveyed | None, ...],
+    pool: Pool,
+    desk: Desk,
+    watch: Watch,
 ) -> tuple[Surveyed, ...]:
-    """List the targets of every file; a file with a single one comes back audited."""
-    results = pool.map(partial(_survey, workers, limits), requests)
-    names = [request.path for request in requests]
-    return tuple(_watched(results, names, watch))
+    """List the targets of every file; a file with a single one comes back audited.
+
+    Args:
+        looked: What is known of each file without a child.
+    """
+    unknown = [request for request, known in zip(requests, looked, strict=True) if known is None]
+    surveyed = pool.map(partial(_survey, desk), unknown)
+    results = (known or next(surveyed) for known in looked)
+    return tuple(_watched(results, [request.path for request in requests], watch))
 
 
 def audit_all(
-    surveyed: tuple[Surveyed, ...], pool: Pool, workers: Runner, limits: Limits, watch: Watch
+    surveyed: tuple[Surveyed, ...], pool: Pool, desk: Desk, watch: Watch
 ) -> tuple[Audited, ...]:
     """Audit the targets that the survey left, and return all of them in the files' order."""
     pending = [(file.request.path, asked) for file in surveyed for asked in file.pending]
     names = [f"{path}::{_name(asked)}" for path, asked in pending]
-    results = _watched(pool.map(partial(_audit, workers, limits), pending), names, watch)
+    results = _watched(pool.map(partial(_audit, desk), pending), names, watch)
     return tuple(
         target
         for file in surveyed
@@ -144,24 +133,39 @@ def _watched(results: Iterable[_Done], names: list[str], watch: Watch) -> Iterat
         yield result
 
 
-def _audit(workers: Runner, limits: Limits, pending: tuple[str, str | Plan]) -> Audited:
+def _audit(desk: Desk, pending: tuple[str, str | Plan]) -> Audited:
     path, asked = pending
-    laws = encode_laws(laws_for(Path(path)))
+    laws = encode_laws(desk.settings.laws_for(Path(path)))
     if isinstance(asked, Plan):
-        outcome = _try_all(workers, limits, _PLAN, (path, encode_plans((asked,)), laws))
+        question = Question(_PLAN, (path, encode_plans((asked,)), laws), desk.limits)
     else:
-        outcome = _try_all(workers, limits, _ATTEMPT, (path, asked, encode_plans(()), laws))
+        question = Question(_ATTEMPT, (path, asked, encode_plans(()), laws), desk.limits)
+    outcome = desk.recall.find(question) or _try_all(desk, question)
     return _audited(path, _found(outcome, _name(asked)), outcome)
 
 
-def _survey(workers: Runner, limits: Limits, request: Request) -> Surveyed:
-    entries = Settings().targets_for(Path(request.path))
+def _look(desk: Desk, request: Request) -> Surveyed | None:
+    """Say what is known of a file without running it."""
+    entries = desk.settings.targets_for(Path(request.path))
     reason = None if request.named or entries else reason_to_skip(request.path)
     if reason:
         return Surveyed(request, skipped=((request.path, reason),))
-    laws = encode_laws(laws_for(Path(request.path)))
-    arguments = (request.path, request.name or "", encode_plans(entries), laws)
-    outcome = _try_all(workers, limits, _ATTEMPT, arguments)
+    outcome = desk.recall.find(_question(desk, request, entries))
+    return None if outcome is None else _surveyed(request, entries, outcome)
+
+
+def _survey(desk: Desk, request: Request) -> Surveyed:
+    entries = desk.settings.targets_for(Path(request.path))
+    return _surveyed(request, entries, _try_all(desk, _question(desk, request, entries)))
+
+
+def _question(desk: Desk, request: Request, entries: tuple[Plan, ...]) -> Question:
+    laws = encode_laws(desk.settings.laws_for(Path(request.path)))
+    asked = (request.path, request.name or "", encode_plans(entries), laws)
+    return Question(_ATTEMPT, asked, desk.limits)
+
+
+def _surveyed(request: Request, entries: tuple[Plan, ...], outcome: Outcome[Survey]) -> Surveyed:
     found = outcome.value
     if found is not None and (found.plans or len(found.names) > 1):
         return _to_audit(request, found, outcome)
@@ -214,14 +218,8 @@ def _nothing_built(request: Request, found: Survey, outcome: Outcome[Survey]) ->
     return Surveyed(request, tuple(done))
 
 
-def _try_all(
-    workers: Runner, limits: Limits, function: str, asked: tuple[str, ...]
-) -> Outcome[Survey]:
+def _try_all(desk: Desk, question: Question) -> Outcome[Survey]:
     """Attempt a target in one way after the other, each in a fresh child, until one does.
-
-    Args:
-        function: Makes an attempt, in the child.
-        asked: Its first arguments, which say what to audit.
 
     Returns:
         What the good attempt said, or that which failed most tellingly.
@@ -230,16 +228,21 @@ def _try_all(
     failures: list[Failure] = []
     attempt: Attempt | None = Attempt.FAKES
     while attempt is not None:
-        left = replace(limits, spent=_seconds(outcomes))
-        may = (f"{left.left:g}", limits.certify.value)
-        arguments = (*asked, attempt.value, first_reason(failures), *may)
-        outcomes.append(run(workers, Job(function, arguments, left), Survey))
+        left = replace(question.limits, spent=_seconds(outcomes))
+        may = (f"{left.left:g}", left.certify.value)
+        arguments = (*question.asked, attempt.value, first_reason(failures), *may)
+        job = Job(question.function, arguments, left, watched=desk.recall.listens)
+        outcomes.append(run(desk.workers, job, Survey))
         failure = _failure(attempt, outcomes[-1])
         if failure is None:
-            return replace(outcomes[-1], seconds=_seconds(outcomes))
+            chosen = outcomes[-1]
+            break
         failures.append(failure)
         attempt = next_attempt(failures)
-    return replace(outcomes[most_telling(failures)], seconds=_seconds(outcomes))
+    else:
+        chosen = outcomes[most_telling(failures)]
+    desk.recall.keep(question, chosen, outcomes)
+    return replace(chosen, seconds=_seconds(outcomes))
 
 
 def _seconds(outcomes: list[Outcome[Survey]]) -> float:

@@ -104,5 +104,6 @@ def _lasts(outcome: Outcome[Survey]) -> bool:
     troubles = [outcome.trouble]
     if outcome.value is not None:
         troubles += [lost.trouble for lost in outcome.value.given_up]
-        troubles.append(outcome.value.only and outcome.value.only.trouble)
+        if outcome.value.only is not None:
+            troubles.append(outcome.value.only.trouble)
     return all(trouble is None or trouble.kind in _LASTING for trouble in troubles)

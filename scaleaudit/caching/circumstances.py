@@ -13,8 +13,24 @@ import scaleaudit
 
 _PACKAGES = ("-packages",)
 # What Python and torch are steered by before a target's own questions can be heard.
-_STEERING = ("ATEN_", "CUDA_", "KMP_", "LD_", "MKL_", "OMP_", "PYTHON", "PYTORCH_", "TORCH", "SCALEAUDIT_")
-_NOT_STEERING = ("PYTHONDONTWRITEBYTECODE", "SCALEAUDIT_CACHE_", "SCALEAUDIT_NO_CACHE", "SCALEAUDIT_JOB")
+_STEERING = (
+    "ATEN_",
+    "CUDA_",
+    "KMP_",
+    "LD_",
+    "MKL_",
+    "OMP_",
+    "PYTHON",
+    "PYTORCH_",
+    "TORCH",
+    "SCALEAUDIT_",
+)
+_NOT_STEERING = (
+    "PYTHONDONTWRITEBYTECODE",
+    "SCALEAUDIT_CACHE_",
+    "SCALEAUDIT_NO_CACHE",
+    "SCALEAUDIT_JOB",
+)
 
 
 @cache
@@ -30,14 +46,14 @@ def circumstances() -> str:
 
 def _package() -> Iterator[str]:
     """Yield the dates of this package's own files, where it is worked on."""
-    root = os.path.dirname(scaleaudit.__file__)  # noqa: PTH120
+    root = os.path.dirname(scaleaudit.__file__)
     if "-packages" in root:
         return
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name != "__pycache__")
         for name in sorted(files):
-            path = os.path.join(folder, name)  # noqa: PTH118
-            found = os.stat(path)  # noqa: PTH116
+            path = os.path.join(folder, name)
+            found = os.stat(path)
             yield f"{path} {found.st_size} {found.st_mtime_ns}"
 
 
@@ -50,22 +66,22 @@ def _installed() -> Iterator[str]:
     folders = dict.fromkeys((*site.getsitepackages(), site.getusersitepackages()))
     for folder in folders:
         try:
-            names = sorted(os.listdir(folder))  # noqa: PTH208
+            names = sorted(os.listdir(folder))
         except OSError:
             continue
         for name in names:
-            path = os.path.join(folder, name)  # noqa: PTH118
+            path = os.path.join(folder, name)
             if name.endswith(".dist-info"):
                 yield name
-                if os.path.exists(os.path.join(path, "direct_url.json")):  # noqa: PTH110, PTH118
-                    yield _digest(os.path.join(path, "RECORD"))  # noqa: PTH118
+                if os.path.exists(os.path.join(path, "direct_url.json")):
+                    yield _digest(os.path.join(path, "RECORD"))
             elif name.endswith((".egg-info", ".egg-link", ".pth")):
-                yield f"{name} {os.stat(path).st_mtime_ns}"  # noqa: PTH116
+                yield f"{name} {os.stat(path).st_mtime_ns}"
 
 
 def _digest(path: str) -> str:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:
             return blake2b(file.read(), digest_size=16).hexdigest()
     except OSError:
         return ""

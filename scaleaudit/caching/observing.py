@@ -56,7 +56,7 @@ class Observer:
             for sort, name, parts in _grouped(seen.reads)
         ]
         for read in seen.reads:
-            if read.sort is Sort.FILE and read.existed != os.path.exists(read.name):  # noqa: PTH110
+            if read.sort is Sort.FILE and read.existed != os.path.exists(read.name):
                 return None
         dates = (date for place in places for date in _dates(place))
         return None if any(_is_fresh(date, seen.began) for date in dates) else tuple(places)
@@ -88,7 +88,7 @@ class Observer:
             return type(error).__name__
 
     def _content(self, path: str) -> str:
-        found = os.stat(path)  # noqa: PTH116 - thousands of these are asked for
+        found = os.stat(path)
         if stat.S_ISDIR(found.st_mode):
             return "folder"
         if not stat.S_ISREG(found.st_mode):
@@ -97,12 +97,12 @@ class Observer:
         if found.st_size > _LARGE:
             return _hash(map(str, key))
         if key not in self._hashes:
-            with open(path, "rb") as file:  # noqa: PTH123
+            with open(path, "rb") as file:
                 self._hashes[key] = blake2b(file.read(), digest_size=16).hexdigest()
         return self._hashes[key]
 
     def _modules(self, folder: str, parts: tuple[str, ...]) -> str:
-        if os.path.isfile(folder):  # noqa: PTH113
+        if os.path.isfile(folder):
             return self._content(folder)  # modules come from archives, too
         return _hash(sorted(_modules(folder, parts)))
 
@@ -131,14 +131,14 @@ def _modules(folder: str, parts: tuple[str, ...]) -> Iterator[str]:
         if name.endswith("/"):
             if name.removesuffix("/") in wanted:
                 yield name
-                yield from (f"{name}{inner}" for inner in _beginnings(os.path.join(folder, name)))  # noqa: PTH118
+                yield from (f"{name}{inner}" for inner in _beginnings(os.path.join(folder, name)))
         elif name.partition(".")[0] in wanted:
             yield name
 
 
 def _beginnings(package: str) -> Iterator[str]:
     try:
-        yield from (name for name in os.listdir(package) if name.startswith("__init__."))  # noqa: PTH208
+        yield from (name for name in os.listdir(package) if name.startswith("__init__."))
     except OSError:
         yield "?"
 
@@ -156,13 +156,13 @@ def _dates(place: Observed) -> Iterator[int]:
         return
     for name in found:
         if not name.endswith("/"):
-            yield from _changed(os.path.join(place.name, name), "")  # noqa: PTH118
+            yield from _changed(os.path.join(place.name, name), "")
 
 
 def _changed(path: str, state: str) -> Iterator[int]:
     if state != "folder":
         try:
-            yield os.stat(path).st_ctime_ns  # noqa: PTH116
+            yield os.stat(path).st_ctime_ns
         except OSError:
             return
 
@@ -176,7 +176,9 @@ def _variable(name: str) -> str:
     if name:
         value = os.environ.get(name)
         return _ABSENT if value is None else _hash([value])
-    return _hash(f"{key}={value}" for key, value in sorted(os.environ.items()) if key not in _RESTLESS)
+    return _hash(
+        f"{key}={value}" for key, value in sorted(os.environ.items()) if key not in _RESTLESS
+    )
 
 
 def _hash(parts: Iterable[str]) -> str:

@@ -51,7 +51,7 @@ def _read(file: Path) -> bytes | None:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
         return None
-    with open(descriptor, "rb") as opened:
+    with os.fdopen(descriptor, "rb") as opened:
         found, secret = os.fstat(descriptor), opened.read(_KEY_SIZE + 1)
     foreign = hasattr(os, "getuid") and found.st_uid != os.getuid()
     open_to_others = os.name == "posix" and found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
@@ -66,7 +66,7 @@ def _made(file: Path) -> bytes:
     draft = file.with_name(f"{file.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(descriptor, "wb") as opened:
+        with os.fdopen(descriptor, "wb") as opened:
             opened.write(os.urandom(_KEY_SIZE))
         try:
             os.link(draft, file)

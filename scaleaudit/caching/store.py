@@ -35,7 +35,7 @@ _MOST_AGE = 30 * _DAY
 _MOST_RECORDS, _MOST_BYTES = 20_000, 512 << 20
 
 
-class NotOurs(OSError):
+class NotOursError(OSError):
     """A folder that holds something else than a cache."""
 
 
@@ -54,7 +54,7 @@ class Store:
         file = self._file(name)
         try:
             descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | _NO_WAIT)
-            with open(descriptor, "rb") as opened:
+            with os.fdopen(descriptor, "rb") as opened:
                 data = opened.read(_LARGEST)
         except OSError:
             return None
@@ -115,7 +115,7 @@ def clean(folder: Path) -> bool:
     """Remove a cache, and tell whether there was one.
 
     Raises:
-        NotOurs: The folder is none; nothing of it is removed.
+        NotOursError: The folder is none; nothing of it is removed.
         OSError: It cannot be removed.
     """
     if not os.path.lexists(folder):
@@ -148,7 +148,7 @@ def _require_ours(folder: Path) -> None:
         return
     names = set(os.listdir(folder)) if folder.is_dir() else {""}  # noqa: PTH208
     if any(name not in _OURS and not name.endswith(_DRAFT) for name in names):
-        raise NotOurs(f"{folder} holds something else than a cache of scaleaudit")
+        raise NotOursError(f"{folder} holds something else than a cache of scaleaudit")
 
 
 def _has_tag(folder: Path) -> bool:
@@ -161,7 +161,7 @@ def _has_tag(folder: Path) -> bool:
 def _write_whole(file: Path, data: bytes) -> None:
     draft = file.with_name(f"{file.name}.{os.getpid()}.{os.urandom(4).hex()}{_DRAFT}")
     try:
-        with open(draft, "xb") as opened:
+        with draft.open("xb") as opened:
             opened.write(data)
         os.replace(draft, file)  # noqa: PTH105
     except BaseException:

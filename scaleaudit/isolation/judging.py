@@ -31,16 +31,15 @@ Value = TypeVar("Value")
 
 def judge(raw: RawOutcome, job: Job, expected: type[Value]) -> Outcome[Value]:
     """Read what a child left behind; whatever it is, the result is a value or a trouble."""
-    seen = None
+    output = raw.output + raw.dump
     if raw.end != End(How.EXITED, 0) or not raw.answer:
-        value, trouble = None, _cut_short(raw, job)
-    else:
-        try:
-            seen, answer = split_seen(raw.answer)
-            value, trouble = decode_answer(answer, expected)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            value, trouble = None, nonsense(str(error))
-    return Outcome(value, trouble, raw.output + raw.dump, raw.seconds, seen)
+        return Outcome(None, _cut_short(raw, job), output, raw.seconds)
+    try:
+        seen, answer = split_seen(raw.answer)
+        value, trouble = decode_answer(answer, expected)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Outcome(None, nonsense(str(error)), output, raw.seconds)
+    return Outcome(value, trouble, output, raw.seconds, seen)
 
 
 # A frame as faulthandler prints it, the innermost first.

@@ -102,7 +102,7 @@ class _Watch:
             self._opened(*arguments[:3])
         elif event in {"os.listdir", "os.scandir"}:
             # Which modules are looked for is noted more exactly.
-            if not sys._getframe(1).f_code.co_filename.startswith(_IMPORT_SYSTEM):
+            if not sys._getframe(1).f_code.co_filename.startswith(_IMPORT_SYSTEM):  # noqa: SLF001
                 self.path(Sort.FOLDER, arguments[0] or ".")
         elif event == "import":
             if arguments[1] is not None:
@@ -144,7 +144,7 @@ class _Watch:
         try:
             text = os.fsdecode(path)  # type: ignore[arg-type]  # what is no path raises
             text.encode()
-            return os.path.join(self._here(), text)  # noqa: PTH118 - the user's code may break pathlib
+            return os.path.join(self._here(), text)
         except (TypeError, ValueError, OSError):
             self._unsteady["it opened what has no readable path"] = None
             return None
@@ -174,7 +174,7 @@ def _ask_through(watch: _Watch, name: str) -> None:
     ask = getattr(os, name)
 
     @functools.wraps(ask)
-    def noted(path: Any, *arguments: Any, **named: Any) -> Any:
+    def noted(path: Any, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as it was
         # Relative to a folder that is given by a descriptor, a path cannot be told.
         if named.get("dir_fd") is None:
             watch.path(Sort.FILE, path)
@@ -192,18 +192,18 @@ def _ask_through(watch: _Watch, name: str) -> None:
     setattr(os, name, noted)
 
 
-class _Variables(dict[Any, Any]):
+class _Variables(dict[bytes, bytes]):
     """The environment's mapping, whose readers are noted."""
 
-    def __init__(self, values: dict[Any, Any], note: Callable[[str], None]) -> None:
+    def __init__(self, values: dict[bytes, bytes], note: Callable[[str], None]) -> None:
         super().__init__(values)
         self._note = note
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: bytes) -> bytes:
         self._note(os.fsdecode(key))
         return super().__getitem__(key)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[bytes]:
         self._note("")
         return super().__iter__()
 
@@ -214,6 +214,7 @@ class _Variables(dict[Any, Any]):
 
 def _note_variables(watch: _Watch) -> None:
     """Have every question after a variable noted, where Python keeps them as it always did."""
+    # There is no public way to hear of it.
     kept = getattr(os.environ, "_data", None)
     if type(kept) is not dict:
         watch.variable("")
@@ -221,13 +222,13 @@ def _note_variables(watch: _Watch) -> None:
     noted = _Variables(kept, watch.variable)
     for environment in (os.environ, getattr(os, "environb", None)):
         if environment is not None:
-            environment._data = noted  # noqa: SLF001 - there is no public way to hear of it
+            setattr(environment, "_data", noted)  # noqa: B010
 
 
 def _installed() -> list[str]:
     """Return the folders that belong to Python, to installed packages, and to no file at all."""
-    roots = [os.path.dirname(os.__file__), *site.getsitepackages(), *_NO_FILES]  # noqa: PTH120
-    roots.append(os.path.dirname(scaleaudit.__file__))  # noqa: PTH120
+    roots = [os.path.dirname(os.__file__), *site.getsitepackages(), *_NO_FILES]
+    roots.append(os.path.dirname(scaleaudit.__file__))
     with contextlib.suppress(OSError):
         roots.append(site.getusersitepackages())
     # A job's own folder for temporary files holds what jobs have put there, and nothing else.

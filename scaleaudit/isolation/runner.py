@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from scaleaudit.errors import ScaleAuditError
+from scaleaudit.errors import ScaleAuditError, TargetError
 from scaleaudit.isolation.jobs import Job, Outcome, RawOutcome, trouble_of
 from scaleaudit.isolation.judging import judge
-from scaleaudit.isolation.spawning import Spawner
-
-if sys.platform == "linux":
-    from scaleaudit.isolation.forking import ForkServer
 
 Value = TypeVar("Value")
 
@@ -37,7 +35,53 @@ def start_runner(preload: tuple[str, ...]) -> Runner:
     Args:
         preload: Modules that every child has loaded when it starts.
     """
-    return ForkServer(preload) if sys.platform == "linux" else Spawner(preload)
+    # Whoever needs no child needs none of what starts them.
+    if sys.platform == "linux":
+        from scaleaudit.isolation.forking import ForkServer as Chosen  # noqa: PLC0415
+    else:
+        from scaleaudit.isolation.spawning import Spawner as Chosen  # noqa: PLC0415
+    return Chosen(preload)
+
+
+class OnDemand:
+    """A runner that is started when it is first needed, or closed without that.
+
+    Args:
+        start: Starts it; returns before it is ready.
+    """
+
+    def __init__(self, start: Callable[[], Runner]) -> None:
+        self._make = start
+        self._changing = threading.Lock()
+        self._runner: Runner | None = None
+        self._closed = False
+
+    def start(self) -> Runner:
+        """Start it, unless that was done.
+
+        Raises:
+            TargetError: It was closed.
+        """
+        with self._changing:
+            if self._closed:
+                raise TargetError("the run was stopped")
+            self._runner = self._runner or self._make()
+            return self._runner
+
+    def run(self, job: Job) -> RawOutcome:
+        """Run a job and wait for its end."""
+        return self.start().run(job)
+
+    def prepare(self, module: str) -> None:
+        """Have a module loaded for the jobs to come."""
+        self.start().prepare(module)
+
+    def close(self) -> None:
+        """End every job."""
+        with self._changing:
+            self._closed = True
+        if self._runner is not None:
+            self._runner.close()
 
 
 def run(runner: Runner, job: Job, expected: type[Value]) -> Outcome[Value]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scaleaudit.isolation.runner import Runner, start_runner
+from functools import partial
+
+from scaleaudit.isolation.runner import OnDemand, Runner, start_runner
 
 # The first decides what of torch is loaded before anything uses it, the last says that no module
 # so far is a user's.
@@ -21,12 +23,12 @@ _REHEARSAL = "scaleaudit.capture.rehearsal"
 _WORTH_REHEARSING = 4
 
 
-def start_workers() -> Runner:
-    """Start loading torch in a process of its own; returns at once."""
-    return start_runner(_PRELOAD)
+def workers() -> OnDemand:
+    """Return what runs children; once started, it loads torch in a process of its own."""
+    return OnDemand(partial(start_runner, _PRELOAD))
 
 
-def rehearse(workers: Runner, children: int) -> None:
+def rehearse(runner: Runner, children: int) -> None:
     """Have what all children do for the first time done once, where enough of them are to come."""
     if children >= _WORTH_REHEARSING:
-        workers.prepare(_REHEARSAL)
+        runner.prepare(_REHEARSAL)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from scaleaudit.domain.facts import ProofStep
@@ -81,12 +83,16 @@ def test_a_path_that_cannot_be_audited_is_told(tree, path, words):
         (MODEL, None),
         ("def scaleaudit_target_deep(): ...", None),
         ("class Plain: ...\nx = 1\n", "declares no target"),
-        ("def f(:\n", "not valid Python (line 1)"),
+        ("from enum import Enum\nclass Colour(Enum):\n    RED = 1\n", "declares no target"),
+        ("class\\\n  Split \\\n (Base): ...", None),
+        ("class Generic[T](Base): ...", None if sys.version_info >= (3, 12) else "not valid"),
+        ("def \uff53caleaudit_target(): ...", None),
+        ("class A(:\n", "not valid Python (line 1)"),
     ],
 )
 def test_only_files_that_can_declare_a_model_are_run_on_a_walk(tmp_path, source, reason):
     file = tmp_path / "file.py"
-    file.write_text(source)
+    file.write_text(source, encoding="utf-8")
     assert (reason_to_skip(str(file)) or "").startswith(reason or "")
     assert (reason_to_skip(str(file)) is None) == (reason is None)
 
