@@ -1,0 +1,110 @@
+"""Which findings answer to which entries of a baseline.
+
+A finding answers to an entry with the same code and the same fault. Beyond that the nearest entry
+is looked for: of the same target and statement; then of the same target and subject, for a
+statement that was edited; then of a target, or of a file, that is there no more, where only one
+can be meant. An entry takes as many findings as it counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scaleaudit.triage.baseline import Entry
+from scaleaudit.triage.fingerprints import parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was audited, and what is there, as entries of a baseline name it.
+
+    Attributes:
+        targets: The targets that were audited, by path and name.
+        is_file: Whether a path of an entry is that of a file.
+    """
+
+    targets: frozenset[tuple[str, str]]
+    is_file: Callable[[str], bool]
+
+
+@dataclass(slots=True)
+class Matching:
+    """Findings, as entries that would accept them, matched one after another."""
+
+    entries: Sequence[Entry]
+    known: Known
+    taken: Counter[Entry] = field(default_factory=Counter)
+
+    def match(self, findings: Sequence[Entry]) -> tuple[Entry | None, ...]:
+        """Return the entry that each finding answers to."""
+        found: dict[int, Entry] = {}
+        for rank in (_same, _edited):
+            for index, finding in enumerate(findings):
+                fitting = self._fitting(finding, rank) if index not in found else []
+                if fitting:
+                    self._take(found, index, fitting[0])
+        for rank in (self._renamed, self._moved):
+            self._match_clear(findings, rank, found)
+        return tuple(found.get(index) for index in range(len(findings)))
+
+    def _match_clear(
+        self,
+        findings: Sequence[Entry],
+        rank: Callable[[Entry, Entry], bool],
+        found: dict[int, Entry],
+    ) -> None:
+        """Match where a finding has one entry to answer to, and that entry takes all who do."""
+        choices = {
+            index: self._fitting(finding, rank)
+            for index, finding in enumerate(findings)
+            if index not in found
+        }
+        wanted = Counter(entry for fitting in choices.values() for entry in fitting)
+        for index, fitting in choices.items():
+            if len(fitting) == 1 and wanted[fitting[0]] <= self._left(fitting[0]):
+                found[index] = fitting[0]
+        self.taken = Counter(found.values())
+
+    def _fitting(self, finding: Entry, rank: Callable[[Entry, Entry], bool]) -> list[Entry]:
+        return [
+            entry
+            for entry in self.entries
+            if entry.code == finding.code
+            and parsed(entry.fingerprint).fault == parsed(finding.fingerprint).fault
+            and self._left(entry) > 0
+            and rank(finding, entry)
+        ]
+
+    def _left(self, entry: Entry) -> int:
+        return entry.count - self.taken[entry]
+
+    def _take(self, found: dict[int, Entry], index: int, entry: Entry) -> None:
+        found[index] = entry
+        self.taken[entry] += 1
+
+    def _renamed(self, finding: Entry, entry: Entry) -> bool:
+        """Whether the entry is of a target of the file that is there no more."""
+        gone = (entry.path, entry.target) not in self.known.targets
+        return entry.path == finding.path and gone and _alike(finding, entry)
+
+    def _moved(self, finding: Entry, entry: Entry) -> bool:
+        """Whether the entry is of a file that is there no more."""
+        return not self.known.is_file(entry.path) and _alike(finding, entry)
+
+
+def _same(finding: Entry, entry: Entry) -> bool:
+    return finding.key == entry.key
+
+
+def _edited(finding: Entry, entry: Entry) -> bool:
+    there = (entry.path, entry.target) == (finding.path, finding.target)
+    return there and entry.subject == finding.subject
+
+
+def _alike(finding: Entry, entry: Entry) -> bool:
+    """Whether the statement or the subject is the same; one of them may have been changed."""
+    statement = parsed(finding.fingerprint).statement
+    same = bool(statement) and statement == parsed(entry.fingerprint).statement
+    return same or finding.subject == entry.subject
