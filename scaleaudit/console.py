@@ -57,22 +57,33 @@ class Progress:
 def write_atomically(file: Path, text: str) -> None:
     """Write a file so that a reader sees the old text or the new one, never a half.
 
+    What a link leads to is written, not the link; a pipe or a device is written as it comes. What
+    is no UTF-8, as a path may be, is escaped.
+
     Raises:
         ConfigError: The file cannot be written.
     """
+    data = text.encode("utf-8", "backslashreplace")
     try:
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-            temporary.chmod(_mode_of(file))
-            temporary.replace(file)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            file.write_bytes(data)
+        else:
+            _replace(file.resolve(), data)
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
+
+
+def _replace(file: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        temporary.chmod(_mode_of(file))
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _mode_of(file: Path) -> int:

@@ -24,6 +24,18 @@ ENTRIES = {
     "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
     "rule": Entry("scaleaudit.cli.rules:rule", "Print the page of a rule."),
     "rules": Entry("scaleaudit.cli.rules:rules", "List the rules."),
+    "config": Entry(
+        "scaleaudit.cli.settings:config",
+        "Print the settings in force and where each comes from: of a file, or of the run.",
+    ),
+    "init": Entry(
+        "scaleaudit.cli.settings:init",
+        "Write settings to start from.",
+    ),
+    "completion": Entry(
+        "scaleaudit.cli.completion:completion",
+        "Print the completion of a shell, to be run when it starts.",
+    ),
 }
 
 
