@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scaleaudit
 from scaleaudit.answers import GivenUp, Survey, TargetFacts
-from scaleaudit.children import Audited, Desk, Watch, audit_all, look_all, survey_all
+from scaleaudit.children import Audited, Desk, Watch, audit_all, is_empty, look_all, survey_all
 from scaleaudit.choosing import RuleBook
 from scaleaudit.config import Settings, laws_for
 from scaleaudit.domain.attempts import Attempt, Certify, Failure
@@ -29,6 +28,7 @@ from scaleaudit.domain.laws import declare_all
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.isolation.child import Original
+from scaleaudit.isolation.interpreters import torch_version
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Limits,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from scaleaudit.capture.capturing import Captured
     from scaleaudit.capture.programs import ProgramFile
     from scaleaudit.capture.targets import Rebuild, TargetFile
+    from scaleaudit.isolation.runner import OnDemand
     from scaleaudit.rules.rule import Rule
 
 # The share of a child's time in which a model is looked for.
@@ -87,6 +88,30 @@ class Options:
     cache: Path | None = None
     settings: Settings = field(default_factory=Settings)
 
+    @classmethod
+    def of(
+        cls, settings: Settings, *, skip_non_models: bool = False, cache: Path | None = None
+    ) -> Options:
+        """Return the options that settings ask for.
+
+        Raises:
+            ConfigError: A file of settings is not in order.
+        """
+        asked = {None: Certify.SMALL, True: Certify.ANY, False: Certify.NEVER}
+        config = settings.for_run()
+        limits = Limits(
+            certify=asked[config.certify],
+            seconds=config.timeout,
+            memory=int(config.memory_limit * 2**30),
+        )
+        return cls(
+            limits=limits,
+            jobs=config.jobs or 0,
+            skip_non_models=skip_non_models,
+            cache=cache,
+            settings=settings,
+        )
+
     def in_force(self) -> Settings:
         """Return the settings with these options over them."""
         given = {
@@ -106,6 +131,7 @@ def audit(
     options: Options = DEFAULT_OPTIONS,
     watch: Watch = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
+    staff: OnDemand | None = None,
 ) -> Report:
     """Audit every target of the given files and folders.
 
@@ -114,6 +140,8 @@ def audit(
         options: How to audit.
         watch: Told of every target done.
         warn: Told where the options don't do what they seem to.
+        staff: What runs the children, to go on with after this run unless that fails; without it
+            the run has its own.
 
     Raises:
         ConfigError: A path does not exist, or a rule code is unknown.
@@ -121,21 +149,24 @@ def audit(
     """
     requests = find_requests(paths, skip_non_models=options.skip_non_models)
     settings = options.in_force()
-    desk = Desk(workers(), Recall.at(options.cache, warn), options.limits, settings)
-    with open_pool(desk.workers, options.jobs or min(4, os.cpu_count() or 1)) as pool:
+    desk = Desk(staff or workers(), Recall.at(options.cache, warn), options.limits, settings)
+    jobs = options.jobs or min(4, os.cpu_count() or 1)
+    with open_pool(desk.workers, jobs, keep=staff is not None) as pool:
         looked = look_all(requests, desk)  # torch starts to load at the first that is not known
         rehearse(desk.workers, looked.count(None))
         book = RuleBook(settings, warn)
-        _open(book, requests)
+        known = zip(requests, looked, strict=True)
+        _open(book, [request for request, found in known if not is_empty(found)])
         surveyed = survey_all(requests, looked, pool, desk, watch)
         audited = audit_all(surveyed, pool, desk, watch)
     skipped = tuple(left_out for file in surveyed for left_out in file.skipped)
     return reported(audited, book, skipped)
 
 
-def _open(book: RuleBook, requests: tuple[Request, ...]) -> None:
-    """Tell of mistakes in settings and rule pages before the work starts."""
-    book.for_run()
+def _open(book: RuleBook, requests: Sequence[Request]) -> None:
+    """Tell of mistakes in settings and rule pages before the work starts, if there is any."""
+    if requests:
+        book.for_run()
     for request in requests:
         book.for_file(request.path)
 
@@ -146,8 +177,7 @@ def reported(
     """Ask the rules of what was audited, and write the report."""
     targets = tuple(_judge(target, book.for_file(target.path)) for target in audited)
     applied = {rule.code: rule for target in audited for rule in book.for_file(target.path)}
-    rules = applied or {rule.code: rule for rule in book.for_run()}
-    return _report(targets, skipped, tuple(rules[code] for code in sorted(rules)))
+    return _report(targets, skipped, tuple(applied[code] for code in sorted(applied)))
 
 
 def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
@@ -360,7 +390,7 @@ def _report(
     named = (place.path for target in targets for f in target.findings for place in _places(f))
     return Report(
         version=scaleaudit.__version__,
-        torch_version=version("torch"),
+        torch_version=torch_version(),
         targets=targets,
         skipped=skipped,
         sources=read_sources(named),

@@ -79,6 +79,11 @@ class Desk:
     settings: Settings = field(default_factory=Settings)
 
 
+def is_empty(known: Surveyed | None) -> bool:
+    """Tell whether it is known of a file that it holds nothing to audit."""
+    return known is not None and not known.done and not known.pending
+
+
 def look_all(requests: tuple[Request, ...], desk: Desk) -> tuple[Surveyed | None, ...]:
     """Answer what needs no child; None for the others, for which the workers are started."""
     looked: list[Surveyed | None] = []

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, partial, reduce
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from scaleaudit.answers import Survey
-from scaleaudit.caching import Cache
 from scaleaudit.domain.reads import Seen
 from scaleaudit.isolation.jobs import Limits, Outcome, Trouble, TroubleKind
+
+if TYPE_CHECKING:
+    from scaleaudit.caching.cache import Cache
 
 # What a file and its model bring about by themselves; the rest may be the machine's doing.
 _LASTING = frozenset({TroubleKind.TARGET, TroubleKind.CAPTURE, TroubleKind.CONFIG})
@@ -43,8 +46,8 @@ class _Answer:
 class Recall:
     """Looks answers up and keeps them, where there is a cache."""
 
-    def __init__(self, cache: Cache | None = None) -> None:
-        self._cache = cache
+    def __init__(self, opened: Callable[[], Cache] | None = None) -> None:
+        self._opened = opened
 
     @classmethod
     def at(cls, folder: Path | None, warn: Callable[[str], None]) -> Recall:
@@ -53,12 +56,17 @@ class Recall:
         Args:
             warn: Told why nothing is kept.
         """
-        return cls(None if folder is None else Cache(folder, warn))
+        return cls(None if folder is None else partial(_open, folder, warn))
 
     @property
     def listens(self) -> bool:
         """Whether children should tell what they look at."""
-        return self._cache is not None
+        return self._opened is not None
+
+    @cached_property
+    def _cache(self) -> Cache | None:
+        """The cache, which is opened when it is first asked: most files hold no model."""
+        return self._opened and self._opened()
 
     def find(self, question: Question) -> Outcome[Survey] | None:
         """Return the answer to a question, if it is known and still right."""
@@ -90,6 +98,12 @@ class Recall:
         answer = msgspec.msgpack.encode(_Answer(outcome.value, outcome.trouble, outcome.output))
         whole = reduce(Seen.and_then, (each for each in seen if each is not None))
         self._cache.keep(_name(self._cache, question), whole, answer)
+
+
+def _open(folder: Path, warn: Callable[[str], None]) -> Cache:
+    from scaleaudit.caching.cache import Cache  # noqa: PLC0415 - for those who have one
+
+    return Cache(folder, warn)
 
 
 def _name(cache: Cache, question: Question) -> str:

@@ -8,6 +8,20 @@ from pathlib import Path
 import scaleaudit
 
 
+def torch_version() -> str:
+    """Return the version of torch that children load, without what it costs to look it up.
+
+    Raises:
+        PackageNotFoundError: It is not installed.
+    """
+    for folder in map(Path, sys.path):
+        for found in folder.glob("torch-*.dist-info"):
+            return found.name.removeprefix("torch-").removesuffix(".dist-info")
+    from importlib.metadata import version  # noqa: PLC0415 - as slow as it is thorough
+
+    return version("torch")
+
+
 def interpreter(boot: str, *arguments: str) -> list[str]:
     """Return the command of a Python that can import this package and shadows nothing.
 
