@@ -10,6 +10,9 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   our second attempt.
 - ``FakeTensorMode.cache_enabled``: switched off, since ``outcomes`` remembers at a lower cost.
   Where a version hasn't got it, both remember.
+- The memo of the fake tensors' converter: emptied before a module's parameters are swapped for
+  converted ones (``model.to(...)``), since what is remembered there cannot be swapped. Public way
+  round: such a model is built of real tensors.
 - ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
   are recorded on real tensors.
 - The stacks of function and dispatch modes and the dicts of global module hooks: tell whether
@@ -92,6 +95,7 @@ __all__ = [
     "schema",
     "stepwise_scans",
     "storage_key",
+    "swappable",
     "unwatched",
     "watchers",
     "without_modes",
@@ -203,6 +207,27 @@ def fake_mode() -> FakeTensorMode:
     if hasattr(mode, "cache_enabled"):
         mode.cache_enabled = False
     return mode
+
+
+@contextmanager
+def swappable(mode: FakeTensorMode) -> Iterator[None]:
+    """Let modules of fake tensors be moved and cast, which swaps their parameters."""
+    swap: Any = torch.utils.swap_tensors
+
+    def forgotten_and_swapped(one: torch.Tensor, other: torch.Tensor) -> None:
+        if storage_key(one) == storage_key(other) and one.dtype is other.dtype:
+            return  # it is there already
+        converter = getattr(mode.fake_tensor_converter, "meta_converter", None)
+        memo = getattr(converter, "tensor_memo", None)
+        if memo is not None:
+            memo.clear()
+        swap(one, other)
+
+    torch.utils.swap_tensors = forgotten_and_swapped
+    try:
+        yield
+    finally:
+        torch.utils.swap_tensors = swap
 
 
 def watchers() -> tuple[int, ...]:

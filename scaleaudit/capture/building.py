@@ -8,7 +8,12 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from scaleaudit.capture._torch_private import PRIM_DEVICE, OpOverload, TorchDispatchMode
+from scaleaudit.capture._torch_private import (
+    PRIM_DEVICE,
+    OpOverload,
+    TorchDispatchMode,
+    swappable,
+)
 from scaleaudit.capture.api_calls import on_cpu
 from scaleaudit.capture.engines import FakeEngine
 
@@ -19,7 +24,7 @@ class Building:
     """Enter to make every tensor a fake on the CPU, whatever device the user's code names."""
 
     def __init__(self, engine: FakeEngine) -> None:
-        self._modes: tuple[Any, ...] = (_Fakes(engine), _OnCpu())
+        self._modes: tuple[Any, ...] = (swappable(engine.mode), _Fakes(engine), _OnCpu())
 
     def __enter__(self) -> None:
         """Start building."""

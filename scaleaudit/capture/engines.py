@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from scaleaudit.capture._torch_private import (
     fake_mode,
     pytree,
     storage_key,
+    swappable,
     unwatched,
     without_modes,
 )
@@ -63,6 +65,9 @@ class Engine(Protocol):
     def extras(self, tensor: torch.Tensor) -> tuple[str, ...]:
         """Return the attributes of a tensor that the user put there."""
 
+    def movable(self) -> AbstractContextManager[None]:
+        """Let modules be moved and cast while a program runs."""
+
 
 class RealEngine:
     """Run on real tensors."""
@@ -101,6 +106,10 @@ class RealEngine:
     def extras(self, tensor: torch.Tensor) -> tuple[str, ...]:
         """Return the attributes of a tensor that the user put there."""
         return tuple(name for name in vars(tensor) if not name.startswith(marks.PREFIX))
+
+    def movable(self) -> AbstractContextManager[None]:
+        """Change nothing: what is real can be moved and cast."""
+        return nullcontext()
 
 
 class FakeEngine:
@@ -199,6 +208,10 @@ class FakeEngine:
         """Return the attributes of a tensor that the user put there."""
         usual = self._usual if type(tensor) is FakeTensor else ()
         return tuple(n for n in vars(tensor) if n not in usual and not n.startswith(marks.PREFIX))
+
+    def movable(self) -> AbstractContextManager[None]:
+        """Let modules be moved and cast while a program runs."""
+        return swappable(self.mode)
 
     @cached_property
     def _usual(self) -> frozenset[str]:

@@ -95,6 +95,7 @@ def record(target: Target, engine: Engine, manner: Manner = PLAINLY) -> Recordin
         calls = stack.enter_context(_watched(target.model, recorder, manner.handovers))
         draws = stack.enter_context(seeded(manner.seed, target.model))
         stack.enter_context(eager_and_plain())
+        stack.enter_context(engine.movable())
         stack.enter_context(module_calls(recorder.modules))
         stack.enter_context(recorder)
         stack.enter_context(ApiCalls(recorder, real=engine.exact))

@@ -6,6 +6,7 @@ leaves must count as unknown, or the value would be taken for that of the memory
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -128,10 +129,8 @@ def _replaced(kind: Any, told: Callable[[str, Any, FrameType], None]) -> Iterato
 
 
 def _with_subclasses(kind: type) -> list[type]:
-    kinds = [kind]
-    for below in kind.__subclasses__():
-        kinds += _with_subclasses(below)
-    return kinds
+    below: list[type] = kind.__subclasses__()
+    return [kind, *itertools.chain.from_iterable(map(_with_subclasses, below))]
 
 
 def _kernel_name(kernel: Any) -> str:
