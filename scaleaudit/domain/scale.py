@@ -300,10 +300,12 @@ class Stacked:
 
     Attributes:
         dim: That dim, from the end.
+        width: How many places each takes there; 1 where the dim is none of their own.
     """
 
     values: tuple[Scale, ...]
     dim: int
+    width: int = 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -11,7 +11,7 @@ from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
-from scaleaudit.scale import algebra, centring, matrices, programmed, shares
+from scaleaudit.scale import algebra, centring, matrices, programmed, shares, stacks
 from scaleaudit.scale import parts as parting
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
@@ -175,7 +175,8 @@ class Interpreter:
         finished = programmed.noted(self.graph, node, finished, table.__getitem__)
         if node.base_op == "aten.sub" and len(operands) == 2 and not stopped:
             finished = (centring.noted(self.graph, node, finished[0], *operands),)
-        return shares.noted(self.graph, node, finished, table.__getitem__)
+        finished = shares.noted(self.graph, node, finished, table.__getitem__)
+        return stacks.noted(node, finished, table.__getitem__)
 
     def _law(self, op: str) -> Law | None:
         if op not in self._law_of:

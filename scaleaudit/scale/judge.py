@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from scaleaudit.domain.facts import Gain, Transition, Visibility
 from scaleaudit.domain.scale import (
@@ -19,7 +21,7 @@ from scaleaudit.domain.scale import (
     Precision,
     Scale,
 )
-from scaleaudit.scale import forms, growth
+from scaleaudit.scale import forms, growth, intervals
 from scaleaudit.scale.cycles import Cycle
 
 ORDER = {
@@ -200,6 +202,28 @@ def _by_gain(gain: Interval, gates: list[Atom]) -> Transition:
     if gain.low < 1 and not any(map(forms.saturates, gates)):
         return Transition.LINEAR
     return Transition.EXPANDING
+
+
+def judge_pile(factors: Sequence[Poly]) -> Turn | None:
+    """Classify a sum of what all turns made that is added up anew in each, oldest first.
+
+    Returns:
+        None where it keeps nothing: a mean is no longer than the longest, and what fades with age
+        is forgotten.
+    """
+    if not factors:
+        return None
+    spans = [forms.poly_span(poly) for poly in factors]
+    sizes = [intervals.even(span, abs) for span in spans]
+    oldest, newest = sizes[0], sizes[-1]
+    faded = oldest.high < newest.low or (oldest.high == newest.low and oldest.high_open)
+    mean = forms.total_span(factors).high <= 1
+    if any(size.low < 1 for size in sizes) and (faded or mean):
+        return None
+    if all(size.is_finite for size in sizes):
+        return Turn(Transition.CARRIED, intervals.point(1.0))
+    learned = all(atom.learned for poly in factors for atom in poly.atoms())
+    return Turn(Transition.LINEAR, reduce(Interval.hull, spans), learned=learned)
 
 
 SEVERITY = (

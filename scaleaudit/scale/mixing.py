@@ -34,7 +34,7 @@ def stretched(x: Scale, product: Scale, matrix: Scale, dim: int, along: int) -> 
     norm = None if matrix.depends or shared else matrix.norm
     if not (shared or norm) or x.opaque or product.opaque:
         return None
-    stacked = x.stacked is not None and x.stacked.dim == along and shared
+    stacked = x.stacked is not None and x.stacked.width == 1 and x.stacked.dim == along and shared
     values = x.stacked.values if stacked and x.stacked is not None else (x,)
     kind = Mixing.LARGEST if shared else Mixing.EUCLIDEAN
     held = [_of_states(value) for value in values]

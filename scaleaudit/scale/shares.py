@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
-from scaleaudit.domain.scale import Form, Interval, Poly, Scale, Stacked, Weighted
+from scaleaudit.domain.scale import Form, Interval, Poly, Scale, Weighted
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.shapes import groups, order_of
 from scaleaudit.scale.matrices import SAME, TRANSPOSED, floored
@@ -31,7 +31,7 @@ _ScaleOf = Callable[[Ref], Scale]
 def noted(
     graph: OpGraph, node: Node, scales: tuple[Scale, ...], scale_of: _ScaleOf
 ) -> tuple[Scale, ...]:
-    """Add to the scales of a node's outputs what they share out, stack, or are weighted by.
+    """Add to the scales of a node's outputs what they share out, or are weighted by.
 
     Args:
         scale_of: What is known of the operands.
@@ -42,16 +42,12 @@ def noted(
     if op in _MADE:
         made = _made(first, _MADE[op](graph, node, scale_of))
         return (made, *scales[1:])
-    if op in _MOVED:
+    if op in MOVED:
         return (_moved(node, first, scale_of(node.operands[0])), *scales[1:])
     if op in _PICKED:
         return _picked(node, scales, scale_of(node.operands[0]))
-    operands = map(scale_of, node.operands)
-    if op == "aten.stack" and first.depends:
-        stacked = Stacked(tuple(operands), _along(node, len(first.shape)) or 0)
-        first = replace(first, given=first.form, stacked=stacked)
-    elif op in _PRODUCTS and len(node.operands) == 2:
-        x, y = operands
+    if len(node.operands) == 2:
+        x, y = map(scale_of, node.operands)
         first = _multiplied(op, x, y, first)
     return (first, *scales[1:])
 
@@ -82,17 +78,13 @@ def _made(result: Scale, dim: int | None) -> Scale:
 
 
 def _moved(node: Node, result: Scale, x: Scale) -> Scale:
-    """Follow the dims of shares and stacks through a change of shape."""
-    if x.shares is not None:
-        result = replace(result, given=result.form, shares=_place(node, x, x.shares))
-    if x.stacked is not None and result.depends:
-        dim = _place(node, x, x.stacked.dim)
-        stacked = None if dim is None else Stacked(x.stacked.values, dim)
-        result = replace(result, given=result.form, stacked=stacked)
-    return result
+    """Follow the dim of shares through a change of shape."""
+    if x.shares is None:
+        return result
+    return replace(result, given=result.form, shares=place_of(node, x, x.shares))
 
 
-def _place(node: Node, x: Scale, dim: int) -> int | None:
+def place_of(node: Node, x: Scale, dim: int) -> int | None:
     """Where a dim is after a change of shape; a dim that keeps its elements keeps its sums."""
     op, after = node.base_op, node.outputs[0].shape
     rank = len(x.shape)
@@ -140,10 +132,10 @@ def _weighted(x: Scale, y: Scale, product: Scale) -> Weighted | None:
 
 
 def _softmax(_graph: OpGraph, node: Node, _: _ScaleOf) -> int | None:
-    return _along(node, len(node.outputs[0].shape))
+    return along(node, len(node.outputs[0].shape))
 
 
-def _along(node: Node, rank: int) -> int | None:
+def along(node: Node, rank: int) -> int | None:
     """The one dim that an operator runs along, from the end."""
     dim = dict(node.arguments).get("dim")
     if isinstance(dim, tuple):
@@ -166,7 +158,7 @@ def _quotient(graph: OpGraph, node: Node, scale_of: _ScaleOf) -> int | None:
         return None
     kept = arguments.get("keepdim") is True
     same = total.operands and _origin(graph, total.operands[0]) == _origin(graph, above)
-    return _along(total, len(x.shape)) if kept and same else None
+    return along(total, len(x.shape)) if kept and same else None
 
 
 def _origin(graph: OpGraph, ref: Ref) -> Ref:
@@ -184,7 +176,7 @@ def _exponential(graph: OpGraph, node: Node, _: _ScaleOf) -> int | None:
     rank = len(graph.meta(ref).shape)
     inner = graph[ref.node]
     if inner.base_op in _LOG_SOFTMAX:
-        return _along(inner, rank)
+        return along(inner, rank)
     if inner.base_op != "aten.sub" or len(inner.operands) != 2:
         return None
     above, below = (_origin(graph, operand) for operand in inner.operands)
@@ -192,7 +184,7 @@ def _exponential(graph: OpGraph, node: Node, _: _ScaleOf) -> int | None:
     if dict(inner.arguments).get("alpha", 1) != 1 or total.base_op != "aten.logsumexp":
         return None
     kept = dict(total.arguments).get("keepdim") is True
-    return _along(total, rank) if kept and _origin(graph, total.operands[0]) == above else None
+    return along(total, rank) if kept and _origin(graph, total.operands[0]) == above else None
 
 
 def _numbers(dims: tuple[Argument, ...]) -> tuple[int | tuple[int, ...], ...]:
@@ -219,7 +211,7 @@ _MADE: Mapping[str, Callable[[OpGraph, Node, _ScaleOf], int | None]] = {
     "aten.div": _quotient,
     "aten.exp": _exponential,
 }
-_MOVED = SAME | _VIEWS | _PERMUTED | {"aten.expand"}
+MOVED = SAME | _VIEWS | _PERMUTED | {"aten.expand"}
 _PICKED = frozenset({"aten.select", "aten.unbind"})
 _PRODUCTS = frozenset({"aten.mul", "aten.mm", "aten.bmm", "aten.matmul"})
-_OPERATORS = frozenset(_MADE) | _MOVED | _PICKED | _PRODUCTS | {"aten.stack"}
+_OPERATORS = frozenset(_MADE) | MOVED | _PICKED | _PRODUCTS

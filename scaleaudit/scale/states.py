@@ -20,8 +20,8 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.graph import Location, OpGraph, Ref
 from scaleaudit.domain.loops import Loop
-from scaleaudit.domain.scale import ZERO, Form, Interval, Precision, Scale
-from scaleaudit.scale import forms, intervals, judge
+from scaleaudit.domain.scale import ZERO, Form, Interval, Poly, Precision, Scale
+from scaleaudit.scale import intervals, judge
 from scaleaudit.scale.bypass import bypassed_norm
 from scaleaudit.scale.coverage import Axes, Reads, judged_where_least
 from scaleaudit.scale.interpreter import ScaleTable, View
@@ -278,9 +278,9 @@ class StateJudge:
         """Put everything that is known of the state together."""
         turn, end = self._transition()
         table = self.passes.transitions_of(index)
-        pile = self._pile(table) if turn.transition in _FORGETFUL else None
-        if pile is not None:
-            turn = judge.Turn(Transition.CARRIED, intervals.point(1.0))
+        pile = None
+        if turn.transition in _FORGETFUL and (found := self._pile(table)):
+            pile, turn = found
         mine = own[index]
         through, answers = self._through(own)
         readouts = [(r, reads) for r, reads in mine.readouts if r.supervised]
@@ -326,8 +326,8 @@ class StateJudge:
         )
         return turn, typical
 
-    def _pile(self, table: ScaleTable) -> Ref | None:
-        """The sum, if any, of what all turns made that the last turn reads.
+    def _pile(self, table: ScaleTable) -> tuple[Ref, judge.Turn] | None:
+        """The sum, if any, of what all turns made that the last turn reads, and what it does.
 
         A list of what blocks returned, added up anew in every turn, is a residual stream: it keeps
         all of them, though each by itself forgets.
@@ -337,17 +337,20 @@ class StateJudge:
             return None
         for n in range(earlier[-1].node + 1, last.node):
             row = table.rows.get(n) if n in self.loop.body else None
-            if row and not row[0].opaque and self._adds_up(row[0].form, earlier):
-                return Ref(n)
+            if row and not row[0].opaque:
+                found = judge.judge_pile(self._coefficients(row[0].form, earlier))
+                if found is not None:
+                    return Ref(n), found
         return None
 
-    def _adds_up(self, form: Form, values: list[Ref]) -> bool:
-        kept = {
-            self.passes.boundary_of(atom)
+    def _coefficients(self, form: Form, values: list[Ref]) -> list[Poly]:
+        """The factors of what earlier turns made in a sum; none where it leaves any out."""
+        factors = {
+            self.passes.boundary_of(atom): poly
             for atom, poly in form.parts.items()
-            if atom.state == self.index and forms.poly_span(poly).low >= 1
+            if atom.state == self.index
         }
-        return kept.issuperset(values)
+        return [factors[ref] for ref in values] if factors.keys() >= set(values) else []
 
     def _hidden_in_cycle(self, end: Ref) -> tuple[Opaque, ...]:
         """The operators of states in between, where a state comes back through others alone."""

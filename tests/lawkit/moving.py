@@ -78,6 +78,13 @@ def squeezed(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x) if op.endswith("default") else p(op, x, [0] if op.endswith("s") else 0)
 
 
+@TABLE.add("aten.unsqueeze_.default", "aten.squeeze_.dim", common=False)
+def reshaped_in_place(p: Program, op: str, x: Ref) -> Ref:
+    if op.startswith("aten.squeeze_"):
+        x = p("aten.unsqueeze.default", x, 0)
+    return p(op, p("aten.clone.default", x), 0)
+
+
 @TABLE.add("aten.flatten.using_ints", common=False)
 def flattened(p: Program, op: str, x: Ref) -> Ref:
     return p(op, grid(p, x), 0, 1)

@@ -80,6 +80,32 @@ class ListedAndStacked(Listed):
         return torch.stack(states).sum(dim=0)
 
 
+class ListedAndJoined(Listed):
+    """Features side by side, and given a dim of their own."""
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.cat(states, dim=-1).unflatten(-1, (len(states), D)).sum(dim=-2)
+
+
+class ListedAndRun(Listed):
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        return torch.cat([each[None] for each in states]).cumsum(dim=0)[-1]
+
+
+class ListedAndWeighted(Listed):
+    """Every write with a learned weight, which may be anything or is a share of 1."""
+
+    def __init__(self, *, shared: bool = False, final: bool = True) -> None:
+        super().__init__(final=final)
+        self.shared = shared
+        self.each = nn.Parameter(torch.ones(TURNS + 1))
+
+    def mixed(self, states: list[Tensor]) -> Tensor:
+        weights = self.each[: len(states)]
+        weights = weights.softmax(0) if self.shared else weights
+        return torch.einsum("n,nbtd->btd", weights, torch.stack(states))
+
+
 class Averaged(Listed):
     """A mean of all that was written is no longer than the longest."""
 
@@ -89,6 +115,7 @@ class Averaged(Listed):
 
 # Every write by itself is a state; together they are one that is kept.
 LISTED = State("carried", "invariant|asymptotic")
+FREELY = State("linear", "invariant|asymptotic")
 
 EXPECT = {
     "listed": Expect((LISTED,), "SCL101", carries=()),
@@ -99,7 +126,12 @@ EXPECT = {
     "summed": blind(),
     "attended": blind(),
     "stacked_raw_head": Expect((State("carried", "visible"),), carries=()),
-    "free": blind("linear", also="SCL202"),
+    "free": blind("linear", also="SCL204"),
+    "listed_and_joined": Expect((LISTED,), "SCL101", carries=()),
+    "listed_and_run": Expect((LISTED,), "SCL101", carries=()),
+    "listed_and_weighted": Expect((FREELY,), "SCL101 SCL204", carries=()),
+    "listed_and_weighted_raw_head": Expect((State("linear", "visible"),), "SCL204", carries=()),
+    "listed_and_shared_out": Expect((State("removed", "asymptotic"),), carries=()),
 }
 
 
@@ -137,3 +169,23 @@ def scaleaudit_target_listed_raw_head() -> dict[str, Any]:
 
 def scaleaudit_target_averaged() -> dict[str, Any]:
     return target(Averaged())
+
+
+def scaleaudit_target_listed_and_joined() -> dict[str, Any]:
+    return target(ListedAndJoined())
+
+
+def scaleaudit_target_listed_and_run() -> dict[str, Any]:
+    return target(ListedAndRun())
+
+
+def scaleaudit_target_listed_and_weighted() -> dict[str, Any]:
+    return target(ListedAndWeighted())
+
+
+def scaleaudit_target_listed_and_weighted_raw_head() -> dict[str, Any]:
+    return target(ListedAndWeighted(final=False))
+
+
+def scaleaudit_target_listed_and_shared_out() -> dict[str, Any]:
+    return target(ListedAndWeighted(shared=True))

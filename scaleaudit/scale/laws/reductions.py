@@ -108,7 +108,7 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     slope = None if slope is None else slope * max(_count(x, dims), 1)
     result = collapsed(x, dim, keepdim, _sum_span(x, dims), slope=slope)
     result = _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim)))
-    if x.stacked is not None and dims == frozenset({x.stacked.dim}):
+    if x.stacked is not None and x.stacked.width == 1 and dims == frozenset({x.stacked.dim}):
         return _added(x.stacked.values, result)
     weighted = x.weighted
     if weighted is None or dims != frozenset({weighted.dim}):
@@ -117,9 +117,9 @@ def _summed(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     return stretched(weighted.value, result, weighted.shares, dim, dim) or result
 
 
-def _added(values: tuple[Scale, ...], result: Scale) -> Scale:
+def _added(values: tuple[Scale, ...], result: Scale, factor: float = 1.0) -> Scale:
     """The sum over the dim along which values were stacked is the sum of the values."""
-    total = reduce(algebra.plus, values)
+    total = algebra.times(reduce(algebra.plus, values), algebra.number(factor))
     shape = result.shape
     return algebra.same_value(total, shape, algebra.realigned(total.support, len(shape)))
 
@@ -191,7 +191,10 @@ def _averaged(x: Scale, dim: Arg, keepdim: Arg) -> Scale:
     x = without_centred(x, dims_of(x, dim))
     result = collapsed(x, dim, keepdim, x.span, slope=x.growth.slope)
     share = _count(x, dims_of(x, dim))
-    return _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim, share)))
+    result = _cancelling(x, replace(result, size=_length(_sized(x), dim, keepdim, share)))
+    if x.stacked is None or x.stacked.width > 1 or dims_of(x, dim) != frozenset({x.stacked.dim}):
+        return result
+    return _added(x.stacked.values, result, 1.0 / share)
 
 
 def _largest(x: Scale, dim: Arg, keepdim: Arg) -> Scale:

@@ -148,7 +148,8 @@ def composed(layout: Layout, step: LayoutStep) -> Layout:
 
 @TABLE.law("aten.view.default", "aten._unsafe_view", "aten.reshape", "aten.unsqueeze",
            "aten.squeeze", "aten.flatten", "aten.unflatten", "aten._reshape_alias",
-           "aten.view_copy", "aten.atleast_1d")  # fmt: skip
+           "aten.view_copy", "aten.atleast_1d",
+           "aten.squeeze_", "aten.unsqueeze_")  # fmt: skip
 def view(x: Arg, *_: Arg, out: Out) -> Scale:
     """A reshape keeps every element."""
     x = lift(x)
