@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.report.excerpt import Sources, place
-from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.terminal import Ink, Style, Verbatim, printable
 from scaleaudit.report.words import counted
 
 
@@ -21,23 +21,31 @@ class Run:
 
 def fold(steps: tuple[ProofStep, ...]) -> Iterator[Run]:
     """Split a proof into runs, so that twelve equal layers are one run of twelve."""
+    places: dict[ProofStep, list[int]] = {}
+    for index, step in enumerate(steps):
+        places.setdefault(step, []).append(index)
     start = 0
     while start < len(steps):
-        period, times = _longest_repeat(steps, start)
+        again = (index - start for index in places[steps[start]] if index > start)
+        period, times = _longest_repeat(steps, start, again)
         yield Run(steps[start : start + period], times)
         start += period * times
 
 
-def _longest_repeat(steps: tuple[ProofStep, ...], start: int) -> tuple[int, int]:
+def _longest_repeat(
+    steps: tuple[ProofStep, ...], start: int, periods: Iterable[int]
+) -> tuple[int, int]:
     """Return the period whose repeats cover most steps from here on; the shortest such one."""
     best, covered = (1, 1), 1
-    for period in range(1, (len(steps) - start) // 2 + 1):
+    for period in periods:
         unit = steps[start : start + period]
         times = 1
         while steps[start + times * period : start + (times + 1) * period] == unit:
             times += 1
         if times > 1 and times * period > covered:
             best, covered = (period, times), times * period
+        if start + covered == len(steps):
+            break
     return best
 
 
@@ -65,4 +73,4 @@ def _note(number: int, pad: int, step: ProofStep, sources: Sources, ink: Ink) ->
     yield f"{number:>{pad}}. {text}"
     source = sources.line(step.location.path, step.location.line) if step.location else None
     if source is not None:
-        yield f"{' ' * pad}  {ink(Style.MARGIN, '|')} {printable(source.strip())}"
+        yield Verbatim(f"{' ' * pad}  {ink(Style.MARGIN, '|')} {printable(source.strip())}")

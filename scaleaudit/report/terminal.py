@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Iterator
 from enum import Enum
 
 # Control and format characters (escape sequences, text that runs backwards), lone surrogates,
 # private use, and the separators that some terminals take for a new line.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _TAB = 4
+_PAINT = re.compile(r"\x1b\[[0-9;]*m")
+# How far what is left of a line is moved in on the next, and the least room for words.
+_HANGING, _LEAST = 4, 20
 
 
 class Style(Enum):
@@ -58,3 +63,33 @@ def _columns(char: str) -> int:
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+class Verbatim(str):
+    """A line that is shown as it stands, however long: source code, or what a model printed."""
+
+    __slots__ = ()
+
+
+def indented(line: str, by: int) -> str:
+    """Move a line in; one that is shown as it stands stays such."""
+    return type(line)(f"{' ' * by}{line}")
+
+
+def wrapped(line: str, columns: int) -> Iterator[str]:
+    """Break a line between words so that a terminal needs not; paint takes no room."""
+    start = len(line) - len(line.lstrip(" "))
+    if isinstance(line, Verbatim) or columns < start + _HANGING + _LEAST:
+        yield line
+        return
+    shown, room = " " * start, columns - start
+    first = True
+    for word in line[start:].split(" "):
+        needed = width(_PAINT.sub("", word)) + (not first)
+        if needed > room and not first:
+            yield shown
+            shown, room, first = " " * (start + _HANGING), columns - start - _HANGING, True
+            needed -= 1
+        shown += word if first else f" {word}"
+        room, first = room - needed, False
+    yield shown

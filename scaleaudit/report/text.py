@@ -15,9 +15,10 @@ from scaleaudit.report.summaries import (
     closing_text,
     stale_text,
     suppressed_text,
+    undecided,
     verdict_text,
 )
-from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.terminal import Ink, Style, Verbatim, indented, printable, wrapped
 from scaleaudit.report.words import (
     certification_text,
     coverage_text,
@@ -54,6 +55,8 @@ def to_text(
     *,
     colour: bool = False,
     show_output: bool = False,
+    quiet: bool = False,
+    columns: int = 0,
 ) -> str:
     """Write a report for people.
 
@@ -62,14 +65,18 @@ def to_text(
         detail: Full with excerpts and proofs, or one line a finding.
         colour: Whether to use ANSI colours.
         show_output: Whether to show what the models' code printed.
+        quiet: Whether to leave out all but findings, and why a verdict is unknown.
+        columns: How wide the terminal is that long lines are broken for; 0 for no terminal.
     """
     page = _Page(report, Ink(colour=colour), show_output=show_output)
     match detail:
         case Detail.FULL:
-            lines = page.full()
+            lines = page.full(quiet=quiet)
+            if columns:
+                lines = (part for line in lines for part in wrapped(line, columns))
         case Detail.CONCISE:
-            lines = page.concise()
-    return "\n".join(lines) + "\n"
+            lines = page.concise(quiet=quiet)
+    return "".join(f"{line}\n" for line in lines)
 
 
 class _Page:
@@ -81,30 +88,38 @@ class _Page:
         self._sources = Sources(dict(report.sources))
         self._show_output = show_output
 
-    def full(self) -> Iterator[str]:
+    def full(self, *, quiet: bool) -> Iterator[str]:
         for target in self._report.targets:
             for finding in target.findings:
                 yield from self._finding(finding)
                 yield ""
-            yield from self._target(target)
-            yield ""
-        yield from self._asides()
-        yield self._closing()
+            if quiet:
+                yield from self._unknown(target)
+            else:
+                yield from self._target(target)
+                yield ""
+        if not quiet:
+            yield from self._asides()
+            yield self._closing()
 
-    def concise(self) -> Iterator[str]:
+    def concise(self, *, quiet: bool) -> Iterator[str]:
         for target in self._report.targets:
             for finding in target.findings:
                 where = place(finding.location) if finding.location else printable(target.path)
                 code = self._ink(_SEVERITY_STYLES[finding.severity], finding.code)
                 said = f"{finding.severity.value} {code} {printable(finding.message)}"
                 yield f"{where}: {said}{self._named(target)}"
-            if target.verdict is Verdict.UNKNOWN and target.facts is not None:
-                for reason in target.undecided:
-                    yield f"{printable(target.path)}: unknown: {printable(reason)}{self._named(target)}"
+            yield from self._unknown(target)
             yield from self._output(target)
+        if quiet:
+            return
         for entry in self._report.stale:
             yield printable(stale_text(entry))
         yield self._closing()
+
+    def _unknown(self, target: TargetReport) -> Iterator[str]:
+        for why in undecided(target):
+            yield f"{printable(target.path)}: unknown: {printable(why)}{self._named(target)}"
 
     def _named(self, target: TargetReport) -> str:
         """The target that a line is about, where a file holds several."""
@@ -119,16 +134,16 @@ class _Page:
         if finding.location is not None:
             yield f"  {arrow} {place(finding.location)}"
             for line in excerpt(finding.location, self._sources, self._ink, style):
-                yield f"  {line}"
+                yield Verbatim(f"  {line}")
         if finding.proof:
             yield f"  {equals} proof, step by step:"
             for line in proof_lines(finding.proof, self._sources, self._ink):
-                yield f"    {line}"
+                yield indented(line, 4)
         for related in finding.related:
             yield f"  {equals} note: {printable(related.text)}"
             yield f"    {arrow} {place(related.location)}"
             for line in excerpt(related.location, self._sources, self._ink, Style.NOTE):
-                yield f"    {line}"
+                yield Verbatim(f"    {line}")
         for fix in finding.fixes:
             yield from self._fix(fix)
         if finding.confidence is not Confidence.PROVEN:
@@ -138,14 +153,14 @@ class _Page:
     def _fix(self, fix: Fix) -> Iterator[str]:
         yield f"  {self._ink(Style.MARGIN, '=')} {self._ink(Style.GOOD, 'fix:')} {printable(fix.text)}"
         for line in fix.code.splitlines():
-            yield f"        {printable(line)}".rstrip()
+            yield Verbatim(f"        {printable(line)}".rstrip())
 
     def _target(self, target: TargetReport) -> Iterator[str]:
         name = printable(f"{target.path}::{target.name}" if target.name else target.path)
         verdict = self._ink(_VERDICT_STYLES[target.verdict], verdict_text(target))
         yield f"{self._ink(Style.STRONG, name)}: {verdict}"
-        for undecided in target.undecided if target.facts is not None else ():
-            yield f"  undecided: {printable(undecided)}"
+        for why in target.undecided if target.facts is not None else ():
+            yield f"  undecided: {printable(why)}"
         if target.facts is not None:
             yield from self._facts(target.facts)
         for suppressed in target.suppressed:
@@ -199,7 +214,7 @@ class _Page:
         if self._show_output and target.output:
             yield f"  output of {printable(target.path)}:"
             for line in target.output.splitlines():
-                yield f"    | {printable(line)}".rstrip()
+                yield Verbatim(f"    | {printable(line)}".rstrip())
 
     def _asides(self) -> Iterator[str]:
         for path, why in self._report.skipped:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from dataclasses import replace
@@ -14,6 +15,7 @@ from reports import (
     facts,
     hostile,
     not_audited,
+    open_questions,
     report,
     safe,
     target,
@@ -21,6 +23,7 @@ from reports import (
 
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Verdict
+from scaleaudit.report.statistics import to_json_statistics, to_statistics
 from scaleaudit.report.text import Detail, to_text
 
 
@@ -104,3 +107,32 @@ def test_a_state_that_no_loss_term_reads_is_not_called_blind():
     text = to_text(report(target(Verdict.PASS, facts(unread))))
     assert "not asked: no loss term reads it" in text
     assert "blind" not in text
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_quiet_text_has_findings_and_open_questions_alone(detail):
+    assert to_text(safe(), detail, quiet=True) == ""
+    assert "coverage" not in to_text(blind(), detail, quiet=True)
+    assert "SCL101" in to_text(blind(), detail, quiet=True)
+    questions = to_text(open_questions(), detail, quiet=True).splitlines()
+    assert any(": unknown: " in line for line in questions)
+
+
+def test_long_lines_are_broken_on_a_terminal_and_code_is_not():
+    wide, narrow = to_text(blind()), to_text(blind(), columns=60)
+    assert wide.split() == narrow.split()
+    long = [line for line in narrow.splitlines() if len(line) > 60]
+    assert all(line in wide.splitlines() for line in long)
+    assert len(narrow.splitlines()) > len(wide.splitlines())
+
+
+def test_rules_are_counted_in_place_of_findings():
+    (finding,) = blind().targets[0].findings[:1]
+    other = replace(finding, code="SCL204", name="x\x1b[2J")
+    counted = report(target(Verdict.FAIL, None, finding, finding, other))
+    assert to_statistics(counted) == (f"2  SCL101  {finding.name}\n1  SCL204  x\\x1b[2J\n")
+    assert [(row["code"], row["count"]) for row in json.loads(to_json_statistics(counted))] == [
+        ("SCL101", 2),
+        ("SCL204", 1),
+    ]
+    assert to_statistics(safe()) == ""
