@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TypeAlias
+from urllib.parse import quote
 
 # Production 2 of XML 1.0: Char.
 _XML = (
@@ -45,3 +46,13 @@ def xml_text(text: str) -> str:
 
 def _is_xml(code: int) -> bool:
     return any(code in span for span in _XML)
+
+
+def uri_path(path: str) -> str:
+    """Write a path as that of a URI: everything but letters, digits and slashes encoded."""
+    return quote(path.encode(errors="surrogateescape") if _named(path) else whole(path), safe="/")
+
+
+def _named(path: str) -> bool:
+    """Whether all that is no text in a path stands for bytes of a file's name (PEP 383)."""
+    return all(not "\ud800" <= char <= "\udfff" or "\udc80" <= char <= "\udcff" for char in path)
