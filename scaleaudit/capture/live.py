@@ -14,6 +14,7 @@ import torch
 
 from scaleaudit.capture.engines import FakeEngine
 from scaleaudit.capture.mementos import Memento
+from scaleaudit.capture.places import is_user_file
 from scaleaudit.capture.targets import Target
 
 _WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
@@ -119,14 +120,15 @@ def name_of(model: torch.nn.Module) -> str:
 
 
 def file_of(model: torch.nn.Module) -> str | None:
-    """Return the file that defines the class of a model; None where there is none at hand."""
+    """Return the user's file that defines the class of a model, if there is one."""
     inner: Any = model
     while isinstance(inner, _WRAPPERS):
         inner = inner.module
     try:
-        return inspect.getsourcefile(type(getattr(inner, "_orig_mod", inner)))
+        file = inspect.getsourcefile(type(getattr(inner, "_orig_mod", inner)))
     except (TypeError, OSError):
         return None
+    return file if file and is_user_file(file) else None
 
 
 def _with_keywords(loss: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:

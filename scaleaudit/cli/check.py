@@ -16,7 +16,7 @@ from scaleaudit.console import Progress, say, wants_colour, write_atomically
 
 if TYPE_CHECKING:
     from scaleaudit.api import Options
-    from scaleaudit.config import Config, Settings
+    from scaleaudit.config import Settings
 
 
 class Flags(SettingsFlags):
@@ -73,7 +73,7 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     files = parse_outputs(flags["outputs"])
     settings = read_settings(flags)
     config = settings.for_run()
-    options = _options(settings, config, flags)
+    options = _options(settings, flags)
     progress, warnings = Progress(sys.stderr), list[str]()
     try:
         report = audit(paths, options, progress.show, warnings.append)
@@ -94,21 +94,12 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     return EXIT_CLEAN if config.exit_zero and code == EXIT_FOUND else code
 
 
-def _options(settings: Settings, config: Config, flags: Flags) -> Options:
+def _options(settings: Settings, flags: Flags) -> Options:
     from scaleaudit.api import Options
     from scaleaudit.cli.cache import cache_folder
-    from scaleaudit.domain.attempts import Certify
-    from scaleaudit.isolation.jobs import Limits
 
-    asked = {None: Certify.SMALL, True: Certify.ANY, False: Certify.NEVER}
-    return Options(
-        limits=Limits(
-            certify=asked[config.certify],
-            seconds=config.timeout,
-            memory=int(config.memory_limit * 2**30),
-        ),
-        jobs=config.jobs or 0,
+    return Options.of(
+        settings,
         skip_non_models=flags["skip_non_models"],
         cache=None if flags["no_cache"] else cache_folder(settings, flags["cache_dir"]),
-        settings=settings,
     )

@@ -25,14 +25,21 @@ class Pool:
 
 
 @contextmanager
-def open_pool(runner: Runner, jobs: int) -> Iterator[Pool]:
+def open_pool(runner: Runner, jobs: int, *, keep: bool = False) -> Iterator[Pool]:
     """Wait for up to so many jobs at a time; on any way out the runner is closed first.
 
     Threads wait for their children, so children must end before threads can be joined.
+
+    Args:
+        keep: Whether the runner stays open where all went well, so that no child is left.
     """
     threads = ThreadPoolExecutor(max_workers=jobs)
     try:
         yield Pool(threads)
-    finally:
+    except BaseException:
         runner.close()
+        raise
+    finally:
+        if not keep:
+            runner.close()
         threads.shutdown(cancel_futures=True)
