@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scaleaudit
+from scaleaudit.acceptance import Acceptance, Accepting
 from scaleaudit.answers import GivenUp, Survey, TargetFacts
 from scaleaudit.children import Audited, Desk, Watch, audit_all, is_empty, look_all, survey_all
 from scaleaudit.choosing import RuleBook
@@ -74,6 +75,7 @@ class Options:
         rule_paths: More folders with rule pages.
         jobs: How many targets at a time; 0 for one a processor, four at most.
         skip_non_models: Whether files may hold no model though they were named.
+        accepting: What is accepted from now on: in a baseline, or by comments.
         cache: The folder where answers are kept for the next time; None for none.
         settings: Where everything else is settled: files of settings, and flags over them.
     """
@@ -85,6 +87,7 @@ class Options:
     limits: Limits = DEFAULT_LIMITS
     jobs: int = 0
     skip_non_models: bool = False
+    accepting: Accepting = Accepting()  # noqa: RUF009  # frozen
     cache: Path | None = None
     settings: Settings = field(default_factory=Settings)
 
@@ -144,11 +147,12 @@ def audit(
             the run has its own.
 
     Raises:
-        ConfigError: A path does not exist, or a rule code is unknown.
+        ConfigError: A path does not exist, a rule code is unknown, or a baseline is none.
         RuleError: A rule page cannot be loaded.
     """
     requests = find_requests(paths, skip_non_models=options.skip_non_models)
     settings = options.in_force()
+    acceptance = Acceptance(options.accepting, settings.for_run().baseline, warn)
     desk = Desk(staff or workers(), Recall.at(options.cache, warn), options.limits, settings)
     jobs = options.jobs or min(4, os.cpu_count() or 1)
     with open_pool(desk.workers, jobs, keep=staff is not None) as pool:
@@ -160,7 +164,8 @@ def audit(
         surveyed = survey_all(requests, looked, pool, desk, watch)
         audited = audit_all(surveyed, pool, desk, watch)
     skipped = tuple(left_out for file in surveyed for left_out in file.skipped)
-    return reported(audited, book, skipped)
+    whole = frozenset(request.path for request in requests if request.name is None)
+    return reported(audited, book, acceptance, whole, skipped)
 
 
 def _open(book: RuleBook, requests: Sequence[Request]) -> None:
@@ -172,12 +177,22 @@ def _open(book: RuleBook, requests: Sequence[Request]) -> None:
 
 
 def reported(
-    audited: tuple[Audited, ...], book: RuleBook, skipped: tuple[tuple[str, str], ...] = ()
+    audited: tuple[Audited, ...],
+    book: RuleBook,
+    acceptance: Acceptance,
+    whole: frozenset[str] = frozenset(),
+    skipped: tuple[tuple[str, str], ...] = (),
 ) -> Report:
-    """Ask the rules of what was audited, and write the report."""
-    targets = tuple(_judge(target, book.for_file(target.path)) for target in audited)
+    """Ask the rules of what was audited, sift what is accepted, and write the report.
+
+    Args:
+        whole: The files of which every target was audited.
+    """
+    judged = tuple(_judge(target, book.for_file(target.path)) for target in audited)
+    targets, stale = acceptance.apply(judged, book, whole)
     applied = {rule.code: rule for target in audited for rule in book.for_file(target.path)}
-    return _report(targets, skipped, tuple(applied[code] for code in sorted(applied)))
+    report = _report(targets, skipped, tuple(applied[code] for code in sorted(applied)))
+    return replace(report, stale=stale)
 
 
 def audit_facts(path: str, name: str, certify: Certify = Certify.NEVER) -> ScaleFacts:
@@ -387,7 +402,9 @@ def _report(
     skipped: tuple[tuple[str, str], ...],
     rules: tuple[Rule, ...],
 ) -> Report:
-    named = (place.path for target in targets for f in target.findings for place in _places(f))
+    left = (found for target in targets for found in target.findings)
+    accepted = (each.finding for target in targets for each in target.suppressed)
+    named = (place.path for found in (*left, *accepted) for place in _places(found))
     return Report(
         version=scaleaudit.__version__,
         torch_version=torch_version(),

@@ -48,6 +48,11 @@ class RuleBook:
         """
         return self._chosen(self._settings.for_file(Path(path)), Path(path))
 
+    def codes(self, path: str) -> tuple[str, ...]:
+        """Return the codes of all rules that there are for a file, whether they are asked or not."""
+        config = self._settings.for_file(Path(path))
+        return tuple(rule.code for rule in self._load(config.rule_paths))
+
     def _chosen(self, config: Config, path: Path | None) -> tuple[Rule, ...]:
         from scaleaudit.rules.selection import in_force, warnings
 

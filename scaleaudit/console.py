@@ -54,7 +54,7 @@ class Progress:
             self._stream.flush()
 
 
-def write_atomically(file: Path, text: str) -> None:
+def write_atomically(file: Path, text: str | bytes) -> None:
     """Write a file so that a reader sees the old text or the new one, never a half.
 
     What a link leads to is written, not the link; a pipe or a device is written as it comes. What
@@ -63,7 +63,7 @@ def write_atomically(file: Path, text: str) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    data = text.encode("utf-8", "backslashreplace")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         if file.exists() and not (file.is_file() or file.is_dir()):
             file.write_bytes(data)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaleaudit.acceptance import Acceptance
 from scaleaudit.answers import TargetFacts
 from scaleaudit.api import Options, analysed, reported
 from scaleaudit.children import Audited
@@ -72,7 +73,8 @@ def audit(
     path = relative(file_of(model) or _caller(), Path.cwd())
     start = time.monotonic()
     found = _found(model, (args, kwargs, loss, loss_args), path, which)
-    return reported((Audited(path, found, "", time.monotonic() - start),), book)
+    audited = (Audited(path, found, "", time.monotonic() - start),)
+    return reported(audited, book, Acceptance())
 
 
 def _found(

@@ -64,6 +64,12 @@ def _folder(value: object, place: Place) -> Path:
     return place.file.parent / value
 
 
+def _file(value: object, place: Place) -> Path:
+    if not isinstance(value, str) or not value:
+        raise place.error(f"must be a file, not {value!r}")
+    return place.file.parent / value
+
+
 def _file_ignores(value: object, place: Place) -> tuple[FileIgnores, ...]:
     place = place.explained('Write a table, as {"tests/**" = ["SCL101"]}.')
     if not isinstance(value, dict):
@@ -135,6 +141,7 @@ class Config:
         jobs: How many targets at a time; None for one a processor, four at most.
         timeout: Seconds for a target, all attempts at it together.
         memory_limit: GiB for a target.
+        baseline: The file of accepted findings.
         cache_dir: Folder for answers that are kept; None for one in the project.
         targets: Models to audit that their files do not declare.
         laws: How operators of the project's own scale.
@@ -153,6 +160,7 @@ class Config:
     jobs: int | None = _key(None, _number(1, MOST_JOBS, whole=True))
     timeout: float = _key(120.0, _number(0.001, MOST_SECONDS))
     memory_limit: float = _key(8.0, _number(0.001, MOST_GIB))
+    baseline: Path | None = _key(None, _file)  # noqa: RUF009  # a field
     cache_dir: Path | None = _key(None, _folder)  # noqa: RUF009  # a field
     targets: tuple[Plan, ...] = _key((), read_entries)
     laws: tuple[DeclaredLaw, ...] = _key((), read_laws)

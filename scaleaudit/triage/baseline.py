@@ -52,6 +52,11 @@ class Baseline:
 
     entries: tuple[Entry, ...] = ()
 
+    @property
+    def size(self) -> int:
+        """How many findings it accepts."""
+        return sum(entry.count for entry in self.entries)
+
 
 def gathered(entries: Iterable[Entry]) -> Baseline:
     """Join entries with one key, as two branches bring them together, and sort them."""
