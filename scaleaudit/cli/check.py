@@ -31,7 +31,7 @@ class Flags(SettingsFlags):
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option(
     "--format",
     "shown",
@@ -70,6 +70,8 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     from scaleaudit.api import audit
     from scaleaudit.domain.report import OnUnknown
 
+    if not paths and not flags["skip_non_models"]:  # a hook may have nothing to hand over
+        raise click.UsageError("Missing argument 'PATH...'.", click.get_current_context())
     files = parse_outputs(flags["outputs"])
     settings = read_settings(flags)
     config = settings.for_run()
