@@ -31,6 +31,7 @@ class SettingsFlags(TypedDict):
     exit_zero: bool | None
     on_unknown: str | None
     rule_paths: tuple[Path, ...]
+    baseline: Path | None
     certify: bool | None
     jobs: int | None
     timeout: float | None
@@ -82,6 +83,12 @@ _OPTIONS = (
         metavar="DIR",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Folder with more rule pages; may be given again.",
+    ),
+    click.option(
+        "--baseline",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Accept the findings that this file knows.",
     ),
     click.option(
         "--certify/--no-certify",
@@ -140,6 +147,7 @@ def read_settings(flags: SettingsFlags) -> Settings:
         "exit_zero": flags["exit_zero"],
         "on_unknown": OnUnknown(on_unknown) if on_unknown else None,
         "rule_paths": flags["rule_paths"] or None,
+        "baseline": flags["baseline"],
         "certify": flags["certify"],
         "jobs": flags["jobs"],
         "timeout": flags["timeout"],
