@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -13,7 +14,6 @@ from typing import TextIO
 from scaleaudit.errors import ConfigError, ScaleAuditError
 
 _CLEAR_LINE = "\r\x1b[K"
-_PROGRESS_WIDTH = 79
 
 
 def wants_colour(stream: TextIO) -> bool:
@@ -33,17 +33,18 @@ def forgive_characters() -> None:
 
 
 class Progress:
-    """One line on stderr that follows the work, where stderr is a terminal."""
+    """One line on stderr that follows the work, where stderr is a terminal that can rewrite it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, wanted: bool = True) -> None:
         self._stream = stream
-        self._live = stream.isatty()
+        self._live = wanted and stream.isatty() and os.environ.get("TERM") != "dumb"
 
     def show(self, done: int, total: int, last: str) -> None:
         """Say how far the work has come."""
         if self._live:
             safe = "".join(char if char.isprintable() else "?" for char in last)
-            text = f"{done} of {total} done: {safe}"[:_PROGRESS_WIDTH]
+            room = shutil.get_terminal_size().columns - 1
+            text = f"{done} of {total} done: {safe}"[:room]
             self._stream.write(f"{_CLEAR_LINE}{text}")
             self._stream.flush()
 

@@ -5,42 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from scaleaudit.errors import ConfigError
 from scaleaudit.report.formats import FORMATS as RENDERERS
-from scaleaudit.report.formats import Look
-
-if TYPE_CHECKING:
-    from scaleaudit.domain.finding import Severity
-    from scaleaudit.domain.report import Report
 
 FORMATS = tuple(RENDERERS)
-
-
-def render(
-    report: Report,
-    form: str,
-    *,
-    colour: bool,
-    show_output: bool,
-    fail_level: Severity | None = None,
-    unknown_fails: bool = True,
-) -> str:
-    """Write a report in one of FORMATS.
-
-    Args:
-        report: The finished audit.
-        form: The name of the format.
-        colour: Whether to use ANSI colours where the format has them.
-        show_output: Whether to show what the models' code printed.
-        fail_level: The least severity that fails the run; an error by default.
-        unknown_fails: Whether a target without a verdict does.
-    """
-    from scaleaudit.cli.outcomes import failing
-
-    look = Look(failing(fail_level), colour, show_output, unknown_fails)
-    return RENDERERS[form](report, look)
 
 
 def parse_outputs(outputs: tuple[str, ...], audited: Iterable[str] = ()) -> list[tuple[str, Path]]:

@@ -34,11 +34,13 @@ class Settings:
         flags: What the command line says, by the names that Config has.
         file: The one file of settings to use.
         isolated: Whether no file of settings is read.
+        alias: A file that stands in for another of its folder, and that other one.
     """
 
     flags: Mapping[str, object] = field(default_factory=dict)
     file: Path | None = None
     isolated: bool = False
+    alias: tuple[Path, Path] | None = None
 
     def with_flags(self, flags: Mapping[str, object]) -> Settings:
         """Return these settings with more keys set, by the names that Config has."""
@@ -72,7 +74,7 @@ class Settings:
         found = source.config if source else Config()
         chosen = Choice(found.select, found.extend_select, found.ignore)
         flags = Choice(**{name: self.flags[name] for name in _CHOSEN if name in self.flags})  # type: ignore[arg-type]  # what click read
-        here = path.resolve() if path else None
+        here = self.meant(path) if path else None
         ignores = (each for each in config.per_file_ignores if here and each.mean(here))
         return Selection(
             choices=(chosen, flags),
@@ -95,7 +97,7 @@ class Settings:
         Raises:
             ConfigError: A file of settings is not in order.
         """
-        wanted = path.resolve()
+        wanted = self.meant(path)
         for found in self._all(wanted.parent):
             plans = [p for p in found.config.targets if Path(p.path).resolve() == wanted]
             if plans:
@@ -110,6 +112,13 @@ class Settings:
         """
         found = self._all(path.resolve().parent)
         return tuple(law for file in found[::-1] for law in file.config.laws)
+
+    def meant(self, path: Path) -> Path:
+        """Return the whole path of a file, or of that which it stands in for."""
+        whole = path.resolve()
+        if self.alias is not None and whole == self.alias[0].resolve():
+            return self.alias[1].resolve()
+        return whole
 
     def origin(self, key: str, path: Path | None = None) -> str:
         """Say where the value of a key comes from: flags, a line of a file, or the default."""

@@ -19,12 +19,16 @@ class Look:
         show_output: Whether to show what the models' code printed.
         failing: The severities that fail the run.
         unknown_fails: Whether a target without a verdict does.
+        quiet: Whether to leave out all but findings, and why a verdict is unknown.
+        columns: How wide the terminal is; 0 for no terminal.
     """
 
     failing: tuple[Severity, ...]
     colour: bool = False
     show_output: bool = False
     unknown_fails: bool = True
+    quiet: bool = False
+    columns: int = 0
 
 
 Renderer: TypeAlias = "Callable[[Report, Look], str]"
@@ -33,13 +37,26 @@ Renderer: TypeAlias = "Callable[[Report, Look], str]"
 def _full(report: Report, look: Look) -> str:
     from scaleaudit.report.text import Detail, to_text
 
-    return to_text(report, Detail.FULL, colour=look.colour, show_output=look.show_output)
+    return to_text(
+        report,
+        Detail.FULL,
+        colour=look.colour,
+        show_output=look.show_output,
+        quiet=look.quiet,
+        columns=look.columns,
+    )
 
 
 def _concise(report: Report, look: Look) -> str:
     from scaleaudit.report.text import Detail, to_text
 
-    return to_text(report, Detail.CONCISE, colour=look.colour, show_output=look.show_output)
+    return to_text(
+        report,
+        Detail.CONCISE,
+        colour=look.colour,
+        show_output=look.show_output,
+        quiet=look.quiet,
+    )
 
 
 def _json(report: Report, _: Look) -> str:
