@@ -22,6 +22,7 @@ _DRAWN_FROM = {
     "state.blind": ("state.visibility",),
     "readouts.answer": ("state.visibility",),
     "penalty.why": ("penalty.flaw",),
+    "comment.why": ("comment.flaw", "comment.codes"),
 }
 # Texts that say what the fault is; all others are names, or sentences with names in them.
 _TELLING = frozenset(

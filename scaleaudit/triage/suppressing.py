@@ -111,7 +111,7 @@ def _wrong(comment: Comment, codes: Codes) -> Iterator[IdleComment]:
     """Yield what no run could make of a comment."""
     place = comment.location
     if not comment.codes:
-        why = "names no rule and so accepts nothing: write ignore[CODE] and the reason"
+        why = "names no rule and so accepts nothing (write ignore[CODE] with the reason)"
         yield IdleComment(place, (), CommentFlaw.NO_CODE, why)
     for code in comment.codes:
         if code in ALWAYS_REPORTED:

@@ -29,6 +29,7 @@ SHIPPED = [
     "SCL902",
     "SCL903",
     "SCL904",
+    "SCL905",
 ]
 
 
