@@ -15,42 +15,6 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "rules"
 _MADE = "<!-- Made by scripts/build_rule_docs.py; edit the pages in rules/ instead. -->\n"
 
 
-_OWN = """
-## Rules of your own
-
-Put pages of the same form into a folder and name it with `--rules DIR` or `rule-paths` in the
-configuration. A page is called `CODE-name.md`, with a code of your own letters (`ACME101`), a front
-matter as below, a title `# CODE name`, and the sections What it does, Why it is bad, How it is decided,
-Known limits, Bad, Good and References. Bad and Good hold complete model files; the lines of Bad that
-are to be found are marked `# finding: CODE`. A page that is not in order is refused with its line.
-
-```yaml
-code: ACME101
-name: half-precision-carry
-summary: An active state is carried in fp16.
-severity: warning            # error, warning or note
-status: stable               # stable, preview or deprecated
-since: 1.0.0
-scope: state                 # what it is asked of: target, loop, state, readout, penalty, operator or claim
-when: |
-  state.active && state.dtype == "float16"
-severity-when:               # optional: raise the severity where more holds
-  error: state.blind
-message: State `{state.name}` of loop `{loop.name}` is carried in {state.dtype} and {state.growth}.
-location: state.location     # or a list: the first that a model has
-proof: state.proof           # optional
-related:                     # optional
-  - at: readouts.location
-    text: a supervised readout
-fixes:                       # optional
-  - text: Carry the state in float32.
-    code: h = h.float()
-references:
-  - our numerics handbook
-```
-"""
-
-
 def main() -> int:
     """Write the files, or say which of them are out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -78,14 +42,19 @@ def documents(rules: tuple[Rule, ...]) -> dict[str, str]:
 def index(rules: tuple[Rule, ...]) -> str:
     """Return the list of all rules."""
     rows = "\n".join(
-        f"| [{rule.code}]({rule.code}.md) | {rule.name} | {_severity(rule)} | {rule.summary} |"
+        f"| [{rule.code}]({rule.code}.md) | {rule.name} | {_severity(rule)} | {rule.status.value} | "
+        f"{rule.since} | {rule.summary} |"
         for rule in rules
     )
     return (
         f"{_MADE}\n# Rules\n\n"
         "Every rule is one page in `rules/`: its declaration, its documentation, and code that runs\n"
         "as a test. What a condition can ask of a model is listed in [facts](facts.md).\n\n"
-        f"| code | name | severity | what it reports |\n|---|---|---|---|\n{rows}\n{_OWN}"
+        "Stable rules run by default; those in preview with `--preview` or the key `preview` alone, and\n"
+        "they may change; a deprecated one runs, and says that it will go when it is selected by its code.\n"
+        "Teams write [rules of their own](../writing-rules.md) in the same form.\n\n"
+        "| code | name | severity | status | since | what it reports |\n|---|---|---|---|---|---|\n"
+        f"{rows}\n"
     )
 
 

@@ -22,7 +22,10 @@ ENTRIES = {
         "Audit the models in files, folders, or one target as file.py::Name.",
     ),
     "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
-    "rule": Entry("scaleaudit.cli.rules:rule", "Print the page of a rule."),
+    "rule": Entry(
+        "scaleaudit.cli.rules:rule",
+        "Print the page of a rule; try the examples of pages; write a new page.",
+    ),
     "rules": Entry("scaleaudit.cli.rules:rules", "List the rules."),
     "config": Entry(
         "scaleaudit.cli.settings:config",

@@ -3,7 +3,7 @@
 The library knows the type of every fact, so a misspelt one fails when a page is loaded, and it
 gives up after a fixed number of iterations. What it leaves open is closed here: a missing fact
 comes back as a truthy error value, ``has()`` of a fact gives its value, and ``dyn()`` switches the
-types off.
+types off. It reserves the word ``loop``, so that facts of loops go by another name inside.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ MAXIMUM_LENGTH = 2_000  # characters; the longest condition of ours has some 200
 _STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 _REFUSED = re.compile(r"(?<![\w.])(has|dyn|type)\s*\(")
 _NAME = re.compile(r"(?<![\w.])[a-z_]\w*(?:\s*\.\s*[a-z_]\w*)*")
+# A name of the same length, so that places in a condition stay where they are.
+_RESERVED, _INSIDE = "loop", "Loop"
+_OF_LOOPS = re.compile(rf"(?<![\w.]){_RESERVED}(?=\s*\.)")
 _CLUTTER = re.compile(r" \(in container ''\)|\s*\[[A-Z_]+\]?$")
 _PROBLEM = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 
@@ -94,7 +97,7 @@ class Vocabulary:
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
         self._kinds = dict(kinds)
         self._environment = cel.NewEnv(
-            variables={name: _TYPES[kind] for name, kind in kinds.items()}
+            variables={_inside(name): _TYPES[kind] for name, kind in kinds.items()}
         )
 
     def compile(self, source: str) -> Condition:
@@ -108,7 +111,7 @@ class Vocabulary:
         blanked = _STRING.sub(lambda match: " " * len(match.group()), source)
         _refuse(source, blanked)
         try:
-            program = self._environment.compile(source)
+            program = self._environment.compile(_renamed(source, blanked))
         except RuntimeError as error:
             raise _problem(str(error)) from None
         if program.return_type() != cel.Type.BOOL:
@@ -129,13 +132,27 @@ class Vocabulary:
 
 def _plain(values: Mapping[str, Value]) -> dict[str, object]:
     return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
+        _inside(name): list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
     }
+
+
+def _inside(name: str) -> str:
+    return _OF_LOOPS.sub(_INSIDE, name)
+
+
+def _renamed(source: str, blanked: str) -> str:
+    """Put the inner name of loops into a condition, its strings left as they are."""
+    for match in _OF_LOOPS.finditer(blanked):
+        source = source[: match.start()] + _INSIDE + source[match.end() :]
+    return source
 
 
 def _refuse(source: str, blanked: str) -> None:
     if len(source) > MAXIMUM_LENGTH:
         raise CelError(f"the condition is longer than {MAXIMUM_LENGTH} characters")
+    if re.search(rf"\b{_INSIDE}\b", blanked):
+        raise CelError(f"undeclared reference to '{_INSIDE}'")
     if match := _REFUSED.search(blanked):
         line = source.count("\n", 0, match.start()) + 1
         raise CelError(
@@ -148,4 +165,5 @@ def _refuse(source: str, blanked: str) -> None:
 def _problem(text: str) -> CelError:
     match = _PROBLEM.search(text)
     line, message = (int(match.group(1)), match.group(3)) if match else (1, text)
+    message = message.replace(f"'{_INSIDE}", f"'{_RESERVED}")
     return CelError(_CLUTTER.sub("", message).strip(), line)

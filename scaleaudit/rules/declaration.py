@@ -14,7 +14,7 @@ from scaleaudit.rules import frontmatter, template
 from scaleaudit.rules.cel import CelError, Condition
 from scaleaudit.rules.frontmatter import Entry, Fields, Items, Text
 from scaleaudit.rules.page import Page
-from scaleaudit.rules.rule import RelatedPlace, Rule, Status
+from scaleaudit.rules.rule import Needs, RelatedPlace, Rule, Status
 from scaleaudit.rules.template import Template, TemplateError
 from scaleaudit.rules.vocabulary import Scope, facts_of, locations_of, proofs_of, vocabulary_of
 
@@ -31,11 +31,15 @@ _REQUIRED = (
     "location",
     "references",
 )
-_OPTIONAL = ("severity-when", "proof", "related", "fixes")
+_OPTIONAL = ("severity-when", "proof", "related", "fixes", "needs")
 _CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
+_A_CODE, _A_NAME = "letters and three digits, as SCL101", "lower-case words joined by hyphens"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _SINCE = re.compile(r"\d+\.\d+\.\d+")
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
+
+# What the codes of the shipped rules start with.
+RESERVED = "SCL"
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
@@ -51,8 +55,8 @@ def declare(page: Page, path: str) -> Rule:
     reader.known(_REQUIRED, _OPTIONAL)
     scope = reader.choice("scope", Scope)
     return Rule(
-        code=reader.matching("code", _CODE, "letters and three digits, as SCL101"),
-        name=reader.matching("name", _NAME, "lower-case words joined by hyphens"),
+        code=reader.matching("code", _CODE, _A_CODE),
+        name=reader.matching("name", _NAME, _A_NAME),
         summary=reader.text("summary").value,
         severity=reader.choice("severity", Severity),
         status=reader.choice("status", Status),
@@ -69,7 +73,25 @@ def declare(page: Page, path: str) -> Rule:
         related=reader.related(scope),
         fixes=reader.fixes(),
         blocks=page.blocks,
+        needs=reader.choice("needs", Needs) if reader.has("needs") else None,
     )
+
+
+def check_names(code: str, name: str) -> None:
+    """Demand a code and a name that a page of a team's own may have.
+
+    Raises:
+        RuleError: One of them is not in the form of its kind, or the code is kept for others.
+    """
+    if not _CODE.fullmatch(code):
+        raise RuleError(f"the code {code!r} is not {_A_CODE}", hint="Write it as ACME101.")
+    if code.startswith(RESERVED):
+        raise RuleError(
+            f"codes that start with {RESERVED} are kept for the shipped rules",
+            hint="Pick letters of your own, as ACME101.",
+        )
+    if not _NAME.fullmatch(name):
+        raise RuleError(f"the name {name!r} is not {_A_NAME}", hint="Write it as half-precision.")
 
 
 class _Reader:
@@ -82,6 +104,10 @@ class _Reader:
     def known(self, required: Iterable[str], optional: Iterable[str]) -> None:
         """Refuse unknown fields and missing ones."""
         self._only(self._front, required, optional)
+
+    def has(self, field: str) -> bool:
+        """Whether a field is there."""
+        return field in self._front.fields
 
     def text(self, field: str) -> Text:
         """A field that is text and not empty."""

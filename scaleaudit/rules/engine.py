@@ -13,7 +13,7 @@ from scaleaudit.domain.report import Verdict, verdict_of
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.rules import binding
 from scaleaudit.rules.binding import Binding
-from scaleaudit.rules.cel import Answer
+from scaleaudit.rules.cel import Answer, Value
 from scaleaudit.rules.doubt import deciding_operators, reasons
 from scaleaudit.rules.evidence import (
     build,
@@ -76,6 +76,17 @@ def evaluate(rules: tuple[Rule, ...], path: str, target: str, facts: ScaleFacts)
     return Evaluation(
         found, verdict_of(found, undecided), undecided, tuple(dict.fromkeys(deciding))
     )
+
+
+def known_facts(
+    rule: Rule, path: str, target: str, facts: ScaleFacts
+) -> Iterator[tuple[str, tuple[tuple[str, Value | str], ...]]]:
+    """Yield the facts that a rule's condition names, of every subject that it is asked of."""
+    for case in _cases(binding.of_target(path, target, facts), facts):
+        if case.scope is rule.scope:
+            values = case.binding.values
+            named = ((name, values.get(name, "unknown")) for name in rule.when.mentions)
+            yield case.binding.subject, tuple(named)
 
 
 def not_audited(

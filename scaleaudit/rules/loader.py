@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaleaudit.errors import RuleError
-from scaleaudit.rules.declaration import declare
+from scaleaudit.rules.declaration import RESERVED, declare
 from scaleaudit.rules.page import MAXIMUM_SIZE, check_blocks, split
 from scaleaudit.rules.rule import Rule
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = _PACKAGE / "_rule_pages"  # in a wheel
 _CHECKOUT = _PACKAGE.parent / "rules"  # beside the package, in a clone
-_RESERVED = "SCL"
 
 
 def load_rules(extra: tuple[Path, ...] = ()) -> tuple[Rule, ...]:
@@ -23,17 +22,17 @@ def load_rules(extra: tuple[Path, ...] = ()) -> tuple[Rule, ...]:
         RuleError: If a folder holds no pages, a page is not in order, or two share a code.
     """
     found: dict[str, Rule] = {}
-    shipped = _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
+    shipped = shipped_folder()
     for folder in (shipped, *extra):
-        for path in _pages(folder):
+        for path in pages_of(folder):
             rule = load_page(path)
             if rule.code in found:
                 raise RuleError(
                     f"the code {rule.code} is taken by {found[rule.code].path}", where=str(path)
                 )
-            if folder != shipped and rule.code.startswith(_RESERVED):
+            if folder != shipped and rule.code.startswith(RESERVED):
                 raise RuleError(
-                    f"codes that start with {_RESERVED} are kept for the shipped rules",
+                    f"codes that start with {RESERVED} are kept for the shipped rules",
                     where=str(path),
                     hint="Pick letters of your own, as ACME101.",
                 )
@@ -55,7 +54,7 @@ def load_page(path: Path) -> Rule:
         raise RuleError(f"the page cannot be read: {error}", where=str(path)) from None
     page = split(text, str(path))
     rule = declare(page, str(path))
-    check_blocks(page, rule.code, str(path))
+    check_blocks(page, rule.code, rule.needs, str(path))
     title = f"{rule.code} {rule.name}"
     if page.title != title:
         raise RuleError(f"the title is not `# {title}`", where=f"{path}:{page.title_line}")
@@ -64,7 +63,22 @@ def load_page(path: Path) -> Rule:
     return rule
 
 
-def _pages(folder: Path) -> Iterator[Path]:
+def shipped_folder() -> Path:
+    """Return the folder of the pages that come with the package."""
+    return _SHIPPED if _SHIPPED.is_dir() else _CHECKOUT
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a page is one that comes with the package."""
+    return path.resolve().parent == shipped_folder().resolve()
+
+
+def pages_of(folder: Path) -> Iterator[Path]:
+    """Yield the pages of a folder, by name.
+
+    Raises:
+        RuleError: There is no such folder, or no page in it.
+    """
     if not folder.is_dir():
         raise RuleError("no such folder of rule pages", where=str(folder))
     pages = sorted(path for path in folder.glob("*.md") if path.stem.lower() != "readme")

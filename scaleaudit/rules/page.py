@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scaleaudit.domain.facts import ProbeVerdict
 from scaleaudit.errors import RuleError
-from scaleaudit.rules.rule import Block
+from scaleaudit.rules.rule import Block, Needs
 
 SECTIONS = (
     "What it does",
@@ -20,6 +22,9 @@ SECTIONS = (
 MAXIMUM_SIZE = 64_000  # bytes of a page
 _FENCE = re.compile(r"^(`{3,}|~{3,})\s*(\w*)")
 _MARKER = "# finding: "
+_MARKED = re.compile(r"# finding: (\w+)")
+_PROBE = "# probe: "
+_ENDED = re.compile(rf"^# probe: ({'|'.join(v.value for v in ProbeVerdict)})$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,7 @@ class Page:
     body_line: int
     title: str
     title_line: int
+    section_lines: dict[str, int]
     blocks: tuple[Block, ...]
 
 
@@ -66,26 +72,57 @@ def split(text: str, path: str) -> Page:
         body_line=end + 2,
         title=scan.title,
         title_line=scan.title_line,
+        section_lines=scan.section_lines(),
         blocks=tuple(scan.blocks),
     )
 
 
-def check_blocks(page: Page, code: str, path: str) -> None:
-    """Demand that Bad and Good hold Python, and that Bad marks the line of the finding."""
+def check_blocks(page: Page, code: str, needs: Needs | None, path: str) -> None:
+    """Demand that Bad and Good hold Python, that Bad marks its lines, and what else they need."""
     for section in ("Bad", "Good"):
         blocks = [block for block in page.blocks if block.section == section]
         if not blocks:
             raise RuleError(
-                f"the section {section} has no ```python block", where=f"{path}:{page.title_line}"
+                f"the section {section} has no ```python block",
+                where=f"{path}:{page.section_lines[section]}",
+                hint="Put a complete model file with a scaleaudit_target function into one.",
             )
         for block in blocks:
-            marked = f"{_MARKER}{code}" in block.code
-            if marked != (section == "Bad"):
-                verb = "marks no line" if section == "Bad" else "marks a line"
-                raise RuleError(
-                    f"a block of {section} {verb} with `{_MARKER}{code}`",
-                    where=f"{path}:{block.line}",
-                )
+            _check_mark(block, code, path)
+            _check_outcome(block, needs, path)
+
+
+def _check_mark(block: Block, code: str, path: str) -> None:
+    marked = any(each == code for _, each in marks(block))
+    if marked != (block.section == "Bad"):
+        verb = "marks no line" if block.section == "Bad" else "marks a line"
+        raise RuleError(
+            f"a block of {block.section} {verb} with `{_MARKER}{code}`",
+            where=f"{path}:{block.line}",
+        )
+
+
+def _check_outcome(block: Block, needs: Needs | None, path: str) -> None:
+    if (block.probe is not None) != (needs is Needs.PROBE):
+        words = ", ".join(verdict.value for verdict in ProbeVerdict)
+        message = (
+            f"a block says how its training ended, and the page has no `needs: {Needs.PROBE.value}`"
+            if needs is None
+            else f"a block does not say how its training ended: `{_PROBE}...` with one of {words}"
+        )
+        raise RuleError(message, where=f"{path}:{block.line}")
+
+
+def marks(block: Block) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a block, from 1, that are to be found, with the codes."""
+    for number, line in enumerate(block.code.splitlines(), start=1):
+        for match in _MARKED.finditer(line):
+            yield number, match.group(1)
+
+
+def _outcome(code: str) -> ProbeVerdict | None:
+    match = _ENDED.search(code)
+    return ProbeVerdict(match.group(1)) if match else None
 
 
 class _Scan:
@@ -131,6 +168,10 @@ class _Scan:
             missing = SECTIONS[len(self._sections)]
             raise self._refused(last, f"the section {missing} is missing")
 
+    def section_lines(self) -> dict[str, int]:
+        """The lines of the sections' headings."""
+        return {section.name: section.line for section in self._sections}
+
     def _inside_fence(self, line: str) -> None:
         if line.strip() != self._fence:
             self._code.append(line)
@@ -138,7 +179,8 @@ class _Scan:
         self._fence = ""
         if self._python and self._sections:
             code = "\n".join(self._code) + "\n"
-            self.blocks.append(Block(self._sections[-1].name, self._code_line, code))
+            name = self._sections[-1].name
+            self.blocks.append(Block(name, self._code_line, code, _outcome(code)))
 
     def _open_title(self, number: int, title: str) -> None:
         if self.title:

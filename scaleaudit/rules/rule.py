@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from scaleaudit.domain.facts import ProbeVerdict
 from scaleaudit.domain.finding import Fix, Severity
 from scaleaudit.domain.report import RuleDocument
 from scaleaudit.rules.cel import Condition
@@ -20,6 +21,12 @@ class Status(Enum):
     DEPRECATED = "deprecated"
 
 
+class Needs(Enum):
+    """What the examples of a page need besides the facts that an audit of their code gives."""
+
+    PROBE = "probe"
+
+
 @dataclass(frozen=True, slots=True)
 class RelatedPlace:
     """Other locations to show, with a sentence for them."""
@@ -30,11 +37,17 @@ class RelatedPlace:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A code block of a page; ``line`` is that of its first line of code in the page's file."""
+    """A code block of a page.
+
+    Attributes:
+        line: The line of its first line of code in the page's file.
+        probe: The outcome of the training run that it is judged with; None where without one.
+    """
 
     section: str
     line: int
     code: str
+    probe: ProbeVerdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,7 @@ class Rule:
         proof: Names of proof facts, shown one after the other.
         page: The page as Markdown, without its front matter.
         path: The file that it was read from.
+        needs: What its examples need; None where an audit is enough.
     """
 
     code: str
@@ -69,6 +83,7 @@ class Rule:
     related: tuple[RelatedPlace, ...] = ()
     fixes: tuple[Fix, ...] = ()
     blocks: tuple[Block, ...] = ()
+    needs: Needs | None = None
 
     @property
     def document(self) -> RuleDocument:
