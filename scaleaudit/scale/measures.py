@@ -9,7 +9,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple, TypeVar
 
-from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
+from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.scale.interpreter import ScaleTable
 
 _T = TypeVar("_T")
@@ -20,6 +20,12 @@ _CONTRACTIONS = frozenset({
     "aten.dot", "aten.linear", "aten.convolution", "aten.einsum",
 })  # fmt: skip
 
+# What takes the state elsewhere: beside itself, it relates positions or samples.
+_ELSEWHERE = frozenset({
+    "aten.flip", "aten.roll", "aten.index", "aten.index_select", "aten.gather", "aten.select",
+    "aten.slice", "aten.split", "aten.split_with_sizes", "aten.unbind", "aten.t", "aten.transpose",
+    "aten.permute",
+})  # fmt: skip
 
 # What takes a prediction and a target.
 _COMPARISONS = frozenset({
@@ -63,6 +69,7 @@ class Reader:
         self._bit = {ref: 1 << place for place, ref in enumerate(table.seeds)}
         self._known: dict[Ref, _Way] = {}
         self._origins: dict[Ref, int] = {}
+        self._elsewhere: dict[tuple[Argument, ...], int] = {}
 
     def read_back(self, end: Ref) -> Reading:
         """Return what a value is computed from."""
@@ -93,21 +100,31 @@ class Reader:
         )
 
     def _compares(self, node: Node) -> bool:
-        """Whether a node takes values together that come from different boundaries."""
+        """Whether a node takes values together that come from different boundaries, or positions."""
         operands = {ref for ref in node.operands if self._table.depends(ref)}
         if node.base_op in _LISTS or len(operands) <= 1:
             return False
         return len({self._origin(ref) for ref in operands}) > 1
 
     def _origin(self, end: Ref) -> int:
-        """The boundary values that reach a value, as a bit mask."""
+        """The boundary values that reach a value, as a bit mask; others where positions are moved."""
         return _folded(end, self._origins, self._dependent, self._joined)
 
     def _dependent(self, ref: Ref) -> Sequence[Ref]:
         return [r for r in self._behind(ref) if self._table.depends(r)]
 
+    def _keeps_all(self, node: Node) -> bool:
+        return node.outputs[0].shape == self._graph.meta(node.operands[0]).shape
+
     def _joined(self, ref: Ref, parts: list[int]) -> int:
-        return self._bit[ref] if ref in self._bit else reduce(or_, parts, 0)
+        if ref in self._bit:
+            return self._bit[ref]
+        node, origin = self._graph[ref.node], reduce(or_, parts, 0)
+        all_of_it = node.base_op == "aten.slice" and self._keeps_all(node)
+        if node.base_op not in _ELSEWHERE or all_of_it:
+            return origin
+        how = (origin, node.base_op, ref.output, *(a for _, a in node.arguments[1:]))
+        return self._elsewhere.setdefault(how, 1 << (len(self._bit) + len(self._elsewhere)))
 
 
 class _Way(NamedTuple):

@@ -111,7 +111,7 @@ class StateJudge:
             reads = Reads.of(gradient)
             seen = replace(
                 readout,
-                visibility=judge.least(judge.visibility(value), judge.visibility(gradient)),
+                visibility=self._seen(value, gradient),
                 degree=None if value.opaque else judge.as_float(value.growth.hi),
                 coverage=reads.share(self.axes, self.state_shape),
                 up_to_eps=value.growth.precision is Precision.EPS,
@@ -153,12 +153,18 @@ class StateJudge:
             flaw = self._flaw(term, reading, value, gradient)
             return self._penalty(term, value, flaw, value.opaque or gradient.opaque)
         if heard and not (term.weight.is_point and term.weight.low == 0):
-            seen = judge.least(judge.visibility(value), judge.visibility(gradient))
+            seen = self._seen(value, gradient)
             return self._readout(term.value, reading, seen, supervised=True)
         if reading.decodes and self.graph.loss is not None:
             seen = judge.visibility(value)
             return self._readout(term.value, reading, seen, supervised=False)
         return None
+
+    def _seen(self, value: Scale, gradient: Scale) -> Visibility:
+        """What a term shows; one that dies as the state grows stops asking for anything."""
+        seen = judge.least(judge.visibility(value), judge.visibility(gradient))
+        dies = self.graph.loss is not None and value.growth.hi < ZERO
+        return Visibility.ASYMPTOTIC if dies and seen is Visibility.VISIBLE else seen
 
     def _is_penalty(self, reading: Reading, value: Scale, *, heard: bool) -> bool:
         """Whether a term measures the state: real penalties, and attempts at one.

@@ -196,6 +196,24 @@ def consistency(_: Recorded, output: Output) -> Tensor:
     return LAMBDA * F.mse_loss(output.normed[-1], output.normed[-2])
 
 
+def triplet(_: Recorded, output: Output) -> Tensor:
+    """Relates positions of one state to each other by their angles: it attempts no penalty."""
+    anchor = output.states[-1]
+    return F.triplet_margin_with_distance_loss(
+        anchor,
+        anchor.flip(0),
+        anchor.roll(1, 1),
+        distance_function=lambda x, y: 1 - F.cosine_similarity(x, y, dim=-1),
+    )
+
+
+def relative_residual(model: Recorded, output: Output) -> Tensor:
+    """How far a turn is from a fixed point, in lengths of the state: longer states look settled."""
+    before = output.states[-1]
+    after = before + model.block.mlp(model.block.norm(before))
+    return (after - before).norm() / after.norm()
+
+
 def weight_decay(model: Recorded, _: Output) -> Tensor:
     return LAMBDA * sum(weight.square().sum() for weight in model.block.parameters())
 
@@ -264,6 +282,9 @@ EXPECT = {
     "router_entropy": blind(),
     "balance": blind(),
     "consistency": blind(),
+    "triplet": blind(),
+    # What it runs once more is a turn, too.
+    "relative_residual": Expect((State("carried", "asymptotic"),), "SCL101", turns=(5,)),
     "weight_decay": blind(),
     # Open: whether a length that is computed and not used is an unsupervised readout.
     "logged_only": Expect((State("carried", "invariant"),), "SCL101", "SCL103"),
@@ -386,6 +407,14 @@ def scaleaudit_target_balance() -> dict[str, Any]:
 
 def scaleaudit_target_consistency() -> dict[str, Any]:
     return target(Recorded(), with_term(consistency))
+
+
+def scaleaudit_target_triplet() -> dict[str, Any]:
+    return target(Recorded(), with_term(triplet))
+
+
+def scaleaudit_target_relative_residual() -> dict[str, Any]:
+    return target(Recorded(), with_term(relative_residual))
 
 
 def scaleaudit_target_weight_decay() -> dict[str, Any]:
