@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -70,6 +71,11 @@ def _expand(given: str, *, named: bool) -> Iterator[Request]:
             f"no such file or folder: {text}",
             hint="Name Python or .pt2 files, folders, or one target as file.py::Name.",
         )
+    if named and not is_text(text):
+        encoding = sys.getfilesystemencoding().upper()
+        raise ConfigError(
+            f"the name {text} is not {encoding}", hint="Rename the file or the folder."
+        )
     if path.is_dir():
         if name:
             raise ConfigError(f"{text} is a folder and has no target {name}")
@@ -92,6 +98,15 @@ def _walk(folder: Path) -> Iterator[Path]:
 def _is_walked(folder: Path) -> bool:
     hidden = folder.name.startswith(".")
     return not (hidden or folder.name in _NOT_WALKED or (folder / "pyvenv.cfg").exists())
+
+
+def is_text(path: str) -> bool:
+    """Tell whether the name of a file is UTF-8, as all that is told of it must be."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_archive(path: str) -> bool:
@@ -118,6 +133,8 @@ def reason_to_skip(path: str) -> str | None:
     Walking a folder must not run every script in it: only a file with a target function or a
     class that may extend torch's can declare a model.
     """
+    if not is_text(path):
+        return f"its name is not {sys.getfilesystemencoding().upper()}"
     if is_archive(path):
         return None if _holds_program(path) else "holds no exported program"
     try:

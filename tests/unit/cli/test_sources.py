@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -135,3 +136,14 @@ def test_a_path_is_relative_however_it_was_written(tmp_path):
     assert (
         relative(str(tmp_path.parent / "x.py"), tmp_path) == (tmp_path.parent / "x.py").as_posix()
     )
+
+
+def test_a_name_that_is_no_text_is_refused_where_it_was_given_and_skipped_on_a_walk(tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.py")
+    Path(name).write_text("def scaleaudit_target(): ...\n")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        find_requests([name])
+    (found,) = find_requests([str(tmp_path)])
+    assert reason_to_skip(found.path) == "its name is not UTF-8"
+    (handed,) = find_requests([name], skip_non_models=True)
+    assert reason_to_skip(handed.path) == "its name is not UTF-8"
