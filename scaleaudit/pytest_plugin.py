@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from scaleaudit.api import Options
     from scaleaudit.domain.attempts import Certify
     from scaleaudit.domain.report import Report, TargetReport
+    from scaleaudit.errors import ScaleAuditError
 
 _SUFFIXES = frozenset({".py", ".pt2"})
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -114,7 +115,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Get ready to audit, where that is asked for."""
     if config.getoption("scaleaudit", default=False):
-        config.stash[_AUDITOR] = _Auditor()
+        from scaleaudit.errors import ScaleAuditError  # noqa: PLC0415
+
+        try:
+            config.stash[_AUDITOR] = _Auditor()
+        except ScaleAuditError as error:
+            raise pytest.UsageError(_said(error)) from None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -143,8 +149,7 @@ class ModelFile(pytest.File):
         try:
             report = auditor.audit(self.path)
         except ScaleAuditError as error:
-            where = f"{error.where}: " if error.where else ""
-            raise self.CollectError(f"{where}{error.message}\n{error.hint}".strip()) from None
+            raise self.CollectError(_said(error)) from None
         for target in report.targets:
             alone = replace(report, targets=(target,), skipped=())
             name = target.name or self.path.stem
@@ -194,13 +199,19 @@ class _Auditor:
         from scaleaudit.isolation.workers import workers  # noqa: PLC0415
 
         self._settings = Settings()
+        self._settings.for_run()
         self._workers = workers()
 
     def may_hold(self, file: Path) -> bool:
-        """Tell from a file's text whether models may be found in it."""
+        """Tell from a file's text whether models may be found in it, or there is more to tell."""
+        from scaleaudit.errors import ConfigError  # noqa: PLC0415
         from scaleaudit.sources import reason_to_skip  # noqa: PLC0415
 
-        return bool(self._settings.targets_for(file)) or reason_to_skip(str(file)) is None
+        try:
+            declared = self._settings.targets_for(file)
+        except ConfigError:
+            return True
+        return bool(declared) or reason_to_skip(str(file)) is None
 
     def audit(self, file: Path) -> Report:
         """Audit all targets of a file."""
@@ -234,6 +245,12 @@ class _Auditor:
 
 
 _AUDITOR = pytest.StashKey[_Auditor]()
+
+
+def _said(error: ScaleAuditError) -> str:
+    """Write an error as the command line does."""
+    where = f"{error.where}: " if error.where else ""
+    return f"{where}{error.message}" + (f"\nhint: {error.hint}" if error.hint else "")
 
 
 def _word(kind: type[_Choice], name: str, given: str) -> _Choice:
