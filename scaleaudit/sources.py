@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 import re
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
