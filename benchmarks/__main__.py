@@ -30,6 +30,8 @@ _WIDE = 200
 
 def main() -> int:
     """Measure, print and write; the exit code is 1 only where something could not be measured."""
+    # As for users: what was loaded once is there as byte code the next time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     asked = _arguments()
     earlier = _earlier(asked.against)
     out = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)

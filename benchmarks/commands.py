@@ -13,7 +13,8 @@ from benchmarks.results import Aim, Measure
 PYTHON = sys.executable
 IMPORT_TORCH = (PYTHON, "-c", "import torch")
 HELP = (PYTHON, "-m", "scaleaudit", "--help")
-CHECK = (PYTHON, "-m", "scaleaudit", "check")
+CACHED_CHECK = (PYTHON, "-m", "scaleaudit", "check")
+CHECK = (*CACHED_CHECK, "--no-cache")
 # 1 says that an audited model is at fault, as all those are that are audited here.
 _DONE = (0, 1)
 # How many lines of a command that failed are worth showing.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks.commands import (
+    CACHED_CHECK,
     CHECK,
     HELP,
     IMPORT_TORCH,
@@ -19,7 +20,7 @@ from benchmarks.commands import (
 )
 from benchmarks.depths import LAYERS
 from benchmarks.results import Aim, Measure
-from benchmarks.small_models import write_small_models
+from benchmarks.small_models import write_other_files, write_small_models
 
 _TARGETS = "benchmarks/targets.py::"
 _REFERENCE = "scaleaudit/reference/targets.py::per_loop_rmsnorm_"
@@ -29,6 +30,7 @@ _TORCH = "import torch"
 _DEPTHS = (4, 16, 64, 256)
 _COUNTS = (1, 10, 100)
 _JOBS = (1, 2)
+_FEW = 10
 _GIGABYTE = 1e9
 
 _DEPTH_AIMS = {64: 1.4, 256: 2.5}
@@ -129,13 +131,39 @@ def _small_targets(folder: Path) -> tuple[Row, ...]:
     return tuple(
         Row(
             _counted(count, jobs),
-            timed((*CHECK, "--jobs", str(jobs), *paths[:count]), f"\n{_counted_targets(count)} ("),
+            timed((*CHECK, "--jobs", str(jobs), *paths[:count]), _says(count)),
             "" if count == 1 else _counted(1, jobs),
             (Aim(Measure.WALL, _TARGETS_AIM),) if count == max(_COUNTS) else (),
         )
         for count in _COUNTS
         for jobs in _JOBS
     )
+
+
+def _daily(folder: Path) -> tuple[Row, ...]:
+    models = write_small_models(folder, _FEW)
+    others = write_other_files(folder)
+    cached = (*CACHED_CHECK, "--cache-dir", str(folder / "cache"))
+    hook = (*cached, "--skip-non-models")
+    one = "1 target, nothing kept"
+    return (
+        Row(_TORCH, timed(IMPORT_TORCH)),
+        Row("unchanged target", timed((*cached, models[0]), _says(1)), _TORCH, _both(0.25)),
+        Row("10 unchanged targets", timed((*cached, *models), _says(_FEW)), _TORCH),
+        Row("file without a model", timed((*hook, others[0]), _says(0)), _TORCH, _both(0.15)),
+        Row("commit without a model", timed((*hook, *others), _says(0)), _TORCH, _both(0.2)),
+        Row(one, timed((*CHECK, models[0]), _says(1)), _TORCH),
+        Row("10 targets, nothing kept", timed((*CHECK, *models), _says(_FEW)), one, _both(3.0)),
+    )
+
+
+def _both(limit: float) -> tuple[Aim, ...]:
+    return Aim(Measure.CPU, limit), Aim(Measure.WALL, limit)
+
+
+def _says(targets: int) -> str:
+    """Return what a report says that is about so many targets."""
+    return f"\n{_counted_targets(targets)}"
 
 
 def _counted(count: int, jobs: int) -> str:
@@ -194,5 +222,12 @@ SECTIONS = (
         "targets",
         "Files with one small model each, in one call; ratios to one file.",
         _small_targets,
+    ),
+    Section(
+        "daily",
+        "Calls as hooks and editors make them, the cache filled before; ratios to `import torch`,"
+        " those of ten targets to one target.",
+        _daily,
+        warm_up=5,
     ),
 )

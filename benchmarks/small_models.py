@@ -50,6 +50,41 @@ def scaleaudit_target():
 '''
 
 
+# What a commit changes beside models: helpers, settings as classes, tests.
+_OTHERS = {
+    "helpers.py": """import torch
+
+def mask(length):
+    return torch.ones(length, length).tril()
+""",
+    "settings.py": """from dataclasses import dataclass
+from enum import Enum
+
+class Size(Enum):
+    SMALL = "small"
+
+@dataclass
+class Settings:
+    size: Size = Size.SMALL
+""",
+    "test_helpers.py": """import unittest
+
+from helpers import mask
+
+class MaskTest(unittest.TestCase):
+    def test_shape(self):
+        self.assertEqual(mask(3).shape, (3, 3))
+""",
+}
+
+
+def write_other_files(folder: Path) -> tuple[str, ...]:
+    """Write files that hold no model, and return their paths."""
+    for name, text in _OTHERS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return tuple(str(folder / name) for name in _OTHERS)
+
+
 def write_small_models(folder: Path, count: int) -> tuple[str, ...]:
     """Write so many files, each with one blind model of its own, and return their paths."""
     variants = tuple(product(_NORMS, _INNER, _SUPERVISED))
