@@ -209,6 +209,11 @@ class LoopFacts:
     turns_from: TurnsFrom | None = None
 
 
+def subject_of(state: StateFacts, loop: LoopFacts) -> str:
+    """Name a state as findings do that are about it."""
+    return f"state `{state.name}` of loop `{loop.name}`"
+
+
 @dataclass(frozen=True, slots=True)
 class Supervision:
     """What counted as trained on.

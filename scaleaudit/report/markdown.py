@@ -1,13 +1,10 @@
 """The report as Markdown for a comment on a pull request: verdicts first, details folded.
 
-What a model names is put into code spans or written as character references, so that it is text and
-nothing else: no markup, no link, no mention of anybody. A comment that is too long is refused as a
-whole, so what is left out is counted.
+A comment that is too long is refused as a whole, so what is left out is counted.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -15,6 +12,7 @@ from itertools import islice
 from scaleaudit.domain.finding import Confidence, Finding, Severity
 from scaleaudit.domain.report import Report, TargetReport
 from scaleaudit.report.excerpt import Sources, place
+from scaleaudit.report.markup import code_span, fenced, sentence
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.summaries import (
     closing_text,
@@ -38,12 +36,6 @@ _RESERVE = 512
 
 _ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}
 _VERDICT_ICONS = {"fail": "❌", "warn": "⚠️", "pass": "✅", "unknown": "❔", "not audited": "🚫"}
-_CODE = re.compile(r"`([^`]+)`")
-# Where GitHub makes links and mentions of plain text, a space without width keeps it from doing so.
-_LINKS = re.compile(r"(@|#|GH-|www|https?|ftp|mailto)(?=[\w.:/-])", re.IGNORECASE)
-_NO_WIDTH = "\u200b"
-# Punctuation that is no markup in the middle of a line.
-_SAFE = " ,.;'\"()-/%=+?!"
 
 
 def to_markdown(report: Report) -> str:
@@ -53,13 +45,13 @@ def to_markdown(report: Report) -> str:
     _table(page, report)
     _list(page, "Undecided", [line for t in report.targets for line in _undecided(t)])
     accepted = [
-        f"{_code(target_text(target))}: {_text(suppressed_text(suppressed))}"
+        f"{code_span(target_text(target))}: {sentence(suppressed_text(suppressed))}"
         for target in report.targets
         for suppressed in target.suppressed
     ]
     _list(page, "Suppressed", accepted)
-    _list(page, "Stale in the baseline", [_text(stale_text(entry)) for entry in report.stale])
-    skipped = [f"{_code(path)}: {_text(why)}" for path, why in report.skipped]
+    _list(page, "Stale in the baseline", [sentence(stale_text(entry)) for entry in report.stale])
+    skipped = [f"{code_span(path)}: {sentence(why)}" for path, why in report.skipped]
     _list(page, "Files without a model", skipped)
     _findings(page, report)
     return page.text()
@@ -115,18 +107,18 @@ def _row(target: TargetReport) -> str:
     verdict = verdict_text(target)
     codes = Counter(finding.code for finding in target.findings)
     found = ", ".join(
-        _code(code, cell=True) + (f" × {number}" if number > 1 else "")
+        code_span(code, cell=True) + (f" × {number}" if number > 1 else "")
         for code, number in codes.items()
     )
     accepted = f"{len(target.suppressed)} suppressed" if target.suppressed else ""
     told = "; ".join(part for part in (found, accepted) if part)
-    name = _code(target_text(target), cell=True)
+    name = code_span(target_text(target), cell=True)
     return f"| {name} | {_VERDICT_ICONS[verdict]} {verdict} | {told} |"
 
 
 def _undecided(target: TargetReport) -> Iterator[str]:
     for reason in undecided(target):
-        yield f"{_code(target_text(target))}: the verdict is unknown: {_text(reason)}"
+        yield f"{code_span(target_text(target))}: the verdict is unknown: {sentence(reason)}"
 
 
 def _list(page: _Page, title: str, entries: list[str]) -> None:
@@ -155,60 +147,26 @@ def _findings(page: _Page, report: Report) -> None:
 
 
 def _heading(finding: Finding) -> str:
-    where = f" at {_code(place(finding.location))}" if finding.location else ""
-    kind = f"{finding.severity.value} {_code(finding.code)}"
-    return f"{_ICONS[finding.severity]} **{kind}**{where}: {_text(finding.message)}"
+    where = f" at {code_span(place(finding.location))}" if finding.location else ""
+    kind = f"{finding.severity.value} {code_span(finding.code)}"
+    return f"{_ICONS[finding.severity]} **{kind}**{where}: {sentence(finding.message)}"
 
 
 def _details(target: TargetReport, finding: Finding, sources: Sources) -> Iterator[str]:
     yield "<details><summary>proof and fixes</summary>"
     yield ""
-    yield f"in {_code(target_text(target))}, rule {_code(finding.name)}"
+    yield f"in {code_span(target_text(target))}, rule {code_span(finding.name)}"
     yield ""
     if finding.proof:
-        yield from _fenced(list(proof_lines(finding.proof, sources, Ink(colour=False))))
+        yield from fenced(list(proof_lines(finding.proof, sources, Ink(colour=False))))
     for related in finding.related:
-        yield f"- note: {_code(place(related.location))}: {_text(related.text)}"
+        yield f"- note: {code_span(place(related.location))}: {sentence(related.text)}"
     for fix in finding.fixes:
-        yield f"- fix: {_text(fix.text)}"
+        yield f"- fix: {sentence(fix.text)}"
         if fix.code:
             yield ""
-            yield from _fenced([printable(line) for line in fix.code.splitlines()], "python")
+            yield from fenced([printable(line) for line in fix.code.splitlines()], "python")
     if finding.confidence is not Confidence.PROVEN:
         yield f"- confidence: {finding.confidence.value}"
     yield ""
     yield "</details>"
-
-
-def _fenced(lines: list[str], language: str = "") -> Iterator[str]:
-    """Yield a code block, with a fence that nothing in it can close."""
-    longest = max((len(run) for line in lines for run in re.findall("`+", line)), default=0)
-    fence = "`" * max(3, longest + 1)
-    yield f"{fence}{language}"
-    yield from lines
-    yield f"{fence}"
-    yield ""
-
-
-def _text(text: str) -> str:
-    """Write a sentence; what stands between backticks is code, all else is text alone."""
-    pieces = _CODE.split(printable(text))
-    return "".join(
-        _code(piece) if index % 2 else _plain(piece) for index, piece in enumerate(pieces)
-    )
-
-
-def _plain(text: str) -> str:
-    kept = _LINKS.sub(lambda match: match.group() + _NO_WIDTH, text)
-    return "".join(
-        char if char.isalnum() or not char.isascii() or char in _SAFE else f"&#{ord(char)};"
-        for char in kept
-    )
-
-
-def _code(text: str, *, cell: bool = False) -> str:
-    """Write a code span; in a cell of a table a bar would end it even there."""
-    safe = printable(text)
-    if "`" in safe or (cell and "|" in safe) or not safe.strip():
-        return _plain(safe)
-    return f"`{safe}`"

@@ -52,7 +52,7 @@ def _target(target: TargetReport) -> Json:
         "seconds": round(target.seconds, 3),
         "loss_found": facts.loss_found if facts else None,
         "loops": [_loop(loop) for loop in facts.loops] if facts else [],
-        "findings": [_finding(finding) for finding in target.findings],
+        "findings": [finding_document(finding) for finding in target.findings],
         "suppressed": [_suppressed(each) for each in target.suppressed],
         "coverage": _coverage(facts.coverage) if facts else None,
         "certification": _certification(facts.certification) if facts else None,
@@ -65,7 +65,7 @@ def _loop(loop: LoopFacts) -> Json:
         "name": loop.name,
         "turns": loop.turns,
         "turns_from": loop.turns_from.value if loop.turns_from else None,
-        "location": _location(loop.location),
+        "location": location_document(loop.location),
         "states": [_state(state) for state in loop.states],
     }
 
@@ -81,12 +81,12 @@ def _state(state: StateFacts) -> Json:
         "gain": _gain(state.gain),
         "identity_path": _identity_path(state.gain),
         "branch_degree": _number(state.branch_degree),
-        "branch_location": _location(state.branch_location),
-        "bypassed_norm": _location(state.bypassed_norm),
+        "branch_location": location_document(state.branch_location),
+        "bypassed_norm": location_document(state.bypassed_norm),
         "writes_bounded": state.writes_bounded,
         "weighted_cycle": state.weighted_cycle,
         "seen_through": list(state.seen_through),
-        "location": _location(state.location),
+        "location": location_document(state.location),
         "transition_proof": _proof(state.transition_proof),
         "readouts": [_readout(readout) for readout in state.readouts],
         "penalties": [_penalty(penalty) for penalty in state.penalties],
@@ -107,7 +107,7 @@ def _identity_path(gain: Gain | None) -> Json:
         "low_open": gain.low_open,
         "high_open": gain.high_open,
         "learned": gain.learned,
-        "location": _location(gain.location),
+        "location": location_document(gain.location),
     }
 
 
@@ -120,7 +120,7 @@ def _readout(readout: Readout) -> Json:
         "turns": list(readout.turns),
         "coverage": _number(readout.coverage),
         "up_to_eps": readout.up_to_eps,
-        "location": _location(readout.location),
+        "location": location_document(readout.location),
         "proof": _proof(readout.proof),
         "opaque": [_opaque(opaque) for opaque in readout.opaque],
     }
@@ -132,13 +132,14 @@ def _penalty(penalty: Penalty) -> Json:
         "effective": penalty.effective,
         "reason": penalty.flaw.value if penalty.flaw else None,
         "degree": _number(penalty.degree),
-        "location": _location(penalty.location),
+        "location": location_document(penalty.location),
         "proof": _proof(penalty.proof),
         "opaque": [_opaque(opaque) for opaque in penalty.opaque],
     }
 
 
-def _finding(finding: Finding) -> dict[str, Json]:
+def finding_document(finding: Finding) -> dict[str, Json]:
+    """Return a finding as JSON."""
     return {
         "code": finding.code,
         "name": finding.name,
@@ -146,10 +147,10 @@ def _finding(finding: Finding) -> dict[str, Json]:
         "confidence": finding.confidence.value,
         "message": finding.message,
         "subject": finding.subject,
-        "location": _location(finding.location),
+        "location": location_document(finding.location),
         "proof": _proof(finding.proof),
         "related": [
-            {"location": _location(related.location), "text": related.text}
+            {"location": location_document(related.location), "text": related.text}
             for related in finding.related
         ],
         "fixes": [{"text": fix.text, "code": fix.code} for fix in finding.fixes],
@@ -159,11 +160,11 @@ def _finding(finding: Finding) -> dict[str, Json]:
 
 def _suppressed(suppressed: Suppressed) -> Json:
     return {
-        **_finding(suppressed.finding),
+        **finding_document(suppressed.finding),
         "suppression": {
             "kind": suppressed.kind.value,
             "reason": suppressed.reason,
-            "location": _location(suppressed.location),
+            "location": location_document(suppressed.location),
         },
     }
 
@@ -200,7 +201,7 @@ def _coverage(coverage: Coverage) -> Json:
             for law in coverage.declared
         ],
         "branches": [
-            {"message": note.message, "location": _location(note.location)}
+            {"message": note.message, "location": location_document(note.location)}
             for note in coverage.branches
         ],
         "supervision": {
@@ -212,7 +213,7 @@ def _coverage(coverage: Coverage) -> Json:
             {
                 "kind": note.kind.value,
                 "message": note.message,
-                "location": _location(note.location),
+                "location": location_document(note.location),
             }
             for note in coverage.notes
         ],
@@ -229,7 +230,7 @@ def _certification(found: Certification | None) -> Json:
         "reasons": list(found.reasons),
         "disagreements": [
             {
-                "location": _location(each.location),
+                "location": location_document(each.location),
                 "operator": each.operator,
                 "claim": each.claim,
                 "measured": each.measured,
@@ -266,7 +267,7 @@ def _probe(found: ProbeOutcome | None) -> Json:
 def _proof(steps: tuple[ProofStep, ...]) -> Json:
     return [
         {
-            "location": _location(step.location),
+            "location": location_document(step.location),
             "operator": step.operator,
             "degree": _number(step.degree),
             "text": step.text,
@@ -278,12 +279,13 @@ def _proof(steps: tuple[ProofStep, ...]) -> Json:
 def _opaque(opaque: Opaque) -> dict[str, Json]:
     return {
         "operator": opaque.operator,
-        "location": _location(opaque.location),
+        "location": location_document(opaque.location),
         "reason": opaque.reason,
     }
 
 
-def _location(location: Location | None) -> Json:
+def location_document(location: Location | None) -> Json:
+    """Return a place as JSON."""
     if location is None:
         return None
     return {

@@ -19,6 +19,7 @@ from scaleaudit.domain.facts import (
     StateFacts,
     Transition,
     Visibility,
+    subject_of,
 )
 from scaleaudit.domain.finding import IdleComment
 from scaleaudit.domain.graph import Location
@@ -118,7 +119,7 @@ def of_state(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> Binding:
     )
     first = next((r.proof for r in deciding if r.proof), ())
     return Binding(
-        f"state `{state.name}` of loop `{loop.name}`",
+        subject_of(state, loop),
         values | _gain(state) | _probe(state, loop, facts),
         {
             "state.location": _places(state.location),

@@ -1,0 +1,1 @@
+"""Two reports held against each other: what changed in facts and findings, in sentences."""

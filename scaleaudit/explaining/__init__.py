@@ -1,0 +1,1 @@
+"""One finding explained: found in a report, and what would change the answer."""
