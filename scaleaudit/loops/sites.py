@@ -52,7 +52,8 @@ def find_sites(graph: OpGraph) -> Sites:
     parameters = _Weights(graph)
     made, elements = parameters.made_of()
     computed = _computed_from(graph)
-    weights = tuple(_used(node, made, computed) for node in graph.nodes)
+    starts = _starts(graph, computed)
+    weights = tuple(_used(node, made, computed, starts) for node in graph.nodes)
     owners = _owners(graph, weights)
     likes = step_likes(graph, weights)
     if likes:
@@ -122,7 +123,31 @@ def _joined(
     )
 
 
-def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> frozenset[int]:
+def _starts(graph: OpGraph, computed: list[Made]) -> set[tuple[int, Ref]]:
+    """Where a state starts as a parameter: operands of nodes, by node.
+
+    At one place in the code, the first time reads a parameter where all later ones read data: a
+    weight that learns as the program runs.
+    """
+    places: dict[tuple[str, object, str, int], list[tuple[int, Ref]]] = {}
+    for node in graph.nodes:
+        path = node.modules[-1].path if node.modules else ""
+        for position, ref in enumerate(node.operands):
+            places.setdefault((node.op, node.site, path, position), []).append((node.id, ref))
+    found = set()
+    for (first, ref), *later in places.values():
+        changes = bool(computed[ref.node]) and len(later) > 1
+        if changes and all(computed[r.node] is None for _, r in later):
+            found.add((first, ref))
+    return found
+
+
+def _used(
+    node: Node,
+    made: list[tuple[Made, ...]],
+    computed: list[Made],
+    starts: set[tuple[int, Ref]],
+) -> frozenset[int]:
     """The weights that a node uses: views of parameters, and what is computed from them alone.
 
     A reparametrised weight (an orthogonal one, one over its spectral norm) is computed anew at
@@ -131,6 +156,8 @@ def _used(node: Node, made: list[tuple[Made, ...]], computed: list[Made]) -> fro
     """
     used: frozenset[int] = frozenset()
     for ref in node.operands:
+        if (node.id, ref) in starts:
+            continue
         source = made[ref.node][ref.output]
         if source is None and computed[node.id] is None:
             source = computed[ref.node]

@@ -166,6 +166,26 @@ class SelfWriting(Attention):
         return memory + torch.einsum("bd,be->bde", self.k(y), self.v(y))
 
 
+class FastWeights(Language):
+    """A matrix that starts as a parameter and learns in every turn; nothing else ties the turns."""
+
+    def __init__(self, *, bounded: bool = False) -> None:
+        super().__init__()
+        self.inner = nn.RMSNorm(D)
+        self.start = nn.Parameter(torch.randn(D, D) / D)
+        self.bounded = bounded
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h, fast = self.embed(tokens), self.start
+        for _ in range(4):
+            z = self.inner(h)
+            fast = fast + 0.01 * torch.einsum("bld,ble->de", z, z)
+            h = h + F.rms_norm(z @ fast, (D,))
+            if self.bounded:
+                h, fast = F.rms_norm(h, (D,)), F.normalize(fast, dim=(0, 1))
+        return self.head(self.norm(h))
+
+
 class Weighted(Language):
     """Weighted averages of the past, numerator and denominator apart."""
 
@@ -300,6 +320,16 @@ EXPECT = {
         verdict="pass|warn",
     ),
     "self_writing": matrix("carried", "invariant", "return memory +", codes="SCL101"),
+    "fast_weights": Expect(
+        (State("carried", "invariant", name="h"), State("carried", "invariant", name="fast")),
+        "SCL101",
+        "SCL203",
+        carries=(),
+    ),
+    "fast_weights_bounded": Expect(
+        (State("removed", "invariant", name="h"), State("removed", "invariant", name="fast")),
+        carries=(),
+    ),
     "weighted": Expect(
         (
             State("damped", "visible", name="over", line="decay * over"),
@@ -369,6 +399,14 @@ def scaleaudit_target_delta_rule() -> dict[str, Any]:
 
 def scaleaudit_target_self_writing() -> dict[str, Any]:
     return target(SelfWriting())
+
+
+def scaleaudit_target_fast_weights() -> dict[str, Any]:
+    return target(FastWeights())
+
+
+def scaleaudit_target_fast_weights_bounded() -> dict[str, Any]:
+    return target(FastWeights(bounded=True))
 
 
 def scaleaudit_target_weighted() -> dict[str, Any]:

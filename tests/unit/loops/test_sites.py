@@ -106,6 +106,37 @@ def test_a_product_with_a_bias_per_turn_is_tied() -> None:
     assert sites.weights[h.node] == {7}
 
 
+def learning(turns: int, *, resets: bool = False) -> tuple[Program, list[int]]:
+    """A weight that every turn reads and writes, as test-time training does."""
+    program = Program()
+    h, start = program.input(*STATE), program.weight(*MATRIX, identity=7)
+    fast, reads = start, []
+    for turn in range(turns):
+        fast = start if resets and turn == turns - 1 else fast
+        h = program.call("aten.mm.default", h, fast, site="read")
+        reads.append(h.node)
+        fast = program.call("aten.addmm.default", fast, h, h, site="write", shape=MATRIX)
+    return program, reads
+
+
+def test_a_state_that_starts_as_a_parameter_uses_none() -> None:
+    program, reads = learning(4)
+    sites = sites_of(program)
+    assert len({sites.key[read] for read in reads}) == 1
+    assert not any(sites.weights[read] for read in reads)
+
+
+def test_a_parameter_that_is_read_again_is_used() -> None:
+    program, (first, *_, last) = learning(4, resets=True)
+    sites = sites_of(program)
+    assert sites.weights[first] == sites.weights[last] == {7}
+
+
+def test_one_more_call_of_the_same_code_makes_no_start_of_a_weight() -> None:
+    program, (first, _) = learning(2)
+    assert sites_of(program).weights[first] == {7}
+
+
 def test_a_submodule_without_weights_belongs_to_the_module_around_it() -> None:
     program = Program()
     h, w = program.input(*STATE), program.weight(*MATRIX)
