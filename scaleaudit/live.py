@@ -6,7 +6,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from scaleaudit.answers import TargetFacts
 from scaleaudit.api import Options, analysed, reported
 from scaleaudit.children import Audited
 from scaleaudit.choosing import RuleBook
-from scaleaudit.config import laws_for
+from scaleaudit.config import Settings, laws_for
 from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.laws import declarations, declare_all
 from scaleaudit.domain.report import Report
@@ -42,8 +41,8 @@ def audit(
 
     Forward and loss are run once on tensors without memory, whatever device the model is on, and
     nothing is left changed: weights, buffers, gradients, training mode, hooks, caches, what
-    random generators draw next. No setting of a project but its declared laws counts; say what
-    to apply in ``options``.
+    random generators draw next. Of a project's settings only its declared laws count, unless
+    ``options`` are given: those of ``Options()`` are the settings nearest to the model's file.
 
     Args:
         model: A module; what ``torch.compile`` or data parallelism made of one will do.
@@ -53,7 +52,8 @@ def audit(
         loss_args: What the loss is called with after the model, in place of args and kwargs.
         certify: Whether what is claimed is held against numbers: "small" for models where that
             takes a moment, "any" or "never".
-        options: Which rules to apply; limits of time and memory are for child processes alone.
+        options: Which rules to apply. Limits of time and memory, jobs and caches are for child
+            processes, and no matter here.
         **kwargs: More arguments of forward.
 
     Returns:
@@ -67,14 +67,15 @@ def audit(
     from scaleaudit.capture.live import file_of  # noqa: PLC0415 - loads torch
 
     _check(model, loss, loss_args, kwargs)
-    which, chosen = _certify(certify), options or Options()
-    book = RuleBook(replace(chosen.in_force(), isolated=True))
+    which, chosen = _certify(certify), options or Options(settings=Settings(isolated=True))
+    book = RuleBook(chosen.in_force())
     book.for_run()
     path = relative(file_of(model) or _caller(), Path.cwd())
     start = time.monotonic()
     found = _found(model, (args, kwargs, loss, loss_args), path, which)
     audited = (Audited(path, found, "", time.monotonic() - start),)
-    return reported(audited, book, Acceptance())
+    acceptance = Acceptance(baseline=chosen.in_force().for_run().baseline)
+    return reported(audited, book, acceptance)
 
 
 def _found(

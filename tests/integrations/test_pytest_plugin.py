@@ -18,6 +18,10 @@ from scaleaudit.pytest_plugin import UndecidedWarning, assert_scale_controlled
 pytest_plugins = ["pytester"]
 X = torch.zeros(2, 8)
 
+# Plugins of others, which an inner run need not load.
+OTHERS = ("xdist", "hypothesispytest", "anyio", "timeout", "platformdirs")
+ALONE = [word for name in OTHERS for word in ("-p", f"no:{name}")]
+
 LOOPED = """\
 import torch
 from torch import nn
@@ -91,7 +95,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def test_every_target_of_the_files_is_a_test(project):
-    result = project.runpytest_inprocess("--scaleaudit", "-p", "no:xdist", "-v")
+    result = project.runpytest_inprocess("--scaleaudit", *ALONE, "-v")
     outcomes = result.parseoutcomes()
     result.stdout.fnmatch_lines([
         "models/declared.py::blind FAILED*",
@@ -106,20 +110,18 @@ def test_every_target_of_the_files_is_a_test(project):
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
     assert outcomes["failed"] + outcomes["passed"] == 5
-    again = project.runpytest_inprocess(
-        "--scaleaudit", "-p", "no:xdist", "models/declared.py::blind"
-    )
+    again = project.runpytest_inprocess("--scaleaudit", *ALONE, "models/declared.py::blind")
     again.assert_outcomes(failed=1)
 
 
 def test_nothing_is_collected_unless_asked_for(project):
-    project.runpytest_inprocess("-p", "no:xdist", "models").assert_outcomes(passed=1)
+    project.runpytest_inprocess(*ALONE, "models").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("folder", [".", "models"])
 def test_a_mistake_in_the_settings_is_told_where_it_is(project, folder):
     (project.path / folder / "pyproject.toml").write_text('[tool.scaleaudit]\nignor = ["SCL1"]\n')
-    result = project.runpytest_inprocess("--scaleaudit", "-p", "no:xdist", "models/declared.py")
+    result = project.runpytest_inprocess("--scaleaudit", *ALONE, "models/declared.py")
     told = result.stderr.lines + result.stdout.lines
     assert any("pyproject.toml:2: unknown key 'ignor'" in line for line in told)
     assert not any("pytest_plugin.py" in line for line in told)
