@@ -21,6 +21,8 @@ Value: TypeAlias = bool | int | float | str | tuple[str, ...]
 
 MAXIMUM_LENGTH = 2_000  # characters; the longest condition of ours has some 200
 _STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
+_COMMENT = re.compile(r"//[^\n]*")
+_PATTERN = re.compile(rf"\.\s*matches\s*\(\s*({_STRING.pattern})\s*\)")
 _REFUSED = re.compile(r"(?<![\w.])(has|dyn|type)\s*\(")
 _NAME = re.compile(r"(?<![\w.])[a-z_]\w*(?:\s*\.\s*[a-z_]\w*)*")
 # A name of the same length, so that places in a condition stay where they are.
@@ -108,7 +110,7 @@ class Vocabulary:
                 that is no boolean, is too long, or uses what would hide a missing fact.
         """
         source = source.rstrip()
-        blanked = _STRING.sub(lambda match: " " * len(match.group()), source)
+        blanked = _COMMENT.sub(_blank, _STRING.sub(_blank, source))
         _refuse(source, blanked)
         try:
             program = self._environment.compile(_renamed(source, blanked))
@@ -116,8 +118,20 @@ class Vocabulary:
             raise _problem(str(error)) from None
         if program.return_type() != cel.Type.BOOL:
             raise CelError(f"the condition is a {program.return_type().name()}, not a boolean")
+        mentions = self._mentions(blanked)
+        if not mentions:
+            raise CelError("the condition names no fact")
+        self._check_patterns(source)
         literals = tuple(match.group()[1:-1] for match in _STRING.finditer(source))
-        return Condition(source, self._mentions(blanked), literals, program)
+        return Condition(source, mentions, literals, program)
+
+    def _check_patterns(self, source: str) -> None:
+        """Refuse a regular expression that is none, or too large a one, which has no answer ever."""
+        for match in _PATTERN.finditer(source):
+            tried = self._environment.compile(f"''.matches({match.group(1)})").eval(data={})
+            if tried.type() != cel.Type.BOOL:
+                line = source.count("\n", 0, match.start()) + 1
+                raise CelError(f"{match.group(1)} is no regular expression of RE2", line)
 
     def _mentions(self, blanked: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
@@ -128,6 +142,10 @@ class Vocabulary:
             if name:
                 found[name] = None
         return tuple(found)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
 
 
 def _plain(values: Mapping[str, Value]) -> dict[str, object]:
@@ -163,6 +181,8 @@ def _refuse(source: str, blanked: str) -> None:
 
 
 def _problem(text: str) -> CelError:
+    if "recursion" in text:
+        return CelError("the condition is nested too deep: take it apart with && and ||")
     match = _PROBLEM.search(text)
     line, message = (int(match.group(1)), match.group(3)) if match else (1, text)
     message = message.replace(f"'{_INSIDE}", f"'{_RESERVED}")

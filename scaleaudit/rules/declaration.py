@@ -35,8 +35,10 @@ _OPTIONAL = ("severity-when", "proof", "related", "fixes", "needs")
 _CODE = re.compile(r"[A-Z]{2,8}[0-9]{3}")
 _A_CODE, _A_NAME = "letters and three digits, as SCL101", "lower-case words joined by hyphens"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_SINCE = re.compile(r"\d+\.\d+\.\d+")
+_SINCE = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}")
 _UNDECLARED = re.compile(r"undeclared reference to '([\w.]+)'")
+
+_LONGEST_SENTENCE = 2_000  # characters; the longest of ours has some 400
 
 # What the codes of the shipped rules start with.
 RESERVED = "SCL"
@@ -178,6 +180,9 @@ class _Reader:
 
     def template(self, text: Text, scope: Scope) -> Template:
         """A sentence whose facts all exist."""
+        if len(text.value) > _LONGEST_SENTENCE:
+            message = f"the sentence is longer than {_LONGEST_SENTENCE} characters"
+            raise self._refused(text.line, message)
         try:
             parsed = template.parse(text.value)
         except TemplateError as error:

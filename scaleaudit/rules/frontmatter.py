@@ -61,7 +61,7 @@ def parse(text: str, path: str, first_line: int) -> Fields:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = first_line + (mark.line if mark is not None else 0)
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise RuleError(f"the front matter is no YAML: {problem}", where=f"{path}:{line}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from scaleaudit.rules.rule import Rule
 _PACKAGE = Path(__file__).resolve().parent.parent
 _SHIPPED = _PACKAGE / "_rule_pages"  # in a wheel
 _CHECKOUT = _PACKAGE.parent / "rules"  # beside the package, in a clone
+
+# All but tabs and ends of lines: pages are printed.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def load_rules(extra: tuple[Path, ...] = ()) -> tuple[Rule, ...]:
@@ -46,12 +50,11 @@ def load_page(path: Path) -> Rule:
     Raises:
         RuleError: If it cannot be read or is not in order; ``where`` names the line.
     """
-    try:
-        if path.stat().st_size > MAXIMUM_SIZE:
-            raise RuleError(f"the page is larger than {MAXIMUM_SIZE} bytes", where=str(path))
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"the page cannot be read: {error}", where=str(path)) from None
+    text = _read(path)
+    if match := _CONTROL.search(text):
+        line = text.count("\n", 0, match.start()) + 1
+        message = f"the page holds the control character {match.group()!r}"
+        raise RuleError(message, where=f"{path}:{line}")
     page = split(text, str(path))
     rule = declare(page, str(path))
     check_blocks(page, rule.code, rule.needs, str(path))
@@ -61,6 +64,25 @@ def load_page(path: Path) -> Rule:
     if path.stem != f"{rule.code}-{rule.name}":
         raise RuleError(f"the file is not called {rule.code}-{rule.name}.md", where=f"{path}:1")
     return rule
+
+
+def _read(path: Path) -> str:
+    """Read a page: a file, since anything else may have no end."""
+    try:
+        if not path.is_file():
+            problem = "it is no file" if path.exists() else "there is no such file"
+            raise RuleError(f"the page cannot be read: {problem}", where=str(path))
+        with path.open("rb") as file:
+            data = file.read(MAXIMUM_SIZE + 1)
+        if len(data) > MAXIMUM_SIZE:
+            raise RuleError(f"the page is larger than {MAXIMUM_SIZE} bytes", where=str(path))
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise RuleError("the page is not in UTF-8", where=f"{path}:{line}") from None
+    except OSError as error:
+        message = f"the page cannot be read: {error.strerror}"
+        raise RuleError(message, where=str(path)) from None
 
 
 def shipped_folder() -> Path:

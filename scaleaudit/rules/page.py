@@ -58,10 +58,14 @@ def split(text: str, path: str) -> Page:
     Raises:
         RuleError: If the front matter, the title, a section or a code block is missing.
     """
-    lines = text.splitlines()
+    lines = text.removesuffix("\n").split("\n")
     end = next((i for i, line in enumerate(lines) if i > 0 and line.rstrip() == "---"), 0)
-    if not lines or lines[0].rstrip() != "---" or not end:
-        raise RuleError("no front matter between two lines of ---", where=f"{path}:1")
+    if lines[0].rstrip() != "---" or not end:
+        raise RuleError(
+            "no front matter between two lines of ---",
+            where=f"{path}:1",
+            hint="`scaleaudit rule new CODE NAME` writes a page that is in order.",
+        )
     scan = _Scan(path)
     for number, line in enumerate(lines[end + 1 :], start=end + 2):
         scan.read(number, line)
@@ -115,7 +119,7 @@ def _check_outcome(block: Block, needs: Needs | None, path: str) -> None:
 
 def marks(block: Block) -> Iterator[tuple[int, str]]:
     """Yield the lines of a block, from 1, that are to be found, with the codes."""
-    for number, line in enumerate(block.code.splitlines(), start=1):
+    for number, line in enumerate(block.code.split("\n"), start=1):
         for match in _MARKED.finditer(line):
             yield number, match.group(1)
 

@@ -280,7 +280,7 @@ def test_file_and_code_must_agree(tmp_path: Path) -> None:
 def test_pages_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "ACME101-a-rule.md"
     path.write_bytes(b"---\n\xff\xfe")
-    with pytest.raises(RuleError, match="cannot be read"):
+    with pytest.raises(RuleError, match="not in UTF-8"):
         load_page(path)
     path.write_bytes(b"x" * (MAXIMUM_SIZE + 1))
     with pytest.raises(RuleError, match="larger than"):
