@@ -36,6 +36,12 @@ class Matching:
     entries: Sequence[Entry]
     known: Known
     taken: Counter[Entry] = field(default_factory=Counter)
+    _by_fault: dict[tuple[str, str], list[Entry]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_fault = {}
+        for entry in self.entries:
+            self._by_fault.setdefault(_fault(entry), []).append(entry)
 
     def match(self, findings: Sequence[Entry]) -> tuple[Entry | None, ...]:
         """Return the entry that each finding answers to."""
@@ -70,11 +76,8 @@ class Matching:
     def _fitting(self, finding: Entry, rank: Callable[[Entry, Entry], bool]) -> list[Entry]:
         return [
             entry
-            for entry in self.entries
-            if entry.code == finding.code
-            and parsed(entry.fingerprint).fault == parsed(finding.fingerprint).fault
-            and self._left(entry) > 0
-            and rank(finding, entry)
+            for entry in self._by_fault.get(_fault(finding), ())
+            if self._left(entry) > 0 and rank(finding, entry)
         ]
 
     def _left(self, entry: Entry) -> int:
@@ -92,6 +95,11 @@ class Matching:
     def _moved(self, finding: Entry, entry: Entry) -> bool:
         """Whether the entry is of a file that is there no more."""
         return not self.known.is_file(entry.path) and _alike(finding, entry)
+
+
+def _fault(entry: Entry) -> tuple[str, str]:
+    """What must be the same, whatever else was edited."""
+    return entry.code, parsed(entry.fingerprint).fault
 
 
 def _same(finding: Entry, entry: Entry) -> bool:
