@@ -119,8 +119,6 @@ class Vocabulary:
         if program.return_type() != cel.Type.BOOL:
             raise CelError(f"the condition is a {program.return_type().name()}, not a boolean")
         mentions = self._mentions(blanked)
-        if not mentions:
-            raise CelError("the condition names no fact")
         self._check_patterns(source)
         literals = tuple(match.group()[1:-1] for match in _STRING.finditer(source))
         return Condition(source, mentions, literals, program)

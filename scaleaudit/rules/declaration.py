@@ -202,6 +202,8 @@ class _Reader:
             if match := _UNDECLARED.search(error.message):
                 hint = _nearest(match.group(1), facts_of(scope))
             raise self._refused(line, error.message, hint) from None
+        if not condition.mentions:
+            raise self._refused(text.line, "the condition names no fact")
         self._check_values(condition, text, scope)
         return condition
 
