@@ -21,6 +21,14 @@ ENTRIES = {
         "scaleaudit.cli.check:check",
         "Audit the models in files, folders, or one target as file.py::Name.",
     ),
+    "explain": Entry(
+        "scaleaudit.cli.explain:explain",
+        "Explain a finding: its proof, the numbers behind it, and what would change the answer.",
+    ),
+    "diff": Entry(
+        "scaleaudit.cli.diff:diff",
+        "Say what changed in facts and findings.",
+    ),
     "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
     "rule": Entry(
         "scaleaudit.cli.rules:rule",

@@ -16,7 +16,7 @@ from scaleaudit.errors import ConfigError
 # Fewer digits than these name a line or nothing.
 _FEWEST_DIGITS = 4
 _SHORT = 12
-_FINGERPRINT = re.compile(rf"[0-9a-fA-F]{{{_FEWEST_DIGITS},64}}")
+_FINGERPRINT = re.compile(rf"[0-9a-fA-F]{{{_FEWEST_DIGITS},64}}(-[0-9a-fA-F]{{0,64}})?")
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?")
 _LISTED = 20
 
