@@ -347,9 +347,11 @@ def analysed(
         if certify is Certify.NEVER:
             return analyse(graph, find_loops(graph))
         facts, claims = analyse_and_claim(graph, find_loops(graph))
+    from scaleaudit.capture.building import OnCpu
     from scaleaudit.certify.certifying import certify_if_fit
 
-    outcome = certify_if_fit(captured, claims, certify, seconds * _CERTIFYING, _ROOM)
+    with OnCpu():
+        outcome = certify_if_fit(captured, claims, certify, seconds * _CERTIFYING, _ROOM)
     return replace(facts, certification=outcome)
 
 

@@ -15,6 +15,8 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
   round: such a model is built of real tensors.
 - ``_disable_current_modes``: makes a real tensor in between. Public way round: packed sequences
   are recorded on real tensors.
+- ``torch.utils._device``, the device that is set and what it is given to: who makes a tensor after
+  ``with torch.device(...)`` or ``set_default_device``. Public way round: none; models that set one would be audited where it is at hand.
 - The stacks of function and dispatch modes and the dicts of global module hooks: tell whether
   somebody besides capture watches the operators and calls. Public way round: none; calls that
   repeat others are recorded again.
@@ -51,6 +53,7 @@ Those that keep torch's compiler from loading are in ``_torch_deferred`` and ``_
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -96,6 +99,7 @@ __all__ = [
     "stepwise_scans",
     "storage_key",
     "swappable",
+    "takes_default_device",
     "unwatched",
     "watchers",
     "without_modes",
@@ -228,6 +232,15 @@ def swappable(mode: FakeTensorMode) -> Iterator[None]:
         yield
     finally:
         torch.utils.swap_tensors = swap
+
+
+def takes_default_device(function: Any) -> bool:
+    """Tell whether a function makes tensors on a default device that was set."""
+    devices = sys.modules.get("torch.utils._device")  # loaded by who sets one
+    if getattr(devices, "CURRENT_DEVICE", None) is None:
+        return False
+    listed: Any = getattr(devices, "_device_constructors", None)
+    return listed is not None and function in listed()
 
 
 def watchers() -> tuple[int, ...]:

@@ -9,7 +9,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from scaleaudit.capture import higher_order
-from scaleaudit.capture._torch_private import SET_GRAD_ENABLED, HigherOrderOperator
+from scaleaudit.capture._torch_private import (
+    SET_GRAD_ENABLED,
+    HigherOrderOperator,
+    takes_default_device,
+)
 from scaleaudit.capture.packing import replacement
 
 _MOVES = frozenset({torch.Tensor.cuda, torch.Tensor.pin_memory})
@@ -76,7 +80,7 @@ def on_cpu(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     """Replace a device among the arguments by the CPU: fakes live nowhere else."""
-    if kwargs.get("device") is not None:
+    if kwargs.get("device") is not None or takes_default_device(function):
         kwargs = {**kwargs, "device": _CPU}
     if function is torch.Tensor.to and len(args) > 1 and _is_device(args[1]):
         args = (args[0], _CPU, *args[2:])

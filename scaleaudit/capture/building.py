@@ -24,7 +24,11 @@ class Building:
     """Enter to make every tensor a fake on the CPU, whatever device the user's code names."""
 
     def __init__(self, engine: FakeEngine) -> None:
-        self._modes: tuple[Any, ...] = (swappable(engine.mode), _Fakes(engine), _OnCpu())
+        self._modes: tuple[Any, ...] = (
+            swappable(engine.mode),
+            _Fakes(engine),
+            OnCpu(),
+        )
 
     def __enter__(self) -> None:
         """Start building."""
@@ -61,7 +65,9 @@ class _Fakes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._engine.run(func, args, kwargs or {})
 
 
-class _OnCpu(TorchFunctionMode):
+class OnCpu(TorchFunctionMode):
+    """Let tensors be made on the CPU, and stay there, whatever device code names or has set."""
+
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -69,6 +75,7 @@ class _OnCpu(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        """Make a call without its device."""
         if func in (torch.Tensor.cuda, torch.Tensor.pin_memory):
             return args[0]
         args, kwargs = on_cpu(func, args, kwargs or {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import torch
 from torch import fx
 
 from scaleaudit.capture._torch_private import OpOverload
@@ -16,6 +17,7 @@ from scaleaudit.capture.reads import Variation, is_common
 from scaleaudit.capture.schemas import op_info
 from scaleaudit.capture.session import Recording
 from scaleaudit.capture.trace import Origin, number_meta
+from scaleaudit.domain.graph import NodeKind
 
 # Other floats; and other integers too, which may change shapes.
 VARIATIONS = (Variation(0.37, 1), Variation(0.37, 0))
@@ -25,7 +27,7 @@ _Key: TypeAlias = int | str
 
 
 def leaked_scalar(value: Any, reads: Any) -> Any:  # noqa: ARG001 - reads are there to be seen
-    """Return a number that was computed out of sight from some of the numbers read."""
+    """Return a number, or a tensor of them, computed out of sight from some of the numbers read."""
     return value
 
 
@@ -33,10 +35,12 @@ def suspicious(recording: Recording) -> bool:
     """Tell whether a number that was read may have come back as a constant.
 
     Either one escaped for certain, or after the first read there are constants that people don't
-    write and that were not there before.
+    write and that were not there before. Tensors made of numbers may have come after it.
     """
     if recording.escaped:
         return bool(recording.made_up)
+    if recording.made_up and any(map(_holds_uncommon, _constants(recording).values())):
+        return True
     before: set[float] = set()
     read = False
     for node in recording.trace.graph.nodes:
@@ -66,7 +70,43 @@ def replace_leaks(recording: Recording, other: Recording) -> bool:
         for key, value in mine.items():
             if theirs.get(key, value) != value:
                 _replace(recording, node, key, tuple(reads))
+    _replace_tensors(recording, other, calls)
     return True
+
+
+def _replace_tensors(recording: Recording, other: Recording, calls: list[fx.Node]) -> None:
+    """Put an opaque node in the place of every tensor of numbers that differs."""
+    mine, theirs = _constants(recording), _constants(other)
+    for (leaf, value), twin in zip(mine.items(), theirs.values(), strict=False):
+        if leaf.users and (value.shape != twin.shape or not torch.equal(value, twin)):
+            place = min(map(calls.index, leaf.users))
+            reads = tuple(node for node in calls[:place] if node in recording.made_up)
+            _hide(recording, leaf, calls[place], reads)
+
+
+def _constants(recording: Recording) -> dict[fx.Node, torch.Tensor]:
+    """Return the tensors that were made of numbers while the program ran."""
+    return {
+        node: origin.value
+        for node, origin in recording.trace.origins.items()
+        if origin.kind is NodeKind.CONSTANT and origin.value is not None
+    }
+
+
+def _holds_uncommon(value: torch.Tensor) -> bool:
+    floats = value.flatten().tolist() if value.is_floating_point() else ()
+    return any(not is_common(number) for number in floats)
+
+
+def _hide(recording: Recording, leaf: fx.Node, user: fx.Node, reads: tuple[fx.Node, ...]) -> None:
+    trace = recording.trace
+    with trace.graph.inserting_before(user):
+        leak = trace.graph.call_function(leaked_scalar, (leaf, reads))
+    leaf.replace_all_uses_with(leak, delete_user_cb=lambda node: node is not leak)
+    origin = trace.origins[user]
+    site = f"scaleaudit.leaked_scalar:{origin.site}"
+    outputs = trace.origins[leaf].outputs
+    trace.origins[leak] = Origin(origin.place, site, grad=False, outputs=outputs)
 
 
 def _calls(recording: Recording) -> list[fx.Node]:

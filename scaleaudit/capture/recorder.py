@@ -43,6 +43,8 @@ _GET_GRAD_FN: Any = torch.Tensor.grad_fn
 _DIFFERENTIATE = frozenset({
     torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward, _GET_GRAD_FN.__get__,
 })  # fmt: skip
+# Numbers up to which a tensor made of them is looked through for those that were read.
+_MOST_NUMBERS = 4096
 _GET_DATA: Any = torch.Tensor.data
 _DETACHING = frozenset({torch.Tensor.detach, torch.Tensor.detach_, _GET_DATA.__get__})
 
@@ -148,16 +150,30 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _lift(self, func: OpOverload, constant: torch.Tensor) -> torch.Tensor:
         """Record a tensor made of Python numbers, be they constants or read before."""
         out: torch.Tensor = self._engine.run(func, (constant,), {})
-        number = constant.item() if constant.numel() == 1 and self.reads.active else None
-        source = self.reads.recognise(number)
-        if isinstance(source, fx.Node):
-            named = {"dtype": constant.dtype}
-            node = self.scribe.call(_ATEN.scalar_tensor.default, (source,), named, _metas(out))
-        else:
+        node = self._of_numbers_read(constant, out) if self.reads.active else None
+        if node is None:
             value = self._engine.value(constant)
             node = self.scribe.leaf(out, NodeKind.CONSTANT, "constant", value)
         self._memory.hold(out, node)
         return out
+
+    def _of_numbers_read(self, constant: torch.Tensor, out: torch.Tensor) -> fx.Node | None:
+        """Put a tensor together of numbers that were read; None where none of its numbers was."""
+        if not 0 < constant.numel() <= _MOST_NUMBERS:
+            return None
+        numbers = flat(constant.tolist())
+        sources = [self.reads.recognise(number) for number in numbers]
+        if not any(isinstance(source, fx.Node) for source in sources):
+            return None
+        named, (meta,) = {"dtype": constant.dtype}, _metas(out)
+        single = TensorMeta((), meta.dtype)
+        make = _ATEN.scalar_tensor.default
+        parts = [self.scribe.call(make, (source,), named, (single,)) for source in sources]
+        if not constant.dim():
+            return parts[0]
+        row = TensorMeta((len(parts),), meta.dtype)
+        stacked = self.scribe.call(_ATEN.stack.default, (parts, 0), {}, (row,))
+        return self.scribe.call(_ATEN.view.default, (stacked, list(constant.shape)), {}, (meta,))
 
     # Numbers.
 

@@ -39,10 +39,34 @@ def eager_and_plain() -> Iterator[None]:
         stack.enter_context(_script_as_written(False))  # noqa: FBT003 - torch's signature
         stack.enter_context(stepwise_scans())
         stack.enter_context(checks_hold_for(Read))
+        stack.enter_context(_without_inference_mode())
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         torch.backends.mha.set_fastpath_enabled(False)
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         yield
+
+
+@contextmanager
+def _without_inference_mode() -> Iterator[None]:
+    """Let inference mode do no more than turn gradients off: it runs other operators."""
+    mode = torch.inference_mode
+    enter, leave = mode.__enter__, mode.__exit__
+    entered: dict[int, list[torch.no_grad]] = {}
+
+    def switch_off(self: torch.inference_mode) -> None:
+        if self.mode:
+            entered.setdefault(id(self), []).append(torch.no_grad())
+            entered[id(self)][-1].__enter__()
+
+    def switch_back(self: torch.inference_mode, *error: Any) -> None:
+        if entered.get(id(self)):
+            entered[id(self)].pop().__exit__(*error)
+
+    mode.__enter__, mode.__exit__ = switch_off, switch_back  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        mode.__enter__, mode.__exit__ = enter, leave  # type: ignore[method-assign]
 
 
 @contextmanager

@@ -285,6 +285,8 @@ def _wrong_model(declared: Mapping[str, Any]) -> str:
         return "returned None as 'model' (in-place methods of your own may return None)"
     if not isinstance(model, torch.nn.Module):
         return f"returned {_described(model)} as 'model', not a torch.nn.Module"
+    if isinstance(model, torch.jit.ScriptModule):
+        return "returned a scripted module as 'model', which has no lines of Python: leave out torch.jit"
     return ""
 
 

@@ -146,3 +146,22 @@ def test_gradients_that_nobody_asked_for_are_no_outputs():
     graph = graph_of(step)
     (backward,) = (n for n in graph.nodes if n.base_op == "aten.native_layer_norm_backward")
     assert len(backward.outputs) == 1
+
+
+def test_inference_mode_turns_gradients_off_and_changes_no_operator():
+    def step(m, x):
+        with torch.inference_mode():
+            x = m.w(x).tanh()
+        with torch.inference_mode(mode=False):
+            x = m.w(x).tanh()
+        return thinking(m, x).tanh().sum()
+
+    @torch.inference_mode()
+    def thinking(m, x):
+        return m.w(x).tanh()
+
+    enter = torch.inference_mode.__enter__
+    graph = graph_of(step)
+    assert [node.grad for node in calls(graph, "aten.tanh.default")] == [False, True, False, True]
+    assert "aten.linear.default" not in ops(graph)
+    assert torch.inference_mode.__enter__ is enter

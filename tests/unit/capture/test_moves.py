@@ -62,6 +62,49 @@ def test_a_model_that_is_moved_and_cast_is_captured_without_memory(moved, dtype,
     assert users >= {"aten.embedding", "aten.t"}
 
 
+ELSEWHERE = """
+import torch
+from torch import nn
+BEFORE
+
+
+class Made(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(16, 16)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = x + self.inner(x) * torch.ones(16) + torch.arange(16)
+        return x
+
+
+def scaleaudit_target():
+    INSIDE
+        return {"model": Made(), "args": (torch.randn(2, 16),)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "inside"),
+    [
+        ("torch.set_default_device('cuda')", "if True:"),
+        ("", "torch.set_default_device('cuda')\n    if True:"),
+        ("", "with torch.device('cuda'):"),
+    ],
+)
+def test_a_default_device_needs_no_such_device(before, inside, tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text(ELSEWHERE.replace("BEFORE", before).replace("INSIDE", inside))
+    try:
+        target = load_target(file, "scaleaudit_target")
+        assert target.engine is not None
+        graph = capture_by(Attempt.FAKES, target).graph
+    finally:
+        torch.set_default_device(None)
+    assert sum(node.base_op == "aten.arange" for node in graph.nodes) == 3
+
+
 def test_building_puts_back_what_it_changes():
     swap = torch.utils.swap_tensors
     with Building(FakeEngine(building=True)):

@@ -335,3 +335,37 @@ def test_a_check_of_a_plain_condition_still_fails():
 
     with pytest.raises(CaptureError, match="too narrow"):
         captured(Failing(), torch.randn(3, 4))
+
+
+def by_list(m, x):
+    h = m.w(x)
+    lengths = torch.tensor(h.norm(dim=-1).tolist())
+    return (h / lengths[:, None]).sum()
+
+
+def by_nested_list(m, x):
+    h = m.w(x)
+    lengths = torch.tensor([[row.norm().item(), 2.0] for row in h])
+    return (h / lengths[:, :1]).sum()
+
+
+@pytest.mark.parametrize("step", [by_list, by_nested_list], ids=lambda step: step.__name__)
+def test_a_tensor_made_of_numbers_that_were_read_keeps_their_dependence(step):
+    graph = graph_of(step)
+    (quotient,) = calls(graph, "aten.div.Tensor")
+    above = {graph[i].op for i in ancestors(graph, (dict(quotient.arguments)["other"].node,))}
+    assert {"aten._local_scalar_dense.default", "aten.linalg_vector_norm.default"} <= above
+
+
+def test_a_tensor_of_numbers_computed_out_of_sight_is_no_constant():
+    def step(m, x):
+        h = m.w(x)
+        lengths = torch.tensor([math.sqrt(n) for n in h.pow(2).sum(-1).tolist()])
+        return (h / lengths[:, None]).sum() * torch.tensor([0.1234567, 7.7654321]).sum()
+
+    graph = graph_of(step)
+    (leak,) = calls(graph, "scaleaudit.leaked_scalar")
+    (quotient,) = calls(graph, "aten.div.Tensor")
+    assert leak.id in ancestors(graph, (dict(quotient.arguments)["other"].node,))
+    (product,) = calls(graph, "aten.mul.Tensor")
+    assert leak.id not in ancestors(graph, (dict(product.arguments)["other"].node,))
