@@ -107,7 +107,8 @@ class Atom:
             does to it, and says nothing of single elements. Of shares it is that of their sums.
         share_of: What it is one of the shares of, and how many there are: where one of them
             reaches the end of its span, the others are 0, and in between they divide it.
-        centred: Dims, from the end, over which together it adds up to 0 however it is made.
+        centred: Dims, from the end, over which together it adds up to 0 however it is made; of one
+            that stands for a matrix, what that makes does.
         views: The same values in other arrangements, by arrangement.
         serial: When it was made; products of atoms are kept in this order.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
-from scaleaudit.domain.scale import CONSTANT, VANISHING, ZERO, Form, Interval, Scale
+from scaleaudit.domain.scale import CONSTANT, VANISHING, ZERO, Atom, Form, Interval, Poly, Scale
 from scaleaudit.scale import algebra
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.matrices import SAME
@@ -93,18 +93,31 @@ def noted(graph: OpGraph, node: Node, result: Scale, x: Scale, mean: Scale) -> S
         return x  # what is centred has no mean to lose
     count = math.prod(x.shape[dim] for dim in dims)
     row = replace(x, given=x.form, shape=(count,))
-    return stretched(row, result, _PROJECTION, -1, -1) or result
+    made = stretched(row, result, _PROJECTION, -1, -1)
+    if made is None:
+        return result
+    before = {gate for poly in x.form.parts.values() for gate in poly.atoms()}
+    for gate in {gate for poly in made.form.parts.values() for gate in poly.atoms()} - before:
+        gate.centred = dims
+    return made
+
+
+def _adds_up_to_nothing(atom: Atom, poly: Poly, dims: frozenset[int] | None) -> bool:
+    """Whether a centred state, or the projection of one, is all that a part is."""
+
+    def is_centred(each: Atom) -> bool:
+        return bool(each.centred) and (dims is None or each.centred <= dims)
+
+    if poly.constant is not None:
+        return is_centred(atom)
+    return all(len(monomial) == 1 and is_centred(monomial[0]) for monomial in poly.terms)
 
 
 def without_centred(x: Scale, dims: frozenset[int] | None) -> Scale:
     """Return a value without the states in it that add up to 0 over some dims (all, if None)."""
     if x.opaque or x.weighted is not None or not x.depends:
         return x
-    gone = {
-        atom
-        for atom, poly in x.form.parts.items()
-        if atom.centred and (dims is None or atom.centred <= dims) and poly.constant is not None
-    }
+    gone = {atom for atom, poly in x.form.parts.items() if _adds_up_to_nothing(atom, poly, dims)}
     if not gone:
         return x
     parts = {atom: poly for atom, poly in x.form.parts.items() if atom not in gone}

@@ -58,6 +58,10 @@ class ScaleTable:
         """Whether a value is computed from the states, even if nothing is left of them."""
         return ref.node in self.rows or (ref.node in self._seeded and ref in self.seeds)
 
+    def cuts(self, way: tuple[int, ...]) -> bool:
+        """Whether a value on a way is a free input, so that nothing comes from before it."""
+        return not self._seeded.isdisjoint(way)
+
     def parts_of(self, ref: Ref) -> Parts:
         """Return the parts of a value; a free input has none, whatever was joined for it."""
         return {} if ref in self.seeds else self.parts.get(ref, {})
@@ -119,7 +123,9 @@ class Interpreter:
         if node.id not in self._unpacking:
             return scales
         return tuple(
-            scale if packed is None else self._taken_out(packed, table, view)
+            scale
+            if packed is None or table.cuts(packed.way)
+            else self._taken_out(packed, table, view)
             for output, scale in enumerate(scales)
             for packed in (self._packed.get(Ref(node.id, output)),)
         )

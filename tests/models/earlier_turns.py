@@ -106,6 +106,18 @@ class ListedAndWeighted(Listed):
         return torch.einsum("n,nbtd->btd", weights, torch.stack(states))
 
 
+class Kept(Listed):
+    """The writes stand in a buffer that is there from the start, which is read up to the turn."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        source = self.embed(tokens)
+        kept = source.new_zeros(TURNS + 1, *source.shape)
+        kept[0] = source
+        for turn in range(TURNS):
+            kept[turn + 1] = self.mlp(self.inner(kept[: turn + 1].sum(0)))
+        return self.head(self.final(kept.sum(0)))
+
+
 class Averaged(Listed):
     """A mean of all that was written is no longer than the longest."""
 
@@ -127,6 +139,8 @@ EXPECT = {
     "attended": blind(),
     "stacked_raw_head": Expect((State("carried", "visible"),), carries=()),
     "free": blind("linear", also="SCL204"),
+    "kept": Expect((LISTED,), "SCL101", carries=()),
+    "kept_raw_head": Expect((State("carried", "visible"),), carries=()),
     "listed_and_joined": Expect((LISTED,), "SCL101", carries=()),
     "listed_and_run": Expect((LISTED,), "SCL101", carries=()),
     "listed_and_weighted": Expect((FREELY,), "SCL101 SCL204", carries=()),
@@ -169,6 +183,14 @@ def scaleaudit_target_listed_raw_head() -> dict[str, Any]:
 
 def scaleaudit_target_averaged() -> dict[str, Any]:
     return target(Averaged())
+
+
+def scaleaudit_target_kept() -> dict[str, Any]:
+    return target(Kept())
+
+
+def scaleaudit_target_kept_raw_head() -> dict[str, Any]:
+    return target(Kept(final=False))
 
 
 def scaleaudit_target_listed_and_joined() -> dict[str, Any]:

@@ -217,6 +217,22 @@ class Centred(Between):
         return h - h.mean(-1, keepdim=True)
 
 
+class CentredAtFirst(Between):
+    """The mean is taken from what enters; then two writes follow, whose norms take means again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(D), nn.Linear(D, D), nn.GELU()) for _ in range(2)
+        )
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        h = h - h.mean(-1, keepdim=True)
+        for write in self.writes:
+            h = h + write(h)
+        return h
+
+
 class StandardisedBetween(Between):
     """A norm written by hand: of what it has centred, the next turn takes the mean again."""
 
@@ -287,6 +303,7 @@ EXPECT = {
     "divided_by_item": Expect((State("removed", "invariant"),)),
     "growing_after_norm": safe("removed", "invariant"),
     "centred": blind(),
+    "centred_at_first": blind(visibility="invariant|asymptotic"),
     "standardised_between": safe("removed", "invariant"),
     "plain_layer_norm": safe("removed", "invariant"),
     "leaking": safe("bounded", "invariant"),
@@ -405,6 +422,10 @@ def scaleaudit_target_squashed_write() -> dict[str, Any]:
 
 def scaleaudit_target_centred() -> dict[str, Any]:
     return target(Centred())
+
+
+def scaleaudit_target_centred_at_first() -> dict[str, Any]:
+    return target(CentredAtFirst())
 
 
 def scaleaudit_target_standardised_between() -> dict[str, Any]:

@@ -11,7 +11,18 @@ from lawkit.programs import Program
 
 from scaleaudit.domain.facts import Transition
 from scaleaudit.domain.graph import Ref
-from scaleaudit.domain.scale import CONSTANT, LINEAR, REALS, ZERO, Atom, Form, Growth, Poly, Scale
+from scaleaudit.domain.scale import (
+    CONSTANT,
+    LINEAR,
+    REALS,
+    ZERO,
+    Atom,
+    Degree,
+    Form,
+    Growth,
+    Poly,
+    Scale,
+)
 from scaleaudit.scale import judge
 from scaleaudit.scale.centring import centred_dims, without_centred
 
@@ -90,3 +101,16 @@ def test_what_rounding_leaves_of_a_mean_is_not_called_independent() -> None:
     assert left.growth != CONSTANT
     assert not left.growth.attained
     assert left.growth.lo < ZERO
+
+
+@pytest.mark.parametrize(("dim", "degree"), [(-1, ZERO), (-2, Degree(1))])
+def test_what_is_added_to_a_centred_value_is_all_that_its_mean_is_of(
+    dim: int, degree: Degree
+) -> None:
+    p = Program(4)
+    h = p.state(ROWS, WIDTH)
+    out = p("aten.add.Tensor", centred(p, h), p("aten.tanh.default", h))
+    mean = p("aten.mean.dim", out, [dim])
+    assert infer(p)[mean].growth.hi == degree
+    rows = p.run(1e6)[mean.node][mean.output]
+    assert (float(rows.abs().max()) < 2) == (degree == ZERO)
