@@ -233,8 +233,8 @@ EXPECT = {
     "by_poisson_normed": drawn("removed", "invariant", line="return F.rms_norm(super()"),
     "by_poisson_raw": drawn("carried", "visible"),
     "partly_without_gradient": BLIND,
-    "by_argument": drawn("carried", "invariant", "SCL101", turns=(3,)),
-    "by_argument_twice": BLIND,
+    "by_argument": drawn("carried", "invariant", "SCL101 SCL302", turns=(3,), maybe=""),
+    "by_argument_twice": drawn("carried", "invariant", "SCL101 SCL302", maybe=""),
     "by_argument_as_tensor": BLIND,
     "while_running": drawn("carried", "invariant", "SCL101", line=""),
     # Open: whether a change of which only the condition hears is an unsupervised readout.
