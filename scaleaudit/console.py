@@ -100,8 +100,11 @@ def complain(error: ScaleAuditError) -> None:
     """Tell the user on stderr what is wrong, where, and what to do."""
     where = f"{error.where}: " if error.where else ""
     say(f"error: {where}{error.message}")
-    if error.hint:
-        say(f"  hint: {error.hint}")
+    first, *more = error.hint.split("\n")
+    if first:
+        say(f"  hint: {first}")
+    for line in more:
+        say(f"  {line}".rstrip())
 
 
 def confess() -> None:

@@ -38,6 +38,8 @@ def load_module(path: Path) -> ModuleType:
     try:
         with script_arguments(path):
             return _run(path)
+    except TargetError:
+        raise
     except SyntaxError as error:
         raise _syntax(path, error) from error
     except (Exception, SystemExit) as error:
