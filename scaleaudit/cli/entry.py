@@ -34,7 +34,7 @@ ENTRIES = {
         "scaleaudit.cli.rules:rule",
         "Print the page of a rule; try the examples of pages; write a new page.",
     ),
-    "rules": Entry("scaleaudit.cli.rules:rules", "List the rules."),
+    "rules": Entry("scaleaudit.cli.rules:rules", "List the rules, with how settled they are."),
     "config": Entry(
         "scaleaudit.cli.settings:config",
         "Print the settings in force and where each comes from: of a file, or of the run.",

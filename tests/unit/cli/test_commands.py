@@ -132,10 +132,10 @@ def test_what_help_lists_is_what_each_command_says_of_itself(name):
     assert (found.help or "").splitlines()[0] == ENTRIES[name].summary
 
 
-def test_rules_are_listed_with_severity_and_summary(command):
+def test_rules_are_listed_with_severity_status_and_summary(command):
     code, out, _ = command("rules")
     assert code == 0
-    assert "SCL101  error    blind-recurrent-scale" in out
+    assert "SCL101  error    stable      blind-recurrent-scale" in out
 
 
 def test_a_page_is_printed_as_it_stands_where_there_is_no_terminal(command):
