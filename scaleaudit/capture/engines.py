@@ -127,6 +127,7 @@ class FakeEngine:
         self.building = building
         self._outcomes = Outcomes(self.mode)
         self._stale: dict[int, torch.Tensor] = {}
+        self._memories: dict[int, tuple[torch.UntypedStorage, torch.Tensor]] = {}
 
     def run(self, op: OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run one operator, everything on the CPU."""
@@ -160,8 +161,7 @@ class FakeEngine:
             if tensor.device == _CPU and tensor.fake_mode is self.mode:
                 return tensor
         elif not tensor.is_meta:
-            with self.mode:
-                known = self.mode.from_tensor(tensor, static_shapes=True)
+            known = self._like_it(tensor) if tensor.device == _CPU else self.brought(tensor)
             if tensor.numel() <= TWIN_LIMIT:
                 setattr(known, TWIN, tensor.detach().cpu().clone())
             return known
@@ -172,6 +172,27 @@ class FakeEngine:
             if isinstance(tensor, torch.nn.Parameter):
                 return torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
             return fake.requires_grad_(tensor.requires_grad)
+
+    def _like_it(self, tensor: torch.Tensor) -> torch.Tensor:
+        with self.mode:
+            return self.mode.from_tensor(tensor, static_shapes=True)
+
+    def brought(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Make a fake on the CPU of a tensor elsewhere; those that share memory still do."""
+        key = storage_key(tensor)
+        if not key:  # a layout that has none
+            return self._like_it(tensor)
+        storage = tensor.untyped_storage()
+        with self.mode, torch.no_grad():
+            if key not in self._memories:
+                size = storage.nbytes() // tensor.element_size()
+                memory = torch.empty(size, dtype=tensor.dtype, device=_CPU)
+                self._memories[key] = storage, memory  # held, so that the key stays its own
+            memory = self._memories[key][1].view(tensor.dtype)
+            fake = memory.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+        if isinstance(tensor, torch.nn.Parameter):
+            return torch.nn.Parameter(fake, requires_grad=tensor.requires_grad)
+        return fake.requires_grad_(tensor.requires_grad)
 
     def value(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return the twin of a fake tensor, or a small real tensor itself."""

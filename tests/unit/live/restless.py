@@ -75,7 +75,7 @@ class Restless(nn.Module):
         np.random.random()  # noqa: NPY002 - the same
         self.numpys.random()
         torch.rand(2, generator=self.torchs)
-        SEEN[x.shape[0]] = positions(x.shape[-1])
+        SEEN[x.shape[0]] = positions(x.shape[-1]).to(x.device)
         h = self.batch(x) + SEEN[x.shape[0]]
         for block in self.blocks:
             h = h + self.drop(block(self.norm(h)))
