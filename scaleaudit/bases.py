@@ -11,7 +11,7 @@ import ast
 import builtins
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 # Through these, anything can be reached.
@@ -27,13 +27,13 @@ _BUILTIN_CLASSES = frozenset(
 _Binding = ast.ClassDef | str | None
 
 
-def may_hold_model(tree: ast.AST, folder: Path) -> bool:
+def may_hold_model(nodes: Sequence[ast.AST], folder: Path) -> bool:
     """Tell whether a class of a file may be a model's.
 
     Args:
+        nodes: All nodes of its syntax tree.
         folder: Where the file is; modules beside or above it come before the library's.
     """
-    nodes = list(ast.walk(tree))
     classes = [node for node in nodes if isinstance(node, ast.ClassDef) and node.bases]
     if not classes:
         return False

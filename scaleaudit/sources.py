@@ -138,12 +138,12 @@ def reason_to_skip(path: str) -> str | None:
     if is_archive(path):
         return None if _holds_program(path) else "holds no exported program"
     try:
-        tree = _parsed(path, _SIGN_OF_MODEL)
+        nodes = list(ast.walk(_parsed(path, _SIGN_OF_MODEL)))
     except SyntaxError as error:
         return f"not valid Python (line {error.lineno})"
     except (OSError, ValueError) as error:
         return f"cannot be read ({error})"
-    if any(map(_is_target_function, ast.walk(tree))) or may_hold_model(tree, Path(path).parent):
+    if any(map(_is_target_function, nodes)) or may_hold_model(nodes, Path(path).parent):
         return None
     return "declares no target and defines no model class"
 

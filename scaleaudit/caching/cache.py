@@ -38,15 +38,19 @@ class Cache:
         self._observer = Observer()
         self._warned, self._complaining = False, threading.Lock()
         self._store: Store | None = None
+        self._secret = b""
         try:
-            self._store = Store(folder, load_secret())
+            self._secret = load_secret()
+            self._store = Store(folder, self._secret)
         except OSError as error:
             self._complain(error, "the key to the cache cannot be kept")
 
     def name(self, path: str, asked: Sequence[str]) -> str:
         """Return the name under which the answer to a question about a file is kept."""
         whole = (_FORM, circumstances(), path, self._observer.digest(path), *asked)
-        return blake2b(msgspec.msgpack.encode(whole), digest_size=16).hexdigest()
+        # Users who share a folder each have their own records there.
+        encoded = msgspec.msgpack.encode(whole)
+        return blake2b(encoded, key=self._secret, digest_size=16).hexdigest()
 
     def find(self, name: str) -> bytes | None:
         """Return what is kept under a name, if all that it depends on is as it was."""

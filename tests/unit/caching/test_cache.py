@@ -92,7 +92,7 @@ def test_a_read_only_cache_is_read(cache, model, tmp_path, monkeypatch, warnings
 
 def test_a_cache_made_with_another_secret_is_not_believed(cache, model, tmp_path, monkeypatch):
     """As one that somebody commits to hide what would be found."""
-    name = cache.name(str(model), [])
+    name = cache.name(str(model), [])  # which an attacker may come to know
     monkeypatch.setenv("SCALEAUDIT_CACHE_KEY", "the attacker's")
     Cache(tmp_path / "cache", lambda _: None).keep(name, seen(model), b"all is well")
     monkeypatch.delenv("SCALEAUDIT_CACHE_KEY")
