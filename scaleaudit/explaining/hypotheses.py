@@ -72,10 +72,24 @@ def _of_the_turn(state: StateFacts) -> Iterator[tuple[str, StateFacts]]:
         yield "Keeping the gain strictly below 1 by construction, as a sigmoid does", held
     if not state.writes_bounded:
         text = "Bounding what a turn writes, by tanh or by a norm behind the branch"
-        yield text, replace(state, writes_bounded=True)
+        yield text, _with_bounded_writes(state)
     if (state.carried_dtype or state.dtype) in _NARROW:
         text = "Carrying the state in float32"
         yield text, replace(state, dtype="float32", carried_dtype="float32")
+
+
+def _with_bounded_writes(state: StateFacts) -> StateFacts:
+    """Bound what a turn adds; where it adds to nothing, that is the state itself."""
+    bounded = replace(state, writes_bounded=True)
+    if state.transition is Transition.UNKNOWN:
+        return bounded
+    if state.gain is None:
+        return replace(bounded, transition=Transition.BOUNDED, branch_degree=0.0)
+    if (state.branch_degree or 0) > 0:
+        flat = replace(bounded, branch_degree=0.0)
+        expanding = state.transition is Transition.EXPANDING
+        return replace(flat, transition=_by_gain(flat.gain)) if expanding else flat
+    return bounded
 
 
 def _by_gain(gain: Gain | None) -> Transition:

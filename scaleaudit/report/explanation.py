@@ -157,9 +157,16 @@ class _Page:
         yield f"  {mark} {printable(what_if.text)}:"
         for fact in what_if.facts:
             yield f"      {printable(fact)}"
-        gone = f"{finding.code} is gone" if what_if.silences else f"{finding.code} stays"
-        left = f"; left of this: {', '.join(what_if.others)}" if what_if.others else ""
-        yield f"      then {gone}, and the verdict of the target is {what_if.verdict.value}{left}"
+        yield f"      then {_outcome(what_if, finding)}"
+
+
+def _outcome(what_if: WhatIf, finding: Finding) -> str:
+    others = ", ".join(what_if.others)
+    if what_if.silences:
+        text = f"{finding.code} is gone" + (f", {others} is found instead" if others else "")
+    else:
+        text = f"{finding.code} stays" + (f", and {others}" if others else "")
+    return f"{text}; the verdict of the target is {what_if.verdict.value}"
 
 
 def _gain_text(gain: Gain) -> str:

@@ -40,9 +40,16 @@ def sentence(text: str) -> str:
 def _plain(text: str) -> str:
     kept = _LINKS.sub(lambda match: match.group() + _NO_WIDTH, text)
     return "".join(
-        char if char.isalnum() or not char.isascii() or char in _SAFE else f"&#{ord(char)};"
-        for char in kept
+        char if _is_text(char, kept[index + 1 : index + 2]) else f"&#{ord(char)};"
+        for index, char in enumerate(kept)
     )
+
+
+def _is_text(char: str, following: str) -> bool:
+    """Tell whether a character is markup nowhere in a line; a colon may begin an emoji."""
+    if char == ":":
+        return following in ("", " ")
+    return char.isalnum() or not char.isascii() or char in _SAFE
 
 
 def code_span(text: str, *, cell: bool = False) -> str:

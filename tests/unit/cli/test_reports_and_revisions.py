@@ -106,7 +106,7 @@ def test_a_finding_is_explained_from_a_report(command, reports):
     assert "state.active && state.blind" in out
     assert "state.blind   true" in out
     assert "+ Normalising what crosses between turns" in out
-    assert "then SCL101 is gone, and the verdict of the target is pass" in out
+    assert "then SCL101 is gone; the verdict of the target is pass" in out
 
 
 @pytest.mark.parametrize(

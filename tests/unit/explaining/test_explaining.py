@@ -193,6 +193,20 @@ def test_a_normed_branch_cures_an_expanding_state_of_that_alone(what_ifs):
     assert not what_ifs("SCL201", expanding)["Adding"].silences
 
 
+def test_bounded_writes_flatten_an_expanding_branch(what_ifs):
+    expanding = replace(STATE, transition=Transition.EXPANDING, branch_degree=1.0)
+    bounded = what_ifs("SCL201", expanding)["Bounding"]
+    assert (bounded.silences, bounded.others) == (True, ("SCL101",))
+    assert "transition: expanding -> carried" in bounded.facts
+
+
+def test_bounded_writes_bound_a_state_that_is_nothing_else(what_ifs):
+    linear = replace(STATE, transition=Transition.LINEAR, gain=None, branch_degree=1.0)
+    bounded = what_ifs("SCL202", linear)["Bounding"]
+    assert (bounded.silences, bounded.verdict) == (True, Verdict.PASS)
+    assert "transition: linear -> bounded" in bounded.facts
+
+
 def test_a_branch_cannot_cure_a_gain_above_one(what_ifs):
     growing = replace(
         STATE, transition=Transition.EXPANDING, branch_degree=1.0, gain=Gain(2.0, 2.0)
