@@ -53,7 +53,7 @@ def _error_classes(trees: Iterator[ast.Module]) -> set[str]:
     bases = {
         node.name: {base.id for base in node.bases if isinstance(base, ast.Name)}
         for tree in trees
-        for node in ast.walk(tree)
+        for node in tree.body
         if isinstance(node, ast.ClassDef)
     }
     found = set(_ROOTS)
@@ -64,8 +64,8 @@ def _error_classes(trees: Iterator[ast.Module]) -> set[str]:
 
 def _makers(tree: ast.Module, errors: set[str], *, of_class: bool) -> Iterator[str]:
     """Yield the functions that return such an error; public methods are called from anywhere."""
-    for node in ast.walk(tree):
-        for inner in node.body if isinstance(node, ast.ClassDef | ast.Module) else ():
+    for node in (tree, *(each for each in tree.body if isinstance(each, ast.ClassDef))):
+        for inner in node.body:
             if isinstance(inner, ast.FunctionDef) and inner.returns is not None:
                 public = isinstance(node, ast.ClassDef) and not inner.name.startswith("_")
                 if ast.unparse(inner.returns) in errors and public is of_class:
