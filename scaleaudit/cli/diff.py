@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "markdown")
 _PATHS = "scaleaudit.paths"
+_TWO = 2  # before and after
 
 
 class Flags(SettingsFlags):
@@ -67,7 +68,7 @@ def diff(context: click.Context, sides: tuple[str, ...], **flags: Unpack[Flags])
     """
     settings = read_settings(_whole(flags))
     given: tuple[str, ...] | None = context.meta.get(_PATHS)
-    if given is None and len(sides) == 2 and all(Path(side).suffix == ".json" for side in sides):  # noqa: PLR2004  # two reports
+    if given is None and _are_reports(sides):
         comparison = _reports(sides[0], sides[1])
     else:
         comparison = _revisions(sides, given, settings)
@@ -84,6 +85,12 @@ def _whole(flags: Flags) -> Flags:
         "baseline": baseline.absolute() if baseline else None,
         "config": config.absolute() if config else None,
     }
+
+
+def _are_reports(sides: tuple[str, ...]) -> bool:
+    if len(sides) != _TWO:
+        return False
+    return all(Path(side).suffix == ".json" or Path(side).is_file() for side in sides)
 
 
 def _reports(before: str, after: str) -> Comparison:
@@ -122,7 +129,7 @@ def _asked(sides: tuple[str, ...], given: tuple[str, ...] | None, repository: Re
     """Tell revisions from paths as git does: what is a revision, until something is none."""
     found: list[Revision] = []
     rest = list(sides)
-    while rest and len(found) < 2:  # noqa: PLR2004  # before and after
+    while rest and len(found) < _TWO:
         revision = repository.find(rest[0])
         if revision is None:
             break

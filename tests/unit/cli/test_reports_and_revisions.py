@@ -169,6 +169,12 @@ def test_the_exit_code_of_a_diff(command, tmp_path, before, after, flags, code):
     assert command("diff", "a.json", "b.json", *flags)[0] == code
 
 
+def test_reports_of_any_name_are_read(command, reports, tmp_path):
+    for name in ("good", "bad"):
+        (tmp_path / f"{name}.json").rename(tmp_path / name)
+    assert command("diff", "good", "bad")[0] == 1
+
+
 def test_a_diff_in_json_is_json(command, reports):
     document = json.loads(command("diff", "good.json", "bad.json", "--format", "json")[1])
     (target,) = document["targets"]
