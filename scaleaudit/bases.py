@@ -24,6 +24,13 @@ _ANY_NAME = frozenset({"__builtins__", "exec", "globals", "locals", "vars"})
 _BUILTIN_CLASSES = frozenset(
     name for name, value in vars(builtins).items() if isinstance(value, type)
 )
+# The nodes that can bind a name; the others are most of a tree.
+_NAMING = {"arg", "attr", "id", "name", "names", "rest"}
+_BINDING = frozenset(
+    kind
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST) and _NAMING.intersection(kind._fields)
+)
 _Binding = ast.ClassDef | str | None
 
 
@@ -49,6 +56,8 @@ class _Names:
         self._bound: dict[str, list[_Binding]] = {}
         self._harmless: dict[ast.ClassDef, bool] = {}
         for node in nodes:
+            if type(node) not in _BINDING or _is_read(node):
+                continue
             for name, binding in _bindings(node):
                 self._bound.setdefault(name, []).append(binding)
 
@@ -76,6 +85,14 @@ class _Names:
         if isinstance(binding, ast.ClassDef):
             return self.is_harmless(binding)
         return binding is not None and _is_library(binding, self._folder)
+
+
+def _is_read(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Name | ast.Attribute)
+        and isinstance(node.ctx, ast.Load)
+        and not (isinstance(node, ast.Name) and node.id in _ANY_NAME)
+    )
 
 
 def _bindings(node: ast.AST) -> Iterator[tuple[str, _Binding]]:
