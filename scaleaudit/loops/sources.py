@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import TypeAlias
 
 from scaleaudit.domain.graph import Frame
@@ -21,8 +19,8 @@ from scaleaudit.loops.bindings import (
     is_rebound,
     parameters_of,
 )
+from scaleaudit.loops.reading import expression_of, function_of, innermost, tree_of
 
-_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _Loop: TypeAlias = ast.For | ast.While
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 # Builtins that hand on where their arguments come from, and those of the library that do.
@@ -59,7 +57,7 @@ class Chain:
 
 def enclosing_loops(frame: Frame) -> list[_Loop]:
     """Return the loop statements around the line of a frame, in its function, innermost first."""
-    node: ast.AST | None = _innermost(frame)
+    node: ast.AST | None = innermost(frame)
     found: list[_Loop] = []
     while node is not None and not isinstance(node, (*_FUNCTIONS, ast.Lambda, ast.ClassDef)):
         if isinstance(node, (ast.For, ast.While)):
@@ -74,7 +72,7 @@ class Call:
     """One running function of a chain, and what its expressions come from."""
 
     def __init__(self, chain: Chain, index: int) -> None:
-        function = _function(chain.frames[index])
+        function = function_of(chain.frames[index])
         if function is None:
             raise Unknown
         self._chain = chain
@@ -178,6 +176,9 @@ class Call:
         return found
 
     def _global(self, name: str) -> set[TurnsFrom]:
+        """A number of the file, or of another that the file takes it from."""
+        if name in imports_of(self._tree, self._function):
+            return {TurnsFrom.FIXED}
         bound = bindings_of(self._tree, name)
         if not bound or not all(isinstance(value, ast.Constant) for value in bound):
             raise Unknown
@@ -192,7 +193,7 @@ class Call:
         if self._index in (0, self._chain.entry):
             return {TurnsFrom.ARGUMENT}
         caller = Call(self._chain, self._index - 1)
-        call = _expression(self._chain.frames[self._index - 1])
+        call = expression_of(self._chain.frames[self._index - 1])
         if not isinstance(call, ast.Call):
             raise Unknown
         imported = imports_of(caller._tree, caller._function)
@@ -213,7 +214,7 @@ class Call:
 
     @property
     def _tree(self) -> ast.Module:
-        tree = _tree(self._path)
+        tree = tree_of(self._path)
         assert tree is not None
         return tree
 
@@ -254,70 +255,3 @@ def _leaves(loop: _Loop) -> Iterator[ast.stmt]:
             yield node
         inner = own and not isinstance(node, (ast.For, ast.While, ast.AsyncFor))
         stack.extend((child, inner) for child in ast.iter_child_nodes(node))
-
-
-def _function(frame: Frame) -> _Function | None:
-    node: ast.AST | None = _innermost(frame)
-    while node is not None and not isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-        node = getattr(node, "parent", None)
-    return node if isinstance(node, _FUNCTIONS) else None
-
-
-def _innermost(frame: Frame) -> ast.AST | None:
-    """Return the innermost node of the source around what a frame runs."""
-    tree = _tree(frame.location.path)
-    place = (frame.location.line, frame.location.column)
-    found: ast.AST | None = None
-    stack: list[ast.AST] = [] if tree is None else list(tree.body)
-    while stack:
-        node = stack.pop()
-        if _start(frame, node) <= place < _end(frame, node):
-            found, stack = node, list(_placed(node))
-    return found
-
-
-def _placed(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield the parts of a node that have a place; those of the others in their stead."""
-    for child in ast.iter_child_nodes(node):
-        if hasattr(child, "lineno"):
-            yield child
-        else:
-            yield from _placed(child)
-
-
-def _expression(frame: Frame) -> ast.AST | None:
-    """Return the expression that a frame is evaluating."""
-    node = _innermost(frame)
-    location = frame.location
-    span = ((location.line, location.column), (location.end_line, location.end_column))
-    while node is not None and (_start(frame, node), _end(frame, node)) != span:
-        node = getattr(node, "parent", None)
-    return node
-
-
-def _start(frame: Frame, node: ast.AST) -> tuple[int, int]:
-    line, offset = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
-    return line, _column(frame.location.path, line, offset)
-
-
-def _end(frame: Frame, node: ast.AST) -> tuple[int, int]:
-    line, offset = getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
-    return line, _column(frame.location.path, line, offset)
-
-
-def _column(path: str, line: int, offset: int) -> int:
-    """Return the column, from 1, of an offset in bytes."""
-    text = linecache.getline(path, line)
-    return 1 + (offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore")))
-
-
-@cache
-def _tree(path: str) -> ast.Module | None:
-    try:
-        tree = ast.parse("".join(linecache.getlines(path)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    for parent in ast.walk(tree):
-        for child in ast.iter_child_nodes(parent):
-            child.parent = parent  # type: ignore[attr-defined]
-    return tree
