@@ -88,9 +88,12 @@ def _whole(flags: Flags) -> Flags:
 
 
 def _are_reports(sides: tuple[str, ...]) -> bool:
-    if len(sides) != _TWO:
-        return False
-    return all(Path(side).suffix == ".json" or Path(side).is_file() for side in sides)
+    return len(sides) == _TWO and all(_is_report(Path(side)) for side in sides)
+
+
+def _is_report(side: Path) -> bool:
+    """Tell by its name whether somebody means a report; a missing one is complained of as one."""
+    return side.suffix == ".json" or (side.is_file() and side.suffix not in {".py", ".pt2"})
 
 
 def _reports(before: str, after: str) -> Comparison:
