@@ -79,16 +79,16 @@ class Acceptance:
         targets = sift_comments(targets, run)
         stale: tuple[StaleEntry, ...] = ()
         if self._file is not None:
-            targets, stale = self._sift_baseline(targets, run, self._file)
+            targets, stale = self._sift_baseline(targets, run, self._file, book)
         return (self._annotate(targets, run) if self._accepting.add_ignores else targets), stale
 
     def _sift_baseline(
-        self, targets: tuple[TargetReport, ...], run: Run, file: Path
+        self, targets: tuple[TargetReport, ...], run: Run, file: Path, book: RuleBook
     ) -> tuple[tuple[TargetReport, ...], tuple[StaleEntry, ...]]:
-        here, folder = Path.cwd(), Path(os.path.abspath(file)).parent  # noqa: PTH100  # of a link, its own
+        folder = Path(os.path.abspath(file)).parent  # noqa: PTH100  # of a link, its own
         ledger = Ledger(
             self._known,
-            seen=lambda path: Path(os.path.relpath(here / path, folder)).as_posix(),
+            seen=lambda path: Path(os.path.relpath(book.meant(path), folder)).as_posix(),
             is_file=lambda path: (folder / path).is_file(),
             renewal=self._accepting.renewal,
         )

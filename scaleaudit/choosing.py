@@ -53,6 +53,10 @@ class RuleBook:
         config = self._settings.for_file(Path(path))
         return tuple(rule.code for rule in self._load(config.rule_paths))
 
+    def meant(self, path: str) -> Path:
+        """Return the whole path of a file, or of that which it stands in for."""
+        return self._settings.meant(Path(path))
+
     def _chosen(self, config: Config, path: Path | None) -> tuple[Rule, ...]:
         from scaleaudit.rules.selection import in_force, warnings
 

@@ -56,11 +56,21 @@ def find_requests(paths: Iterable[str], *, skip_non_models: bool = False) -> tup
     Raises:
         ConfigError: A path does not exist or is no Python file.
     """
+    here = Path.cwd()
     requests: dict[tuple[str, str | None], Request] = {}
     for given in paths:
         for request in _expand(given, named=not skip_non_models):
-            requests.setdefault((os.path.normpath(request.path), request.name), request)
+            found = replace(request, path=_seen(request.path, here))
+            key = os.path.normpath(here / found.path), found.name
+            named = found.named or (key in requests and requests[key].named)
+            requests[key] = replace(found, named=named)
     return tuple(requests.values())
+
+
+def _seen(path: str, folder: Path) -> str:
+    """Return a path as seen from a folder where it lies inside it, else as it was given."""
+    absolute = Path(os.path.normpath(folder / path))
+    return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else path
 
 
 def _expand(given: str, *, named: bool) -> Iterator[Request]:

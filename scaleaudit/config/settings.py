@@ -74,7 +74,7 @@ class Settings:
         found = source.config if source else Config()
         chosen = Choice(found.select, found.extend_select, found.ignore)
         flags = Choice(**{name: self.flags[name] for name in _CHOSEN if name in self.flags})  # type: ignore[arg-type]  # what click read
-        here = self.meant(path) if path else None
+        here = self.meant(path).resolve() if path else None
         ignores = (each for each in config.per_file_ignores if here and each.mean(here))
         return Selection(
             choices=(chosen, flags),
@@ -97,7 +97,7 @@ class Settings:
         Raises:
             ConfigError: A file of settings is not in order.
         """
-        wanted = self.meant(path)
+        wanted = self.meant(path).resolve()
         for found in self._all(wanted.parent):
             plans = [p for p in found.config.targets if Path(p.path).resolve() == wanted]
             if plans:
@@ -115,10 +115,9 @@ class Settings:
 
     def meant(self, path: Path) -> Path:
         """Return the whole path of a file, or of that which it stands in for."""
-        whole = path.resolve()
-        if self.alias is not None and whole == self.alias[0].resolve():
-            return self.alias[1].resolve()
-        return whole
+        if self.alias is not None and path.absolute() == self.alias[0].absolute():
+            return self.alias[1].absolute()
+        return path.absolute()
 
     def origin(self, key: str, path: Path | None = None) -> str:
         """Say where the value of a key comes from: flags, a line of a file, or the default."""

@@ -148,3 +148,16 @@ def test_a_name_that_is_no_text_is_refused_where_it_was_given_and_skipped_on_a_w
     assert reason_to_skip(found.path) == "its name is not UTF-8"
     (handed,) = find_requests([name], skip_non_models=True)
     assert reason_to_skip(handed.path) == "its name is not UTF-8"
+
+
+def test_a_file_is_audited_once_however_it_is_spelled_and_seen_from_here(tree):
+    spelled = ["./a.py", str(tree / "a.py"), f"../{tree.name}/a.py", str(tree)]
+    found = find_requests(spelled)
+    assert [request.path for request in found][:2] == ["a.py", "b.py"]
+    assert len({request.path for request in found}) == len(found)
+    assert found[0].named
+
+
+def test_a_file_that_is_named_behind_its_folder_is_named(tree):
+    found = {request.path: request.named for request in find_requests([".", "b.py"])}
+    assert (found["a.py"], found["b.py"]) == (False, True)
