@@ -26,10 +26,17 @@ def unary(p: Program, op: str, x: Ref) -> Ref:
 
 @TABLE.add(
     "aten.absolute.default", "aten.arctan.default", "aten.sgn.default", "aten.positive.default",
-    "aten.exp2.default", "aten.expm1.default", common=False,
+    "aten.exp2.default", "aten.expm1.default", "aten.asinh.default", "aten.arcsinh.default",
+    common=False,
 )  # fmt: skip
 def rare_unary(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x)
+
+
+@TABLE.add("aten.tanh_backward.default", common=False)
+def gradient_of_tanh(p: Program, op: str, x: Ref) -> Ref:
+    y = p("aten.tanh.default", x)
+    return p(op, p.random.choice([x, p.parameter(*p.shape(x))]), y)
 
 
 @TABLE.add("aten.exp.default", "aten.exp2.default", "aten.expm1.default", common=False)

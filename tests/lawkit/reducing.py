@@ -239,6 +239,19 @@ def layer_norm_statistics(p: Program, op: str, x: Ref) -> Ref:
     return p.random.choice(p.outputs(result)[1:])
 
 
+@TABLE.add("aten.native_layer_norm_backward.default", common=False, differentiable=False)
+def gradient_of_layer_norm(p: Program, op: str, x: Ref) -> Ref:
+    x = grid(p, x)
+    shape = list(p.shape(x)[-1:])
+    affine = _affine(p, *shape)
+    _, mean, inverse = p.outputs(p("aten.native_layer_norm.default", x, shape, *affine, 1e-5))
+    heard = p.parameter(*p.shape(x))  # not x: what runs along it is taken out
+    if p.random.random() < 0.5:
+        heard = p("aten.mul.Tensor", heard, x)
+    made = p(op, heard, x, shape, mean, inverse, *affine, [True, False, False])
+    return p.outputs(made)[0]
+
+
 @TABLE.add("aten.layer_norm.default", common=False)
 def named_layer_norm(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)

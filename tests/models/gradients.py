@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 from expect import Expect, State, blind, safe
-from parts import TURNS, Language, cross_entropy, target
-from torch import Tensor
+from parts import TURNS, D, Language, cross_entropy, target
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 
@@ -94,7 +95,26 @@ def every_turn(model: Detached, tokens: Tensor, targets: Tensor) -> Tensor:
     return torch.stack([cross_entropy(logits, targets) for logits in model(tokens)]).mean()
 
 
+class Descending(Language):
+    """Every turn goes down an energy of what it has normed: a step of its normed gradient."""
+
+    def __init__(self, *, final: bool = True) -> None:
+        super().__init__()
+        self.inner, self.energy = nn.LayerNorm(D), nn.Linear(D, D)
+        self.final = nn.RMSNorm(D) if final else nn.Identity()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = self.embed(tokens)
+        for _ in range(TURNS):
+            energy = torch.tanh(self.energy(self.inner(h))).square().sum()
+            (slope,) = torch.autograd.grad(energy, h, create_graph=True)
+            h = h - 0.1 * F.layer_norm(slope, (D,))
+        return self.head(self.final(h))
+
+
 EXPECT = {
+    "descending": blind(visibility="invariant|asymptotic"),
+    "descending_raw_head": safe("carried", "visible"),
     "warm_up": Expect((State("carried", "invariant"),), "SCL101", carries=()),
     "warm_up_raw": Expect((State("carried", "visible"),), carries=()),
     "detached": blind(),
@@ -147,3 +167,11 @@ def scaleaudit_target_detached_branch_visible() -> dict[str, Any]:
 
 def scaleaudit_target_detached_source() -> dict[str, Any]:
     return target(DetachedSource())
+
+
+def scaleaudit_target_descending() -> dict[str, Any]:
+    return target(Descending())
+
+
+def scaleaudit_target_descending_raw_head() -> dict[str, Any]:
+    return target(Descending(final=False))

@@ -19,7 +19,7 @@ from scaleaudit.domain.scale import (
 from scaleaudit.scale import algebra, growth, intervals
 from scaleaudit.scale.algebra import Arg, lift
 from scaleaudit.scale.copying import replace
-from scaleaudit.scale.laws.arithmetic import bent, clamp
+from scaleaudit.scale.laws.arithmetic import absolute, bent, clamp
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -261,6 +261,13 @@ def tanh(x: Arg) -> Scale:
     return _saturated(x, intervals.monotone(x.span, math.tanh), odd=True)
 
 
+@TABLE.law("aten.tanh_backward")
+def tanh_gradient(gradient: Arg, y: Arg) -> Scale:
+    """The gradient of tanh is 1 - tanh², which dies where tanh saturates."""
+    slope = algebra.plus(algebra.number(1.0), algebra.squared(lift(y)), -1.0)
+    return algebra.times(lift(gradient), slope)
+
+
 @TABLE.law("aten.erf")
 def erf(x: Arg) -> Scale:
     """erf saturates at ±1."""
@@ -387,6 +394,17 @@ def log2(x: Arg) -> Scale:
 def log10(x: Arg) -> Scale:
     """log x / log 10."""
     return algebra.times(algebra.log(lift(x)), algebra.number(1 / math.log(10.0)))
+
+
+@TABLE.law("aten.asinh", "aten.arcsinh")
+def area_sine(x: Arg) -> Scale:
+    """asinh(x) is x for small x, and grows like the logarithm of its size."""
+    x = lift(x)
+    span = intervals.monotone(x.span, math.asinh)
+    if not x.depends:
+        return algebra.independent(span, learned=x.learned)
+    size = lift(log1p(absolute(x)))
+    return algebra.derived(x, size.growth, span)
 
 
 @TABLE.law("aten.log1p")

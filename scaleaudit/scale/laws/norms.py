@@ -9,7 +9,7 @@ from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
 from scaleaudit.scale.centring import without_centred
 from scaleaudit.scale.copying import replace
-from scaleaudit.scale.laws.reductions import centred
+from scaleaudit.scale.laws.reductions import blurred, centred
 from scaleaudit.scale.laws.table import LawTable
 
 TABLE = LawTable()
@@ -93,6 +93,43 @@ def layer_norm(
     mean = algebra.derived(left, growth.reduce(left.growth, dims), x.span, slope=left.growth.slope)
     centre = replace(x, growth=centred(x.growth))
     return _affine(result, weight, bias), mean, inverse_size(centre, dims, _number(eps, 1e-5))
+
+
+@TABLE.law("aten.native_layer_norm_backward")
+def layer_norm_gradient(
+    gradient: Arg,
+    x: Arg,
+    shape: Arg,
+    mean: Arg,
+    inverse: Arg,
+    weight: Arg = None,
+    bias: Arg = None,
+    wanted: Arg = (True, True, True),
+) -> tuple[Scale, ...]:
+    """The gradient of LayerNorm is divided by the deviation; what is normed itself is taken out."""
+    x, gradient, inverse = lift(x), lift(gradient), lift(inverse)
+    dims = _last(len(shape) if isinstance(shape, tuple) else 1)
+    normed = normalized(replace(x, growth=centred(x.growth)), dims, algebra.EPS_SIZE)
+    scaled = gradient if weight is None else times(gradient, lift(weight))
+    left = growth.add(
+        _without_mean(scaled, dims),
+        growth.multiply(normed.growth, _without_mean(times(scaled, normed), dims)),
+    )
+    to_x = algebra.joined(x, scaled, Scale(growth.multiply(left, inverse.growth)))
+    others = frozenset(range(-len(x.shape), -len(dims)))
+    to_weight, to_bias = (
+        algebra.derived(each, growth.reduce(centred(each.growth), others))
+        for each in (times(gradient, normed), gradient)
+    )
+    asked = wanted if isinstance(wanted, tuple) else (True,) * 3
+    results = zip((to_x, to_weight, to_bias), asked, strict=True)
+    return tuple(blurred(result) for result, given in results if given)
+
+
+def _without_mean(x: Scale, dims: frozenset[int]) -> Growth:
+    """What is left of elements from each of which the mean of all is taken."""
+    g = centred(x.growth)
+    return growth.add(g, growth.reduce(g, dims))
 
 
 @TABLE.law("aten._fused_rms_norm", "aten.rms_norm")
