@@ -216,12 +216,12 @@ class _Auditor:
     def audit(self, file: Path) -> Report:
         """Audit all targets of a file."""
         from scaleaudit.api import Options, audit  # noqa: PLC0415
-        from scaleaudit.cli.cache import cache_folder  # noqa: PLC0415
+        from scaleaudit.cli.cache import cache_asked_for  # noqa: PLC0415
         from scaleaudit.isolation.workers import workers  # noqa: PLC0415
         from scaleaudit.sources import relative  # noqa: PLC0415
 
         options = Options.of(
-            self._settings, skip_non_models=True, cache=cache_folder(self._settings, None)
+            self._settings, skip_non_models=True, cache=cache_asked_for(self._settings)
         )
         try:
             return audit((relative(str(file), Path.cwd()),), options, staff=self._workers)

@@ -11,7 +11,6 @@ from hashlib import blake2b
 
 import scaleaudit
 
-_PACKAGES = ("-packages",)
 # What Python and torch are steered by before a target's own questions can be heard.
 _STEERING = (
     "ATEN_",
@@ -23,14 +22,9 @@ _STEERING = (
     "PYTHON",
     "PYTORCH_",
     "TORCH",
-    "SCALEAUDIT_",
+    "SCALEAUDIT_LOAD_ALL",
 )
-_NOT_STEERING = (
-    "PYTHONDONTWRITEBYTECODE",
-    "SCALEAUDIT_CACHE_",
-    "SCALEAUDIT_NO_CACHE",
-    "SCALEAUDIT_JOB",
-)
+_NOT_STEERING = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
 
 
 @cache
@@ -45,7 +39,7 @@ def circumstances() -> str:
 
 
 def _package() -> Iterator[str]:
-    """Yield the dates of this package's own files, where it is worked on."""
+    """Yield the dates of this package's own files, unless it is installed as others are."""
     root = os.path.dirname(scaleaudit.__file__)
     if "-packages" in root:
         return

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from scaleaudit.cli.options import cache_dir
+from scaleaudit.cli.options import CACHE_DIR, NO_CACHE, cache_dir
 
 if TYPE_CHECKING:
     from scaleaudit.config import Settings
 
 _FOLDER = ".scaleaudit_cache"
 _PROJECT = "pyproject.toml"
+# What click takes for no.
+_NO = frozenset({"", "0", "f", "false", "n", "no", "off"})
 
 
 def cache_folder(settings: Settings, given: Path | None) -> Path:
@@ -23,6 +26,14 @@ def cache_folder(settings: Settings, given: Path | None) -> Path:
         return folder
     source = settings.source()
     return (source.place.file.parent if source else _project(Path.cwd())) / _FOLDER
+
+
+def cache_asked_for(settings: Settings) -> Path | None:
+    """Return the folder of the cache where there are no flags but the environment; None for none."""
+    if os.environ.get(NO_CACHE, "").lower() not in _NO:
+        return None
+    given = os.environ.get(CACHE_DIR)
+    return cache_folder(settings, Path(given) if given else None)
 
 
 def _project(folder: Path) -> Path:

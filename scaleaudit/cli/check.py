@@ -19,7 +19,7 @@ from scaleaudit.cli.accepting import (
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
 from scaleaudit.cli.formats import FORMATS, parse_outputs
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
-from scaleaudit.cli.options import cache_dir
+from scaleaudit.cli.options import NO_CACHE, cache_dir
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
 from scaleaudit.cli.stdin import Standin, standing_in
 from scaleaudit.console import Progress, say, write_atomically
@@ -80,7 +80,7 @@ class Flags(SettingsFlags, AcceptanceFlags):
 @click.option(
     "--no-cache",
     is_flag=True,
-    envvar="SCALEAUDIT_NO_CACHE",
+    envvar=NO_CACHE,
     help="Audit everything anew and keep nothing.",
 )
 @click.option(

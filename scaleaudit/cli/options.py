@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+CACHE_DIR, NO_CACHE = "SCALEAUDIT_CACHE_DIR", "SCALEAUDIT_NO_CACHE"
+
 rule_folders = click.option(
     "--rules",
     "rule_paths",
@@ -19,6 +21,6 @@ cache_dir = click.option(
     "--cache-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    envvar="SCALEAUDIT_CACHE_DIR",
+    envvar=CACHE_DIR,
     help="Folder for answers that are kept.  [default: .scaleaudit_cache in the project]",
 )
