@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from scaleaudit.cli.manners import colour_flag, use_colour
 from scaleaudit.cli.options import rule_folders
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND
-from scaleaudit.console import Progress, say, wants_colour, write_atomically
+from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ConfigError, RuleError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def rule() -> None:
 @rule.command(name=_SHOW, hidden=True)
 @click.argument("code")
 @rule_folders
+@colour_flag
 def show(code: str, rule_paths: tuple[Path, ...]) -> None:
     """Print the page of a rule."""
     from scaleaudit.config import did_you_mean
@@ -54,7 +56,7 @@ def show(code: str, rule_paths: tuple[Path, ...]) -> None:
             f"no rule has the code {code!r}{did_you_mean(code.upper(), pages)}",
             hint="List the rules with `scaleaudit rules`.",
         )
-    if not wants_colour(sys.stdout):
+    if not use_colour(sys.stdout):
         click.echo(page, nl=False)
         return
     from rich.console import Console
