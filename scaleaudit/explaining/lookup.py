@@ -15,15 +15,14 @@ from scaleaudit.errors import ConfigError
 
 # Fewer digits than these name a line or nothing.
 _FEWEST_DIGITS = 4
-_SHORT = 12
-_FINGERPRINT = re.compile(rf"[0-9a-fA-F]{{{_FEWEST_DIGITS},64}}(-[0-9a-fA-F]{{0,64}})?")
+_FINGERPRINT = re.compile(rf"[0-9a-fA-F]{{{_FEWEST_DIGITS},64}}(-[0-9a-fA-F]{{0,64}})?(\.\d+)?")
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>[0-9]{1,9})(?::[0-9]{1,9})?")
 _LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What somebody asks about; ``code`` narrows it down.
+    """What somebody asks about; a rule and a state narrow it down.
 
     Attributes:
         fingerprint: The first digits of a fingerprint, where one was given.
@@ -35,19 +34,20 @@ class Question:
     path: str = ""
     line: int = 0
     code: str = ""
+    state: str = ""
 
 
-def read_question(text: str, code: str = "") -> Question:
-    """Read ``FINGERPRINT`` or ``FILE:LINE``.
+def read_question(text: str, code: str = "", state: str = "") -> Question:
+    """Read ``FINGERPRINT`` or ``FILE:LINE``, and what narrows it down.
 
     Raises:
         ConfigError: It is neither.
     """
     if _FINGERPRINT.fullmatch(text):
-        return Question(text, fingerprint=text.lower(), code=code.upper())
+        return Question(text, fingerprint=text.lower(), code=code.upper(), state=state)
     if match := _PLACE.fullmatch(text):
         path, line = match["path"], int(match["line"])
-        return Question(text, path=path, line=line, code=code.upper())
+        return Question(text, path=path, line=line, code=code.upper(), state=state)
     raise ConfigError(
         f"{text!r} is neither a fingerprint nor a line of a file",
         hint=f"Name a finding as model.py:79, or by {_FEWEST_DIGITS} or more digits of its "
@@ -71,7 +71,7 @@ def find(report: Report, question: Question) -> tuple[Match, ...]:
     if any(_identity(match.finding) != _identity(first) for match in found[1:]):
         raise ConfigError(
             f"{len(found)} findings answer to {_named(question)}",
-            hint=_listed("Name one by its fingerprint, or its code with --code:", found),
+            hint=_listed("Name one by its line or fingerprint, with --code or --state:", found),
         )
     return found
 
@@ -84,13 +84,18 @@ def _matches(report: Report) -> Iterator[Match]:
 
 
 def _asked(matches: tuple[Match, ...], question: Question) -> tuple[Match, ...]:
-    kept = [m for m in matches if not question.code or m.finding.code == question.code]
+    kept = [match for match in matches if _fits(match.finding, question)]
     if question.fingerprint:
         return tuple(m for m in kept if m.finding.fingerprint.startswith(question.fingerprint))
     for places in (_starts, _spans, _mentions):  # the narrowest sense in which a line has any
         if found := tuple(m for m in kept if places(m, question)):
             return found
     return ()
+
+
+def _fits(finding: Finding, question: Question) -> bool:
+    about = f"state `{question.state}` of " if question.state else ""
+    return question.code in ("", finding.code) and finding.subject.startswith(about)
 
 
 def _starts(match: Match, question: Question) -> bool:
@@ -126,7 +131,7 @@ def _identity(finding: Finding) -> tuple[object, ...]:
 
 
 def _named(question: Question) -> str:
-    return f"{question.text} and {question.code}" if question.code else question.text
+    return " and ".join(part for part in (question.text, question.code, question.state) if part)
 
 
 def _listed(intro: str, matches: tuple[Match, ...]) -> str:
@@ -141,5 +146,5 @@ def _listed(intro: str, matches: tuple[Match, ...]) -> str:
 
 def _line(match: Match) -> str:
     finding = match.finding
-    known = f" ({finding.fingerprint[:_SHORT]})" if finding.fingerprint else ""
+    known = f" ({finding.fingerprint})" if finding.fingerprint else ""
     return f"{_place(finding, match.target)} {finding.code}{known} of {finding.subject or 'it'}"

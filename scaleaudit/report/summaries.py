@@ -8,9 +8,6 @@ from scaleaudit.domain.finding import Finding, Severity, Suppressed, Suppression
 from scaleaudit.domain.report import Report, StaleEntry, TargetReport, Verdict
 from scaleaudit.report.words import counted
 
-# As much of a fingerprint as a reader needs to name it to `scaleaudit explain`.
-_SHORT = 12
-
 # In the order in which a reader wants them.
 _GRAVITY = (Verdict.FAIL, Verdict.UNKNOWN, Verdict.WARN, Verdict.PASS)
 
@@ -48,7 +45,7 @@ def suppressed_text(suppressed: Suppressed) -> str:
 def stale_text(entry: StaleEntry) -> str:
     """Say which entry of a baseline nothing answers to any more."""
     target = f"::{entry.target}" if entry.target else ""
-    known = f" ({entry.fingerprint[:_SHORT]})" if entry.fingerprint else ""
+    known = f" ({entry.fingerprint})" if entry.fingerprint else ""
     said = f": {entry.message}" if entry.message else ""
     return f"{entry.path}{target}: stale in the baseline: {entry.code}{known}{said}"
 
@@ -61,9 +58,11 @@ def closing_text(report: Report) -> str:
     found = ", ".join(counted(severities[s], s.value) for s in Severity if severities[s])
     text = counted(len(report.targets), "target")
     text += f" ({judged}): {found or 'nothing found'}" if report.targets else ""
-    suppressed = sum(len(target.suppressed) for target in report.targets)
+    kinds = Counter(each.kind for target in report.targets for each in target.suppressed)
+    suppressed = kinds.total()
+    by = f"{kinds[SuppressionKind.COMMENT]} by comments, {kinds[SuppressionKind.BASELINE]} by the baseline"
     asides = (
-        f"{suppressed} suppressed" if suppressed else "",
+        f"{suppressed} suppressed ({by})" if suppressed else "",
         f"{len(report.stale)} stale in the baseline" if report.stale else "",
         f"{counted(len(report.skipped), 'file')} without a model" if report.skipped else "",
     )
