@@ -28,6 +28,7 @@ class Flags(SettingsFlags):
 
     report_file: Path | None
     code: str
+    state: str
 
 
 @click.command()
@@ -41,6 +42,7 @@ class Flags(SettingsFlags):
     help="Look it up in a report that `--output json:REPORT` wrote, and audit nothing.",
 )
 @click.option("--code", default="", metavar="CODE", help="The rule, where a line has several.")
+@click.option("--state", default="", metavar="NAME", help="The state, where a line has several.")
 @settings_flags
 @colour_flag
 def explain(finding: str, paths: tuple[str, ...], **flags: Unpack[Flags]) -> None:
@@ -53,7 +55,7 @@ def explain(finding: str, paths: tuple[str, ...], **flags: Unpack[Flags]) -> Non
     from scaleaudit.explaining.lookup import find, read_question
     from scaleaudit.report.explanation import explanation_text
 
-    question = read_question(finding, flags["code"])
+    question = read_question(finding, flags["code"], flags["state"])
     settings = read_settings(flags)
     report = _report(question.path, paths, flags["report_file"], settings)
     matches = find(report, question)

@@ -113,6 +113,15 @@ def test_what_several_findings_answer_to_is_refused_unless_a_code_tells_them_apa
     assert _found(report, text, "scl301") == [OTHER]
 
 
+def test_findings_of_one_line_are_told_apart_by_their_state():
+    other = replace(FINDING, subject="state `c` of loop `M.forward`")
+    report = _report(FINDING, other)
+    with pytest.raises(ConfigError, match="2 findings answer to m.py:5"):
+        _found(report, "m.py:5")
+    (match,) = find(report, read_question("m.py:5", state="c"))
+    assert match.finding == other
+
+
 def test_the_very_same_finding_of_two_targets_is_one():
     (target,) = _report(FINDING).targets
     both = Report("0.1.0", "2.13.0", (target, replace(target, name="N")))
