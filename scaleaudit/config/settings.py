@@ -23,6 +23,8 @@ from scaleaudit.errors import ConfigError
 
 # Flags for these add to what a file says; those for other keys replace it.
 _ADDED = frozenset({"extend_select", "ignore", "rule_paths"})
+# Flags that are not called as their keys are.
+_FLAGS = {"rule-paths": "--rules"}
 _CHOSEN = ("select", "extend_select", "ignore")
 
 
@@ -122,13 +124,18 @@ class Settings:
     def origin(self, key: str, path: Path | None = None) -> str:
         """Say where the value of a key comes from: flags, a line of a file, or the default."""
         source, name = self.source(path), key.replace("-", "_")
-        flag = [f"--{key}"] if name in self.flags else []
+        flag = [self._flag(key)] if name in self.flags else []
         replaced = flag and name not in _ADDED
         if "select" in self.flags and name in _CHOSEN:
             replaced = True
         if source is None or key not in source.given or replaced:
             return ", ".join(flag) or "default"
         return ", ".join([str(source.place.at(key)), *flag])
+
+    def _flag(self, key: str) -> str:
+        """Name the flag that sets a key as it was set."""
+        refused = self.flags[key.replace("-", "_")] is False
+        return _FLAGS.get(key, f"--{'no-' if refused else ''}{key}")
 
     def _over(self, source: SettingsFile | None) -> Config:
         """Put the flags over what a file says."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaleaudit.config import Config, FileIgnores, Settings, did_you_mean, load_config
+from scaleaudit.config import KEYS, Config, FileIgnores, Settings, did_you_mean, load_config
 from scaleaudit.domain.finding import Severity
 from scaleaudit.domain.report import OnUnknown
 from scaleaudit.errors import ConfigError
@@ -183,5 +183,15 @@ def test_the_origin_of_a_value_is_told(project, monkeypatch):
         "jobs": "pyproject.toml:3",
         "preview": "--preview",
     }
+    others = Settings({"rule_paths": (Path("r"),), "certify": False})
+    assert [others.origin(key) for key in ("rule-paths", "certify")] == ["--rules", "--no-certify"]
     afresh = Settings({"select": ("SCL",)})
     assert [afresh.origin(key) for key in ("select", "ignore")] == ["--select", "default"]
+
+
+def test_the_documented_settings_are_all_that_there_are_and_can_be_read(project):
+    page = (Path(__file__).resolve().parents[3] / "docs/settings.md").read_text()
+    block = page.split("```toml\n")[1].split("```")[0]
+    load_config(project(block))
+    named = {line.split(" = ")[0] for line in block.splitlines()[1:]}
+    assert named == set(KEYS) - {"targets", "laws"}
