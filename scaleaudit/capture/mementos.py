@@ -7,6 +7,7 @@ tensors hold, what generators draw next. Nothing of the user's is run to find th
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 from collections import OrderedDict, deque
@@ -62,11 +63,9 @@ class Memento:
                 if isinstance(held := _content(holder), torch.Tensor):
                     holder.cell_contents = self._twin(held, twin_of)
                 continue
-            pairs: Any = holder.items() if isinstance(holder, dict) else enumerate(holder)
-            found = [(key, value) for key, value in pairs if isinstance(value, torch.Tensor)]
-            kind: Any = OrderedDict if isinstance(holder, OrderedDict) else _base(holder)
-            for key, value in found:
-                kind.__setitem__(holder, key, self._twin(value, twin_of))
+            for key, value in _pairs(holder):
+                if isinstance(value, torch.Tensor):
+                    _base(holder).__setitem__(holder, key, self._twin(value, twin_of))
 
     def _twin(
         self, tensor: torch.Tensor, twin_of: Callable[[torch.Tensor], torch.Tensor]
@@ -129,19 +128,16 @@ class Memento:
     def _tensor(self, tensor: torch.Tensor) -> None:
         self._tensors[id(tensor)] = tensor
         own = vars(tensor)
-        self._undo.append(partial(_put_back_items, own, dict(own)))
+        self._undo.append(partial(_put_back, own, _elements(own)))
         self._meet(own.values())
         if tensor.is_leaf:
             self._undo.append(partial(_put_back_grad, tensor, tensor.requires_grad, tensor.grad))
             self._meet(() if tensor.grad is None else (tensor.grad,))
 
     def _container(self, value: Any) -> None:
-        if isinstance(value, dict):
-            self._undo.append(partial(_put_back_items, value, dict(value)))
-            self._meet((*value.keys(), *value.values()))
-        else:
-            self._undo.append(partial(_put_back_elements, value, list(value)))
-            self._meet(list(value))
+        before = _elements(value)
+        self._undo.append(partial(_put_back, value, before))
+        self._meet(itertools.chain(*before) if isinstance(value, dict) else before)
         if isinstance(value, (dict, list)):
             self._holders.append(value)
         if not is_settled(value) and hasattr(value, "__dict__"):
@@ -202,8 +198,9 @@ def _file_of(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or "<frozen"
 
 
-def _base(holder: object) -> type:
-    return dict if isinstance(holder, dict) else list
+def _base(holder: object) -> Any:
+    """Return the built-in class of a container: what one of a user's does may be anything."""
+    return next(kind for kind in (OrderedDict, dict, list, set, deque) if isinstance(holder, kind))
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
@@ -211,28 +208,29 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     return tensor.layout is torch.strided and type(tensor) in (torch.Tensor, torch.nn.Parameter)
 
 
-def _put_back_items(holder: dict[Any, Any], before: dict[Any, Any]) -> None:
-    same_keys = len(holder) == len(before) and all(map(_is, holder, before))
-    if same_keys and all(map(_is, holder.values(), before.values())):
-        return
-    kind: Any = OrderedDict if isinstance(holder, OrderedDict) else dict
-    kind.clear(holder)
-    for key, value in before.items():
-        kind.__setitem__(holder, key, value)
+def _elements(holder: Any) -> list[Any]:
+    """Return what a container holds, of a dict the pairs, whatever methods its class has."""
+    base = _base(holder)
+    return list(base.items(holder) if isinstance(holder, dict) else base.__iter__(holder))
 
 
-def _put_back_elements(holder: Any, before: list[Any]) -> None:
-    if len(holder) == len(before) and all(map(_is, holder, before)):
-        return
-    match holder:
-        case list():
-            list.__setitem__(holder, slice(None), before)
-        case set():
-            set.clear(holder)
-            set.update(holder, before)
-        case _:
-            deque.clear(holder)
-            deque.extend(holder, before)
+def _pairs(holder: Any) -> list[tuple[Any, Any]]:
+    found = _elements(holder)
+    return found if isinstance(holder, dict) else list(enumerate(found))
+
+
+def _put_back(holder: Any, before: list[Any]) -> None:
+    """Let a container hold what it did, in the order that it had."""
+    now, base = _elements(holder), _base(holder)
+    if isinstance(holder, dict):
+        flat = itertools.chain.from_iterable
+        if len(now) != len(before) or not all(map(_is, flat(now), flat(before))):
+            base.clear(holder)
+            for key, value in before:
+                base.__setitem__(holder, key, value)
+    elif len(now) != len(before) or not all(map(_is, now, before)):
+        base.clear(holder)
+        (base.update if isinstance(holder, set) else base.extend)(holder, before)
 
 
 def _is(one: object, other: object) -> bool:
