@@ -5,6 +5,7 @@ ScaleAuditError
  x CaptureError     a model's forward or loss cannot be captured
  x ConfigError      the command line or the configuration is wrong
  x RuleError        a rule page cannot be loaded
+ x ProbeError       a target cannot be trained or measured
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class ConfigError(ScaleAuditError):
 
 class RuleError(ScaleAuditError):
     """A rule page cannot be loaded."""
+
+
+class ProbeError(ScaleAuditError):
+    """A target cannot be trained or measured."""
 
 
 # A message is a sentence; user code may raise megabytes.

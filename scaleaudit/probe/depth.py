@@ -1,0 +1,75 @@
+"""A loop run for more turns than it was trained with: its last turn, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor, fx
+
+from scaleaudit.probe.program import Crossing, Edit, Env, Program, Step
+
+
+class Deeper:
+    """The last turn of a loop as something to run by itself."""
+
+    def __init__(self, program: Program, loop: int) -> None:
+        """Take the last turn out of a program; ``possible`` tells whether there is one."""
+        found = program.nest.loops[loop]
+        self._program, self._loop = program, loop
+        long = all(len(state.boundary) > 1 for state in found.states)
+        self._entered = [program.node(s.boundary[-2]) for s in found.states] if long else []
+        self._made = [program.node(state.boundary[-1]) for state in found.states]
+        self._steps = self._turn()
+        self.turns = found.turns
+
+    @property
+    def possible(self) -> bool:
+        """Whether the loop has a turn that follows another."""
+        return bool(self._steps)
+
+    def states(
+        self, feed: Mapping[str, Tensor], edit: Edit | None = None
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Yield the states after the last turn, and after every further one, without end."""
+        outside = {node for step in self._steps for node in step.node.all_input_nodes}
+        with torch.no_grad():
+            _, env = self._program.run(feed, edit, keep={*outside, *self._made})
+            while True:
+                yield tuple(env[node] for node in self._made)
+                turn: Env = {**env}
+                turn.update(zip(self._entered, (env[node] for node in self._made), strict=True))
+                after = self._program.advance(turn, self._steps, edit, set(self._made))
+                env.update((node, after[node]) for node in self._made)
+
+    def at(
+        self, turns: int, feed: Mapping[str, Tensor], edit: Edit | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the states after so many turns, at least those of the program."""
+        return next(islice(self.states(feed, edit), turns - self.turns, None))
+
+    def loss(self, states: Sequence[Tensor], feed: Mapping[str, Tensor]) -> float:
+        """Return the objective where every readout and penalty is given these states."""
+
+        def edit(crossing: Crossing, value: Tensor) -> Tensor:
+            return states[crossing.state] if crossing.loop == self._loop else value
+
+        with torch.no_grad():
+            return float(self._program.run(feed, edit)[0])
+
+    def _turn(self) -> tuple[Step, ...]:
+        """The steps that lead from the states before the last turn to those after it."""
+        reached: set[fx.Node] = set(self._entered)
+        between = []
+        for step in self._program.steps:
+            if not reached.isdisjoint(step.node.all_input_nodes):
+                reached.add(step.node)
+                between.append(step)
+        needed = set(self._made)
+        kept = []
+        for step in reversed(between):
+            if step.node in needed and step.node not in self._entered:
+                needed.update(step.node.all_input_nodes)
+                kept.append(step)
+        return tuple(reversed(kept)) if self._entered else ()

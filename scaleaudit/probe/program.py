@@ -1,0 +1,250 @@
+"""The captured program as something to train: real weights, any device, interventions at boundaries.
+
+What runs is the graph that was audited, not the user's modules, since a state is often no module's
+output. The modules are never touched: their parameters are copied where a run begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, fx
+
+from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, TensorMeta
+from scaleaudit.domain.loops import LoopNest
+from scaleaudit.errors import ProbeError
+from scaleaudit.probe.portable import moved
+
+Value = Any
+Env = dict[fx.Node, Value]
+
+
+class LeafLike(Protocol):
+    """A placeholder of the program."""
+
+    @property
+    def kind(self) -> NodeKind:
+        """What kind of leaf it is."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the model, or among the arguments."""
+
+    @property
+    def node(self) -> int:
+        """Its id in the graph."""
+
+    @property
+    def meta(self) -> TensorMeta:
+        """Shape and dtype."""
+
+    @property
+    def value(self) -> Tensor | None:
+        """Its value where it is known."""
+
+
+class Executable(Protocol):
+    """A captured program: the graph that was judged, and the one that runs."""
+
+    @property
+    def graph(self) -> OpGraph:
+        """What was judged."""
+
+    @property
+    def leaves(self) -> Sequence[LeafLike]:
+        """The placeholders, in order."""
+
+    @property
+    def node_of(self) -> Mapping[int, fx.Node]:
+        """For the id of a node in ``graph`` the node that runs."""
+
+    @property
+    def picks(self) -> Mapping[Ref, fx.Node]:
+        """The nodes that hold single outputs of calls with several."""
+
+    @property
+    def fx_graph(self) -> fx.Graph:
+        """What runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A value that crosses from one turn of a loop to the next, or leaves the last one.
+
+    Attributes:
+        loop: Position of the loop in its nest.
+        state: Position of the state in its loop.
+        turn: The turn that made it, from 1.
+    """
+
+    loop: int
+    state: int
+    turn: int
+
+
+# Called with what crosses, returns what is to cross instead.
+Edit = Callable[[Crossing, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of the program.
+
+    Attributes:
+        grad: Whether autograd records it.
+        crossing: The boundary that its value is at, if any.
+        done: The values that nothing after it reads.
+    """
+
+    node: fx.Node
+    target: Callable[..., Value]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    grad: bool
+    crossing: Crossing | None
+    done: tuple[fx.Node, ...]
+
+
+class Program:
+    """A captured program with its boundaries, ready to run.
+
+    Attributes:
+        parameters: The names of what is trained, as in the model.
+        inputs: The names of what batches fill in.
+        crossings: Every boundary of every loop.
+        steps: The calls that the loss and the boundaries need, in the order in which they run.
+    """
+
+    def __init__(self, captured: Executable, nest: LoopNest, device: torch.device) -> None:
+        """Prepare a program for a device.
+
+        Raises:
+            ProbeError: It has no loss, no parameter to train, or no loop.
+        """
+        self._captured, self.nest, self.device = captured, nest, device
+        loss = captured.graph.loss
+        if loss is None:
+            raise ProbeError("the target has no loss to train on", hint=_NO_LOSS)
+        if not nest.loops:
+            raise ProbeError("no weight-tied loop was found, so there is no state to measure")
+        self._loss = self.node(loss)
+        self._leaves = {captured.node_of[leaf.node]: leaf for leaf in captured.leaves}
+        self.parameters = self._named(NodeKind.PARAMETER)
+        self.inputs = self._named(NodeKind.INPUT)
+        self.crossings = {
+            self.node(ref): Crossing(i, j, turn)
+            for i, loop in enumerate(nest.loops)
+            for j, state in enumerate(loop.states)
+            for turn, ref in enumerate(state.boundary, start=1)
+        }
+        self.steps = self._prepared()
+
+    def node(self, ref: Ref) -> fx.Node:
+        """Return the node that holds a value."""
+        return self._captured.picks.get(ref) or self._captured.node_of[ref.node]
+
+    def run(
+        self,
+        feed: Mapping[str, Tensor],
+        edit: Edit | None = None,
+        keep: Collection[fx.Node] = (),
+    ) -> tuple[Tensor, Env]:
+        """Run the program.
+
+        Args:
+            feed: Parameters, buffers and inputs by name.
+            edit: What becomes of the values at the boundaries.
+            keep: Nodes whose values are wanted.
+
+        Returns:
+            The loss, and the wanted values.
+        """
+        env = self.start(feed)
+        kept = self.advance(env, self.steps, edit, {*keep, self._loss})
+        return kept[self._loss], kept
+
+    def start(self, feed: Mapping[str, Tensor]) -> Env:
+        """Return the values of all leaves."""
+        env: Env = {}
+        for node, leaf in self._leaves.items():
+            value = feed.get(leaf.name) if leaf.kind is not NodeKind.CONSTANT else leaf.value
+            if value is None:
+                raise ProbeError(f"{leaf.kind.value} {leaf.name} of the program has no value")
+            env[node] = value.to(self.device)
+        return env
+
+    def advance(
+        self, env: Env, steps: Sequence[Step], edit: Edit | None, keep: Collection[fx.Node]
+    ) -> Env:
+        """Run steps on the values so far, which are let go of as they are used up."""
+        for step in steps:
+            with nullcontext() if step.grad else torch.no_grad():
+                value = step.target(*_filled(step.args, env), **_filled(step.kwargs, env))
+            if step.crossing is not None and edit is not None:
+                value = edit(step.crossing, value)
+            env[step.node] = value
+            for used in step.done:
+                if used not in keep:
+                    env.pop(used, None)
+        return env
+
+    def _named(self, kind: NodeKind) -> tuple[str, ...]:
+        return tuple(leaf.name for leaf in self._leaves.values() if leaf.kind is kind)
+
+    def _prepared(self) -> tuple[Step, ...]:
+        """Order the calls, with what each lets go of behind it."""
+        graph = self._captured.graph
+        grad = {
+            self._captured.node_of[node.id]: node.grad
+            for node in graph.nodes
+            if node.kind is NodeKind.CALL
+        }
+        order = [node for node in self._captured.fx_graph.nodes if node.op == "call_function"]
+        needed = self._needed(order)
+        last: dict[fx.Node, fx.Node] = {}
+        for node in order:
+            if node in needed:
+                last.update(dict.fromkeys(node.all_input_nodes, node))
+        done: dict[fx.Node, list[fx.Node]] = {}
+        for used, user in last.items():
+            done.setdefault(user, []).append(used)
+        return tuple(
+            Step(
+                node,
+                *moved(node.target, node.args, node.kwargs, self.device),
+                grad.get(node, True),
+                self.crossings.get(node),
+                tuple(done.get(node, ())),
+            )
+            for node in order
+            if node in needed
+        )
+
+    def _needed(self, order: list[fx.Node]) -> set[fx.Node]:
+        """What the loss and the boundaries are computed from."""
+        needed = {self._loss, *self.crossings}
+        for node in reversed(order):
+            if node in needed:
+                needed.update(node.all_input_nodes)
+        return needed
+
+
+_NO_LOSS = 'Give one in scaleaudit_target(): {"loss": ..., "loss_args": (...)}.'
+
+
+def _filled(argument: Any, env: Mapping[fx.Node, Value]) -> Any:
+    match argument:
+        case fx.Node():
+            return env[argument]
+        case tuple():
+            return tuple(_filled(item, env) for item in argument)
+        case list():
+            return [_filled(item, env) for item in argument]
+        case dict():
+            return {key: _filled(value, env) for key, value in argument.items()}
+        case _:
+            return argument
