@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
-from scaleaudit.cli.manners import colour_flag, use_colour, write_out
+from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, failing
 from scaleaudit.cli.revisions import Repository, Revision
 from scaleaudit.console import Progress, say
@@ -193,7 +193,8 @@ def _written(comparison: Comparison, form: str) -> str:
         case "markdown":
             return comparison_markdown(comparison)
         case _:
-            return comparison_text(comparison, colour=use_colour(sys.stdout))
+            colour, columns = use_colour(sys.stdout), columns_of(sys.stdout)
+            return comparison_text(comparison, colour=colour, columns=columns)
 
 
 def _exit_code(comparison: Comparison, config: Config) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
-from scaleaudit.cli.manners import colour_flag, use_colour, write_out
+from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
 from scaleaudit.console import Progress, say
 from scaleaudit.errors import ConfigError
 
@@ -69,8 +69,8 @@ def explain(finding: str, paths: tuple[str, ...], **flags: Unpack[Flags]) -> Non
         return judged.findings, judged.verdict
 
     explanation = explained(matches, judge, _condition(matches[0], rules))
-    colour = use_colour(sys.stdout)
-    write_out(explanation_text(explanation, report, colour=colour))
+    colour, columns = use_colour(sys.stdout), columns_of(sys.stdout)
+    write_out(explanation_text(explanation, report, colour=colour, columns=columns))
 
 
 def _report(path: str, paths: tuple[str, ...], file: Path | None, settings: Settings) -> Report:

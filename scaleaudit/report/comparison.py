@@ -18,7 +18,7 @@ from scaleaudit.report.encoding import Json, json_text
 from scaleaudit.report.excerpt import place
 from scaleaudit.report.markup import code_span, sentence
 from scaleaudit.report.structure import finding_document, location_document
-from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.terminal import Ink, Style, printable, wrapped
 from scaleaudit.report.words import counted
 
 COMPARISON_VERSION = 1
@@ -36,8 +36,14 @@ _ICONS = {Effect.WORSE: "❌", Effect.BETTER: "✅", Effect.NEUTRAL: "ℹ️"}
 _MOST_BYTES = 65_000
 
 
-def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
-    """Write a comparison for people: what got worse with -, what got better with +."""
+def comparison_text(comparison: Comparison, *, colour: bool = False, columns: int = 0) -> str:
+    """Write a comparison for people: what got worse with -, what got better with +.
+
+    Args:
+        comparison: What there is to tell.
+        colour: Whether to use ANSI colours.
+        columns: How wide the terminal is that long lines are broken for; 0 for no terminal.
+    """
     ink = Ink(colour=colour)
     lines = [printable(f"from {comparison.before} to {comparison.after}")]
     lines += [printable(f"note: {note}") for note in comparison.notes]
@@ -46,6 +52,8 @@ def comparison_text(comparison: Comparison, *, colour: bool = False) -> str:
             lines += ["", f"{ink(Style.STRONG, printable(_name(target)))}: {_verdicts(target)}"]
             lines += [f"  {_marked(line, effect, ink)}" for line, effect in _told(target)]
     lines += ["", _closing(comparison)]
+    if columns:
+        lines = [part for line in lines for part in wrapped(line, columns)]
     return "\n".join(lines) + "\n"
 
 

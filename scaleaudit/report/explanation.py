@@ -11,7 +11,7 @@ from scaleaudit.domain.report import Report
 from scaleaudit.report.excerpt import Sources, excerpt, place
 from scaleaudit.report.proofs import fold
 from scaleaudit.report.summaries import suppressed_text, target_text, verdict_text
-from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.terminal import Ink, Style, Verbatim, printable, wrapped
 from scaleaudit.report.words import (
     certification_text,
     counted,
@@ -27,10 +27,22 @@ _STYLES = {
 }
 
 
-def explanation_text(explanation: Explanation, report: Report, *, colour: bool = False) -> str:
-    """Write an explanation for people; the report gives the source lines."""
+def explanation_text(
+    explanation: Explanation, report: Report, *, colour: bool = False, columns: int = 0
+) -> str:
+    """Write an explanation for people.
+
+    Args:
+        explanation: What there is to tell.
+        report: Where its source lines are.
+        colour: Whether to use ANSI colours.
+        columns: How wide the terminal is that long lines are broken for; 0 for no terminal.
+    """
     page = _Page(explanation, Sources(dict(report.sources)), Ink(colour=colour))
-    return "\n".join(line.rstrip() for line in page.lines()) + "\n"
+    lines = page.lines()
+    if columns:
+        lines = (part for line in lines for part in wrapped(line, columns))
+    return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
 class _Page:
@@ -68,7 +80,7 @@ class _Page:
         if finding.location is not None:
             yield f"  {self._ink(Style.MARGIN, '-->')} {place(finding.location)}"
             for line in excerpt(finding.location, self._sources, self._ink, style):
-                yield f"  {line}"
+                yield Verbatim(f"  {line}")
         match = self._it.match
         yield f"  target       {printable(target_text(match.target))}: {verdict_text(match.target)}"
         for other in self._it.also:
@@ -82,7 +94,7 @@ class _Page:
     def _condition(self, finding: Finding, condition: Condition) -> Iterator[str]:
         yield from self._section(f"What {finding.code} asks ({printable(finding.name)})")
         for line in condition.source.splitlines():
-            yield f"    {printable(line)}"
+            yield Verbatim(f"    {printable(line)}")
         if condition.values:
             yield "  and here"
             width = max(len(name) for name, _ in condition.values)
@@ -136,7 +148,7 @@ class _Page:
         yield f"  {number:>2}. {where}{printable(step.text)}"
         line = self._sources.line(step.location.path, step.location.line) if step.location else None
         if line is not None:
-            yield f"      {self._ink(Style.MARGIN, '|')} {printable(line.strip())}"
+            yield Verbatim(f"      {self._ink(Style.MARGIN, '|')} {printable(line.strip())}")
         yield f"      {printable(step.operator)}: {_degree_text(step.degree)}"
 
     def _related(self, finding: Finding) -> Iterator[str]:
@@ -150,7 +162,8 @@ class _Page:
             yield from self._section("Ways out, as the rule has them")
             for fix in finding.fixes:
                 yield f"  - {printable(fix.text)}"
-                yield from (f"        {printable(line)}" for line in fix.code.splitlines())
+                for line in fix.code.splitlines():
+                    yield Verbatim(f"        {printable(line)}")
 
     def _what_if(self, what_if: WhatIf, finding: Finding) -> Iterator[str]:
         mark = self._ink(Style.GOOD, "+") if what_if.silences else self._ink(Style.ERROR, "-")

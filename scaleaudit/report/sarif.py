@@ -7,7 +7,6 @@ https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-upl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import PurePosixPath
 
 from scaleaudit.domain.facts import ProofStep
@@ -48,8 +47,7 @@ class _Run:
         self._positions = {rule.code: index for index, rule in enumerate(report.rules)}
 
     def document(self) -> Json:
-        results = list(islice(self._results(), MOST_RESULTS))
-        left_out = sum(1 for _ in self._results()) - len(results)
+        results = list(self._results())
         return {
             "tool": {
                 "driver": {
@@ -63,8 +61,8 @@ class _Run:
             "originalUriBaseIds": {
                 ROOT: {"description": _message("The folder in which the audit was started.")}
             },
-            "invocations": [self._invocation(left_out)],
-            "results": results,
+            "invocations": [self._invocation(len(results) - MOST_RESULTS)],
+            "results": results[:MOST_RESULTS],
             "properties": {"torch": printable(self._report.torch_version)},
         }
 
@@ -113,7 +111,7 @@ class _Run:
     def _invocation(self, left_out: int) -> Json:
         broken = [target for target in self._report.targets if target.facts is None]
         notes = [_notification(text, path) for path, text in self._asides()]
-        if left_out:
+        if left_out > 0:
             notes.append(_notification(f"{counted(left_out, 'more result')} left out of this file"))
         failures = [_failure(finding) for target in broken for finding in target.findings]
         return {

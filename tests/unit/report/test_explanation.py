@@ -96,3 +96,12 @@ def test_colour_changes_nothing_but_escape_codes():
     assert [line.rstrip() for line in plain.splitlines()] == explanation_text(
         _explained(blind()), blind()
     ).splitlines()
+
+
+def test_long_lines_are_broken_for_a_terminal_and_source_is_not():
+    made = _explained(blind())
+    wide, narrow = explanation_text(made, blind()), explanation_text(made, blind(), columns=60)
+    assert wide.split() == narrow.split()
+    code = "            h = h + self.mlp(self.norm2(h))"
+    assert all(len(line) <= 60 for line in narrow.splitlines() if code not in line)
+    assert code in narrow
