@@ -69,6 +69,13 @@ def test_a_value_comes_back_with_what_was_printed(ask):
     assert sorted(outcome.output.splitlines()) == ["and a warning", "doubling 21"]
 
 
+def test_a_watched_job_tells_what_it_looked_at(runner):
+    seen = run(runner, Job("chores:double", ("21",), LIMITS, watched=True), dict[str, float]).seen
+    assert seen is not None
+    assert time.time_ns() - seen.began < 60e9
+    assert run(runner, Job("chores:double", ("21",), LIMITS), dict[str, float]).seen is None
+
+
 @pytest.mark.parametrize(("kind", "known"), [("fork", 1.0), ("spawn", 0.0)])
 def test_a_module_is_loaded_ahead_where_jobs_can_share_it(kind, known, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
