@@ -94,7 +94,7 @@ class Acceptance:
         )
         triaged = sift_baseline(targets, run, ledger)
         if self._accepting.renewal is Renewal.KEEP:
-            return triaged.targets, triaged.stale
+            return triaged.targets, tuple(_from_here(entry, folder) for entry in triaged.stale)
         write_atomically(file, to_text(triaged.baseline))
         entries, stale = _counted(triaged.baseline.size, "finding"), len(triaged.stale)
         self._tell(f"{file} accepts {entries}; {stale} no longer found were taken out")
@@ -114,6 +114,11 @@ class Acceptance:
             f"comments accept {_counted(findings, 'finding')}; {_counted(files, 'file')} written"
         )
         return tuple(_with_comments(target, done, self._accepting.reason) for target in targets)
+
+
+def _from_here(entry: StaleEntry, folder: Path) -> StaleEntry:
+    """Name the file of an entry as all others are named in a report."""
+    return replace(entry, path=relative(str(folder / entry.path), Path.cwd()))
 
 
 def _counted(number: int, what: str) -> str:

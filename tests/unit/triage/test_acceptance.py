@@ -56,6 +56,8 @@ def test_a_baseline_names_files_as_seen_from_its_folder(folder: Path) -> None:
     file = Path("known/base.json")
     applied(target(finding(STATE), path="./model.py"), baseline=file, renewal=Renewal.WRITE)
     assert '"path": "../model.py"' in file.read_text(encoding="utf-8")
+    _, stale = applied(target(), baseline=file)
+    assert [entry.path for entry in stale] == ["model.py"]
     os.chdir(folder / "known")
     moved = replace(finding(STATE), location=Location("../model.py", STATE))
     (report,), stale = applied(target(moved, path="../model.py"), baseline=Path("base.json"))
