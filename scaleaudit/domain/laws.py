@@ -7,14 +7,17 @@ it decorates: outside of an audit a decorated function is called as it is.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 _Declared = TypeVar("_Declared")
+_Given = ParamSpec("_Given")
 # Calls a declared function in an audit: the function as written, its arguments.
 _Listener = Callable[[Callable[..., Any], Any, Any], Any]
 
@@ -67,6 +70,23 @@ declarations: list[Declaration] = []
 _listeners: list[_Listener] = []
 
 
+def _spelt(function: Callable[_Given, _Declared]) -> Callable[_Given, _Declared]:
+    """Have a function name the right one for an argument that it does not have."""
+    names = tuple(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def call(*args: _Given.args, **kwargs: _Given.kwargs) -> _Declared:
+        for name in kwargs.keys() - set(names):
+            near = get_close_matches(name, names, 1)
+            meant = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
+            message = f"{function.__name__}() has no argument {name}; {meant}"
+            raise TypeError(message)
+        return function(*args, **kwargs)
+
+    return call
+
+
+@_spelt
 def law(
     operator: str = "",
     *,
@@ -91,8 +111,9 @@ def law(
 
     Raises:
         ValueError: The law says nothing, or contradicts itself.
+        TypeError: It has an argument of another name; says which may be meant.
     """
-    frame = sys._getframe(1)  # noqa: SLF001 - the line of the declaration
+    frame = sys._getframe(2)  # noqa: SLF001 - the line of the declaration, behind the decorator
     path, line = frame.f_code.co_filename, frame.f_lineno
     made = DeclaredLaw(
         operator=operator_name(operator),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
 
@@ -92,11 +93,21 @@ class Interpreter:
     def not_understood(self) -> tuple[Opaque, ...]:
         """Return what has no law, whether or not a state reaches it, and calls no law covers."""
         lawless = (
-            Opaque(node.op, node.location, _NO_LAW)
+            Opaque(node.op, node.location, self._lawless(node))
             for node in self.graph.nodes
             if node.kind is NodeKind.CALL and self._law(node.op) is None
         )
         return tuple(self._opaque | dict.fromkeys(lawless))
+
+    def _lawless(self, node: Node) -> str:
+        """Say that an operator has no law, and which law of none that is met may be meant for it."""
+        if not self.graph.declared:
+            return _NO_LAW
+        met = {name for each in self.graph.nodes for name in (each.op, each.base_op)}
+        unmet = [law.operator for law in self.graph.declared if law.operator not in met]
+        near = get_close_matches(node.base_op, unmet, 1)
+        said = f"; one is declared for {near[0]}, which is never called" if near else ""
+        return f"{_NO_LAW}{said}"
 
     def run(self, seeds: Mapping[Ref, Scale], view: View = View.VALUE) -> ScaleTable:
         """Infer the scale of everything downstream of the seeds.
@@ -158,7 +169,7 @@ class Interpreter:
         hidden = [reason for scale in operands if scale.opaque for reason in scale.opaque]
         law = self._law(node.op)
         if hidden and not (law and law.recovers):
-            own = () if law else (Opaque(node.op, node.location, _NO_LAW),)
+            own = () if law else (Opaque(node.op, node.location, self._lawless(node)),)
             scales = tuple(algebra.unknown(*hidden, *own) for _ in node.outputs)
         elif law is None:
             scales = self._without_law(node, operands)
@@ -225,12 +236,12 @@ class Interpreter:
         return tuple(untold if scale.opaque == (algebra.UNTOLD,) else scale for scale in scales)
 
     def _without_law(
-        self, node: Node, operands: list[Scale], reason: str = _NO_LAW
+        self, node: Node, operands: list[Scale], reason: str = ""
     ) -> tuple[Scale, ...]:
         if not any(scale.depends for scale in operands):
             learned = any(scale.learned for scale in operands)
             return tuple(algebra.independent(learned=learned) for _ in node.outputs)
-        opaque = Opaque(node.op, node.location, reason)
+        opaque = Opaque(node.op, node.location, reason or self._lawless(node))
         self._opaque.setdefault(opaque)
         return tuple(algebra.unknown(opaque) for _ in node.outputs)
 

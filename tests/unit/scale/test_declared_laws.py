@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import linecache
+from dataclasses import replace
 
+import pytest
+from lawkit.programs import Program
+
+from scaleaudit.domain import laws
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.scale import LINEAR, REALS, Degree, Growth, Interval, Precision, Scale
 from scaleaudit.scale import algebra
+from scaleaudit.scale.interpreter import Interpreter
 from scaleaudit.scale.laws import all_laws, with_declared
 from scaleaudit.scale.laws.table import NotUnderstood
 
@@ -86,3 +92,35 @@ def test_the_last_of_two_declarations_counts():
 def test_the_proof_names_the_declaration():
     statement = with_declared([law(degree=0)])["mylib.f"].statement
     assert statement == "declared in pyproject.toml: laws[0]: degree 0"
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ("aten.rellu", "; one is declared for aten.rellu, which is never called"),
+        ("otherlib.unlike", ""),
+        ("aten.tanh", ""),
+    ],
+)
+def test_a_law_of_a_name_that_is_never_met_is_named_where_one_is_missing(declared, said):
+    program = Program(1)
+    program("aten.relu.default", program("aten.tanh.default", program.state(2, 3)))
+    graph = replace(program.graph(), declared=(DeclaredLaw(declared, "model.py:3", degree=1),))
+    known = {name: law for name, law in all_laws().items() if name != "aten.relu"}
+    (opaque,) = Interpreter(graph, known).not_understood()
+    assert opaque.reason == f"no law is known for it{said}"
+
+
+def test_a_misspelt_argument_of_a_law_is_told_with_the_right_name():
+    with pytest.raises(TypeError, match=r"law\(\) has no argument degre; did you mean degree\?"):
+        laws.law("mylib::f", degre=0)
+    with pytest.raises(TypeError, match=r"has no argument z; it has operator, degree"):
+        laws.law("mylib::f", z=0)
+
+
+def test_a_law_knows_the_line_that_declares_it(monkeypatch):
+    monkeypatch.setattr(laws, "declarations", [])
+    laws.law("mylib::f", degree=0)
+    (made,) = laws.declarations
+    assert made.law.path == __file__
+    assert 'law("mylib::f", degree=0)' in linecache.getline(__file__, made.law.line)
