@@ -264,6 +264,31 @@ def _interrupt_once_running(runner: Runner, job: Job, pid_file: Path) -> None:
             time.sleep(0.05)
 
 
+class _Counted:
+    """A runner that counts how often it is closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize(("keep", "closed"), [(False, True), (True, False)])
+def test_a_pool_leaves_a_runner_open_that_is_to_be_kept(keep, closed):
+    runner = _Counted()
+    with open_pool(runner, 1, keep=keep):
+        pass
+    assert bool(runner.closed) == closed
+
+
+def test_a_pool_that_fails_closes_the_runner_even_so():
+    runner = _Counted()
+    with pytest.raises(KeyboardInterrupt), open_pool(runner, 1, keep=True):
+        raise KeyboardInterrupt
+    assert runner.closed
+
+
 def test_a_server_that_cannot_start_is_told_with_its_last_words(monkeypatch, tmp_path):
     (tmp_path / "poison.py").write_text(
         "import os\nprint('no torch today', flush=True)\nos._exit(9)\n"
