@@ -7,6 +7,8 @@ with names of operators to look at their laws alone.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 import time
 import warnings
@@ -203,26 +205,37 @@ def _reads_less(case: Case, laws: Mapping[str, Law]) -> bool:
     return case.operation.differentiable and bool(case.gradient_complaints(laws))
 
 
-def main(names: list[str]) -> int:
-    """Print a table of laws and mutants; return 1 where a mutant survives."""
+def examined(number: int) -> tuple[dict[str, str], int]:
+    """Try all mutants of the nth law's function; return what came of them, and of how many cases."""
+    function, operators = list(functions().items())[number]
+    tried = cases(operators)
+    return {m.name: outcome(function, m, tried) for m in MUTATIONS}, len(tried)
+
+
+def start() -> None:
+    """Make a process ready: one thread, and no word of what numbers overflow."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    start = time.monotonic()
+
+
+def main(names: list[str]) -> int:
+    """Print a table of laws and mutants; return 1 where a mutant survives."""
+    begun = time.monotonic()
     survivors = mutants = 0
-    for function, operators in functions().items():
-        if names and not set(names) & set(operators):
-            continue
-        tried = cases(operators)
-        results = {m.name: outcome(function, m, tried) for m in MUTATIONS}
-        mutants += sum(result != "-" for result in results.values())
-        lost = [name for name, result in results.items() if result == "survived"]
-        survivors += len(lost)
-        marks = "".join({"killed": "x", "survived": "!", "-": "-"}[r] for r in results.values())
-        where = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
-        print(f"{marks}  {where:32s} {len(tried):4d} cases  {', '.join(lost)}", flush=True)
+    laws = list(functions().items())
+    meant = [n for n, (_, operators) in enumerate(laws) if not names or set(names) & set(operators)]
+    with multiprocessing.Pool(os.cpu_count(), start) as pool:
+        for number, (results, tried) in zip(meant, pool.imap(examined, meant), strict=True):
+            function = laws[number][0]
+            mutants += sum(result != "-" for result in results.values())
+            lost = [name for name, result in results.items() if result == "survived"]
+            survivors += len(lost)
+            marks = "".join({"killed": "x", "survived": "!", "-": "-"}[r] for r in results.values())
+            where = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+            print(f"{marks}  {where:32s} {tried:4d} cases  {', '.join(lost)}", flush=True)
     columns = ", ".join(mutation.name for mutation in MUTATIONS)
     print(f"columns: {columns}; x killed, ! survived, - never differs")
-    print(f"{mutants} mutants, {survivors} survived, {time.monotonic() - start:.0f} s")
+    print(f"{mutants} mutants, {survivors} survived, {time.monotonic() - begun:.0f} s")
     return 1 if survivors else 0
 
 

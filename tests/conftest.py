@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Rewrite the .expected files from what the code says now; review the diff.",
     )
+
+
+def pytest_collection_finish() -> None:
+    """Mark off what was loaded to collect tests, as is done before children are forked.
+
+    Every capture looks for generators of random numbers among the modules that may be the user's.
+    """
+    importlib.import_module("scaleaudit.capture.settled")
 
 
 @pytest.fixture
