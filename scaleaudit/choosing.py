@@ -29,6 +29,7 @@ class RuleBook:
         self._warn = warn
         self._warned: set[str] = set()
         self._loaded: dict[tuple[Path, ...], tuple[Rule, ...]] = {}
+        self._known: dict[str, tuple[Rule, ...]] = {}
 
     def for_run(self) -> tuple[Rule, ...]:
         """Return the rules that hold where no file says otherwise.
@@ -46,7 +47,10 @@ class RuleBook:
             ConfigError: Settings are not in order, or name a rule that there is not.
             RuleError: A rule page cannot be loaded.
         """
-        return self._chosen(self._settings.for_file(Path(path)), Path(path))
+        if path not in self._known:
+            config = self._settings.for_file(Path(path))
+            self._known[path] = self._chosen(config, Path(path))
+        return self._known[path]
 
     def codes(self, path: str) -> tuple[str, ...]:
         """Return the codes of all rules that there are for a file, whether they are asked or not."""

@@ -71,7 +71,7 @@ def test_a_folder_is_walked_and_files_without_a_model_are_listed(folder):
     (folder / "setup.py").write_text("raise SystemExit('this must not run')\n")
     (folder / "undeclared.py").write_text(MODEL)
     (folder / "errors.py").write_text("class OutOfData(Exception):\n    pass\n")
-    (folder / "broken.py").write_text("def f(:\n")
+    (folder / "broken.py").write_text("class Net(nn.Module:\n")
     run = scaleaudit("check", ".", "--output", "json:report.json", "--jobs", "2", cwd=folder)
     assert run.code == 1
     assert "setup.py: skipped: declares no target" in run.out
