@@ -15,9 +15,12 @@ from types import CodeType, FrameType, FunctionType
 import torch
 
 from scaleaudit.capture._torch_private import APPLY_CODE
+from scaleaudit.domain import laws
 from scaleaudit.domain.graph import Frame, Location, ModuleCall
 
 _OWN = str(Path(__file__).parent)
+# What a user's file calls of ours.
+_DECLARING = laws.__file__
 _TORCH = str(Path(torch.__file__).parent)
 _STDLIB = tuple({get_paths()["stdlib"], get_paths()["platstdlib"]})
 _SITE_PACKAGES = frozenset({"site-packages", "dist-packages"})
@@ -268,7 +271,7 @@ def is_library_file(name: str) -> bool:
 @cache
 def is_user_file(name: str) -> bool:
     """Tell whether a file is the user's."""
-    if name.startswith((_OWN, _TORCH, "<frozen")) or name == "<string>":
+    if name.startswith((_OWN, _TORCH, "<frozen")) or name in ("<string>", _DECLARING):
         return False
     parts = Path(name).parts
     if any(part in _SITE_PACKAGES for part in parts):

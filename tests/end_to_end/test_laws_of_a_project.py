@@ -76,3 +76,12 @@ def test_a_misspelt_key_is_wrong_usage(audited):
     run, _ = audited(LAW + "degre = 0\n")
     assert run.code == 2
     assert "'degree'" in run.err
+
+
+def test_a_misspelt_key_in_code_is_told_at_the_line_that_writes_it(tmp_path):
+    source = 'from scaleaudit import law\n\nlaw("project::norm", degre=0)\n' + MODEL
+    (tmp_path / "model.py").write_text(source)
+    run = scaleaudit("check", "model.py", "--format", "concise", cwd=tmp_path)
+    assert run.code == 2
+    assert run.out.startswith("model.py:3:")
+    assert "did you mean degree?" in run.out
