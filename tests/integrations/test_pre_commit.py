@@ -68,7 +68,7 @@ class Repository:
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
         self._environment = {
-            **os.environ,
+            **{name: text for name, text in os.environ.items() if not name.startswith("GIT_")},
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_SYSTEM": os.devnull,
             "HOME": str(home),
