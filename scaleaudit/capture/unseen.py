@@ -7,9 +7,11 @@ leaves must count as unknown, or the value would be taken for that of the memory
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -119,13 +121,21 @@ def _replaced(kind: Any, told: Callable[[str, Any, FrameType], None]) -> Iterato
     launch = kind.run
 
     def run(kernel: Any, *args: Any, **kwargs: Any) -> None:
-        told(_kernel_name(kernel), (args, kwargs), sys._getframe(1))
+        told(_kernel_name(kernel), (args, kwargs), _launcher(sys._getframe(1)))
 
     kind.run = run
     try:
         yield
     finally:
         kind.run = launch
+
+
+def _launcher(frame: FrameType) -> FrameType:
+    """Return the frame that launches a kernel, past those of what runs it."""
+    own = str(Path(sys.modules[_TRITON].__file__ or "").parents[1])
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(f"{own}{os.sep}"):
+        frame = frame.f_back
+    return frame
 
 
 def _with_subclasses(kind: type) -> list[type]:

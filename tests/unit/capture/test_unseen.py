@@ -190,6 +190,7 @@ def in_place_by(kernel):
 def test_a_kernel_that_is_launched_is_unknown_at_its_line(kernel, around, monkeypatch):
     module = ModuleType("triton.runtime.jit")
     module.KernelInterface = _Kernel
+    module.__file__ = "/nowhere/triton/runtime/jit.py"
     monkeypatch.setitem(sys.modules, "triton.runtime.jit", module)
     launch = _Jitted.run
     state = state_of(Looped(same, around(kernel)), Attempt.BUILT_REAL)
