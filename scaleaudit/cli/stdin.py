@@ -7,10 +7,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from scaleaudit.errors import ConfigError
 
@@ -80,27 +80,59 @@ def standing_in(paths: Sequence[str], name: str | None) -> Iterator[Standin | No
     meant = Path(name or "")
     if meant.suffix not in _SUFFIXES:
         raise ConfigError(f"--stdin-filename {name}: the standard input is Python source")
-    file = _write(meant.parent, sys.stdin.buffer.read())
-    try:
+    with _kept(meant.parent, sys.stdin.buffer.read()) as file:
         yield Standin(file, name or "")
-    finally:
-        file.unlink(missing_ok=True)
 
 
-def _write(folder: Path, data: bytes) -> Path:
-    """Write a file that no other run uses; the same text has the same name where that is free."""
-    file = folder / f"{_PREFIX}{hashlib.sha256(data).hexdigest()[:16]}.py"
-    try:
+@contextmanager
+def _kept(folder: Path, data: bytes) -> Iterator[Path]:
+    """Keep a text in a file that no other run uses, and take away what killed runs left.
+
+    A file is locked as long as it is in use. The same text has the same name where that is free,
+    so that what was answered of it before is found.
+    """
+    stream, file = _written(folder, data)
+    with stream:
         try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            descriptor, other = tempfile.mkstemp(".py", _PREFIX, folder)
-            file = folder / Path(other).name
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def _written(folder: Path, data: bytes) -> tuple[BinaryIO, Path]:
+    """Return a file that holds a text, locked as long as it is open."""
+    try:
+        _sweep(folder)
+        descriptor, file = _create(folder, hashlib.sha256(data).hexdigest()[:16])
+        stream = os.fdopen(descriptor, "wb")
+        _lock(stream)
+        stream.write(data)
+        stream.flush()
     except OSError as error:
         raise ConfigError(
             f"the standard input cannot be kept in {folder}: {error.strerror}",
             hint="Name a file in a folder that can be written to, by --stdin-filename.",
         ) from error
-    return file
+    return stream, file
+
+
+def _create(folder: Path, name: str) -> tuple[int, Path]:
+    file = folder / f"{_PREFIX}{name}.py"
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), file
+    except FileExistsError:
+        descriptor, other = tempfile.mkstemp(".py", _PREFIX, folder)
+        return descriptor, folder / Path(other).name
+
+
+def _sweep(folder: Path) -> None:
+    for file in folder.glob(f"{_PREFIX}*.py"):
+        with suppress(OSError), file.open("rb") as stream:  # in use, or not ours to remove
+            _lock(stream)
+            file.unlink()
+
+
+def _lock(stream: BinaryIO) -> None:
+    import fcntl  # not on every system, and for this alone
+
+    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -68,6 +68,17 @@ def test_two_runs_of_one_text_have_files_of_their_own(typed):
         assert first.file.exists()
 
 
+def test_what_a_killed_run_left_is_taken_away(typed):
+    typed("x = 1\n")
+    with standing_in(["-"], None) as standin:
+        left = standin.file.with_name(standin.file.name.replace(".py", "0.py"))
+        left.write_text("")
+        typed("x = 2\n")
+        with standing_in(["-"], None):
+            assert not left.exists()
+            assert standin.file.exists()
+
+
 @pytest.mark.parametrize(("name", "told"), [("pkg/net.py", "pkg/net.py"), (None, "<stdin>")])
 def test_a_report_speaks_of_the_name_alone(typed, name, told):
     Path("pkg").mkdir()
