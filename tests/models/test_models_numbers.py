@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 from expect import Expect, State
@@ -24,6 +26,12 @@ MEASURED = [case for case in cases() if case.expect.states and case.expect.carri
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@cache
+def responses_of(case: Case) -> tuple[Response, ...]:
+    """Measure a case once for all that is asked of it."""
+    return respond(case, FACTORS)
 
 
 def answer(responses: tuple[Response, ...]) -> str:
@@ -49,7 +57,7 @@ def admitted(state: State) -> set[str]:
 
 @pytest.mark.parametrize("case", MEASURED, ids=str)
 def test_measured_answer_to_scale_is_the_expected_one(case: Case) -> None:
-    measured = answer(respond(case, FACTORS))
+    measured = answer(responses_of(case))
     expected = [admitted(state) for state in case.expect.states]
     # All states are scaled at once, so the most visible one speaks.
     visible = any("visible" in each for each in expected)
@@ -58,8 +66,8 @@ def test_measured_answer_to_scale_is_the_expected_one(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [case for case in MEASURED if one_kind(case.expect)], ids=str)
 def test_measured_gain_of_a_turn_fits_the_transition(case: Case) -> None:
-    (response,) = respond(case, FACTORS[-1:])
-    low, high = min(response.gains), max(response.gains)
+    gains = responses_of(case)[-1].gains
+    low, high = min(gains), max(gains)
     fits = {
         "carried": low > 1e-3 and high < 1.001,
         "expanding": high > 1.001,
