@@ -70,11 +70,15 @@ def _column(path: str, line: int, offset: int) -> int:
     return 1 + (offset if text.isascii() else len(text.encode()[:offset].decode(errors="ignore")))
 
 
-@cache
 def tree_of(path: str) -> ast.Module | None:
     """Return the source of a file, every node with its parent; None where it cannot be read."""
+    return _parsed("".join(linecache.getlines(path)))
+
+
+@cache
+def _parsed(source: str) -> ast.Module | None:
     try:
-        tree = ast.parse("".join(linecache.getlines(path)))
+        tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     for parent in ast.walk(tree):

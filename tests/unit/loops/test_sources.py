@@ -24,7 +24,7 @@ def frame(path: Path, snippet: str) -> Frame:
 
 def answer(tmp_path: Path, source: str, *calls: str) -> str | None:
     """What decides the loop around BODY, reached through calls; None where the source is silent."""
-    path = tmp_path / "model.py"
+    path = tmp_path / f"model_{len(list(tmp_path.iterdir()))}.py"
     path.write_text(dedent(source), encoding="utf-8")
     frames = tuple(frame(path, snippet) for snippet in (*calls, BODY))
     chain = Chain(frames, entry=0, tensors=frozenset({"tokens"}))
