@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,11 +26,13 @@ from scaleaudit.capture.session import _checked_loss
 from scaleaudit.capture.targets import build_plan, load_target, open_file
 from scaleaudit.children import Audited
 from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.graph import NodeKind
 from scaleaudit.domain.plans import Plan
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.isolation.jobs import Job, Trouble, TroubleKind
 from scaleaudit.isolation.runner import OnDemand
 from scaleaudit.isolation.spawning import Spawner
+from scaleaudit.probe.program import Program
 from scaleaudit.pytest_plugin import _word
 from scaleaudit.rules.loader import load_rules
 
@@ -154,6 +157,17 @@ def _reported() -> str:
     )
 
 
+def _program(loss: object) -> None:
+    captured = SimpleNamespace(graph=SimpleNamespace(loss=loss))
+    Program(captured, SimpleNamespace(loops=()), torch.device("cpu"))
+
+
+def _started() -> None:
+    program = object.__new__(Program)
+    program._leaves = {None: SimpleNamespace(kind=NodeKind.INPUT, name="tokens", value=None)}
+    program.start({})
+
+
 def _live() -> Iterator[tuple[str, tuple[object, ...], dict[str, object]]]:
     model = torch.nn.Linear(2, 2)
     yield "class", (torch.nn.Linear,), {}
@@ -188,6 +202,9 @@ def cases() -> Iterator[Case]:
     yield Case("run_stopped_before_it_started", _closed)
     yield Case("run_stopped", _closed_while_running)
     yield Case("target_reported", _reported)
+    yield Case("probe_without_a_loss", partial(_program, None))
+    yield Case("probe_without_a_loop", partial(_program, 3))
+    yield Case("probe_without_a_value", _started)
     for name, args, kwargs in _live():
         yield Case(f"audit_{name}", partial(scaleaudit.audit, *args, **kwargs))
     yield Case("assertion_word", partial(_word, Severity, "fail_level", "fatal"))
