@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scaleaudit.config import KEYS, Config, FileIgnores, Settings, did_you_mean, load_config
+from scaleaudit.cli import flags
+from scaleaudit.config import KEYS, Config, FileIgnores, Settings, did_you_mean, keys, load_config
 from scaleaudit.domain.finding import Severity
 from scaleaudit.domain.report import OnUnknown
 from scaleaudit.errors import ConfigError
@@ -34,6 +35,12 @@ def test_the_defaults_are_those_of_the_limits():
         DEFAULT_LIMITS.seconds,
         DEFAULT_LIMITS.memory,
     )
+
+
+def test_flags_allow_what_settings_do():
+    limits = (flags._MOST_SECONDS, flags._MOST_GIB, flags._MOST_JOBS)
+    assert limits == (keys.MOST_SECONDS, keys.MOST_GIB, keys.MOST_JOBS)
+    assert tuple(level.value for level in Severity) == flags.LEVELS
 
 
 def test_every_key_is_read_from_a_folder_above(project):
