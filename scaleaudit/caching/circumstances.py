@@ -57,7 +57,8 @@ def _installed() -> Iterator[str]:
     A version that an index gave out never changes; what came from a folder or an address may, and
     is told by the hashes of its files.
     """
-    folders = dict.fromkeys((*site.getsitepackages(), site.getusersitepackages()))
+    known = (*site.getsitepackages(), site.getusersitepackages(), *sys.path)
+    folders = dict.fromkeys(folder for folder in known if folder)
     for folder in folders:
         try:
             names = sorted(os.listdir(folder))

@@ -122,9 +122,13 @@ class _Watch:
     def path(self, sort: Sort, path: object, part: str = "") -> None:
         """Note a look at a path, unless it belongs to what is installed."""
         text = self._text(path)
-        if text is None or f"{text}{os.sep}".startswith(self._installed):
+        if text is None:
             return
-        name = _source(os.path.normpath(text))
+        # What is above a link is above what it leads to.
+        plain = os.path.realpath(text) if ".." in text else os.path.normpath(text)
+        if f"{plain}{os.sep}".startswith(self._installed):
+            return
+        name = _source(plain)
         if (sort, name, part) not in self._reads:
             self._reads[sort, name, part] = Read(sort, name, part, self._exists(name))
 

@@ -157,6 +157,14 @@ def test_another_package_or_version_changes_the_circumstances(packages):
     assert now() not in {before, added}
 
 
+def test_packages_anywhere_on_the_path_count(packages, monkeypatch, tmp_path):
+    before = now()
+    shared = tmp_path / "shared"
+    (shared / "torch-2.14.0.dist-info").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(shared))
+    assert now() != before
+
+
 def test_a_package_from_a_folder_is_told_by_its_files(packages):
     own = packages / "ours-0.1.0.dist-info"
     own.mkdir()

@@ -150,6 +150,13 @@ def test_what_cannot_be_looked_up_again_makes_an_answer_unsteady(tmp_path, does,
     assert says in run(WATCHED.format(does), tmp_path).unsteady
 
 
+def test_a_path_through_a_link_is_noted_as_what_it_leads_to(tmp_path):
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "inner")
+    seen = run(WATCHED.format("open('link/../file.txt')"), tmp_path)
+    assert str((tmp_path / "real" / "file.txt").resolve()) in {read.name for read in seen.reads}
+
+
 def test_asking_for_all_variables_is_noted_as_such(tmp_path):
     seen = run(WATCHED.format("dict(os.environ)"), tmp_path)
     assert Read(Sort.VARIABLE, "") in seen.reads
