@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from zoo import THEMES, Case, cases  # noqa: E402
 
 from scaleaudit.api import audit_facts  # noqa: E402
 from scaleaudit.domain.facts import ScaleFacts  # noqa: E402
+from scaleaudit.domain.report import TargetReport  # noqa: E402
 from scaleaudit.errors import ScaleAuditError  # noqa: E402
-from scaleaudit.rules.engine import evaluate  # noqa: E402
+from scaleaudit.rules.engine import Evaluation, evaluate  # noqa: E402
 from scaleaudit.rules.loader import load_rules  # noqa: E402
+from scaleaudit.triage.fingerprints import completed  # noqa: E402
+from scaleaudit.triage.sources import SourceFile  # noqa: E402
 
 ROOT = HERE.parents[1]
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
@@ -75,6 +79,14 @@ def assert_same(project: Project, stem: str, function: str) -> None:
     judged, again = (evaluate(RULES, "path", "target", facts) for facts in (old, new))
     assert again.verdict == judged.verdict
     assert [f.code for f in again.findings] == [f.code for f in judged.findings]
+    assert fingerprints(again) == fingerprints(judged)
+
+
+def fingerprints(judged: Evaluation) -> Counter[str]:
+    paths = {found.location.path for found in judged.findings if found.location}
+    files = {path: SourceFile(path, Path(path).read_bytes()) for path in paths if path != "path"}
+    target = TargetReport("path", "target", judged.verdict, None, judged.findings)
+    return Counter(found.fingerprint for found in completed(target, files).findings)
 
 
 def audited(path: Path, function: str) -> ScaleFacts | str:
