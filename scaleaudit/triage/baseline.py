@@ -15,7 +15,9 @@ DEFAULT_FILE = ".scaleaudit-baseline.json"
 _FORMAT = "scaleaudit-baseline"
 _VERSION = 1
 _TEXTS = ("path", "target", "code", "fingerprint", "subject", "message")
-_REWRITE = "Restore it from version control; or remove it, and write it with --write-baseline={file}."
+_REWRITE = (
+    "Restore it from version control; or remove it, and write it with --write-baseline={file}."
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
