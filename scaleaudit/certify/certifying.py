@@ -13,6 +13,7 @@ from scaleaudit.certify import extent
 from scaleaudit.certify.declared import contradicted
 from scaleaudit.certify.iteration import set_kept_vectors
 from scaleaudit.certify.leaves import free_state, leaf_value
+from scaleaudit.certify.masks import InputMasks
 from scaleaudit.certify.program import Env, Executable, Machine, Unmeasured
 from scaleaudit.certify.runs import Findings, Key, Scaled
 from scaleaudit.certify.thresholds import DRAWS
@@ -84,6 +85,7 @@ class _Certifier:
     ) -> None:
         self._program, self._claims, self._end, self._seed = program, claims, end, seed
         self._machine = Machine(program)
+        self._masks = InputMasks(program, self._machine)
         self._draws: dict[int, Env | str] = {}
 
     def run(self) -> Certification:
@@ -167,9 +169,9 @@ class _Certifier:
         for leaf in self._program.leaves:
             node = self._program.node_of[leaf.node]
             env[node] = leaf_value(self._program, leaf, generator, caution, positive=draw % 2 == 1)
-        self._fill(env)
+        self._fill(env, draw, caution)
         if set_kept_vectors(self._program, self._machine, env):
-            self._fill(env)
+            self._fill(env, draw, caution)
         for loop in self._claims:
             for claims in loop.passes:
                 for ref in (*claims.scaled, *claims.held):
@@ -178,12 +180,14 @@ class _Certifier:
                         return value.reason
         return env
 
-    def _fill(self, env: Env) -> None:
+    def _fill(self, env: Env, draw: int, caution: int) -> None:
         """Run the program on its leaves."""
+        generator = torch.Generator().manual_seed(self._seed + 1000 * draw + 2)
         with torch.no_grad():
             for node in self._machine.order:
                 self._watch()
-                env[node] = self._machine.run(node, env)
+                value = self._machine.run(node, env)
+                env[node] = self._masks.drawn(node, value, generator, caution)
 
     def _told(
         self, claims: PassClaims, confirmed: dict[Key, tuple[str, str]]

@@ -46,14 +46,19 @@ def leaf_value(
     if known is not None and _is_kept(leaf.kind, known):
         return _wide(known)
     if meta.dtype == "bool":
-        let_through = torch.rand(meta.shape, generator=generator) < _LET_THROUGH
-        return torch.full(meta.shape, caution == 1) if caution else let_through
+        return drawn_mask(meta.shape, generator, caution)
     if "float" in meta.dtype or "complex" in meta.dtype:
         drawn = _normal(meta.shape, generator, _dtype(meta.dtype))
         # Buffers are variances and rotations as often as means: positive is safe for all of them.
         as_it_is = leaf.kind is NodeKind.INPUT or drawn.is_complex()
         return drawn if as_it_is else drawn.abs() + 0.5
     return _whole(program.graph, leaf, generator, caution)
+
+
+def drawn_mask(shape: tuple[int, ...], generator: torch.Generator, caution: int) -> Tensor:
+    """Draw a mask that lets most through; all with caution 1, nothing with caution 2."""
+    let_through = torch.rand(shape, generator=generator) < _LET_THROUGH
+    return torch.full(shape, caution == 1) if caution else let_through
 
 
 def _is_kept(kind: NodeKind, known: Tensor) -> bool:

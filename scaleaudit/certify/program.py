@@ -173,7 +173,7 @@ class Machine:
         try:
             value = _widened(target(*_narrowed(args), **_narrowed(kwargs)))
         except Exception:  # noqa: BLE001 - see above
-            reason = f"{_name(target)} could not be run: {first_line(failure)}"
+            reason = f"{_name(node.target)} could not be run: {first_line(failure)}"
             self.unmeasured.setdefault(node, reason)
             return Unmeasured(reason)
         self.rough.add(node)
@@ -251,7 +251,7 @@ def _mapped(value: Value, convert: Callable[[Tensor], Tensor]) -> Value:
     return value
 
 
-def _name(target: Callable[..., Value]) -> str:
+def _name(target: object) -> str:
     """Name an operator of torch, or a function that capture put into the program."""
     return target.__name__ if isinstance(target, FunctionType) else str(target)
 
