@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from scaleaudit.domain.diagnostics import Diagnostics
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.loops import TurnsFrom
+from scaleaudit.domain.probing import TrainingRun
 
 
 class Visibility(Enum):
@@ -307,6 +309,8 @@ class StateProbe:
         twin_norm: The same norm in the twin.
         deeper: Factor on the norm when the loop is run to four times its turns.
         reason: Why the outcome is inconclusive, and what would settle it.
+        ratios: The norm over that of the twin, seed by seed; ``norm`` and ``twin_norm`` are means.
+        deepers: The factor at four times the turns, seed by seed.
     """
 
     state: str
@@ -318,6 +322,8 @@ class StateProbe:
     twin_norm: float | None = None
     deeper: float | None = None
     reason: str = ""
+    ratios: tuple[float, ...] = ()
+    deepers: tuple[float, ...] = ()
 
     @property
     def ratio(self) -> float | None:
@@ -333,12 +339,14 @@ class ProbeOutcome:
         verdict: That of the states together: confirmed by one, refuted by all.
         steps: Steps of training a run.
         seeds: How many runs.
+        diagnostics: What the weights say without training; None where that was not asked for.
     """
 
     verdict: ProbeVerdict
     states: tuple[StateProbe, ...] = ()
     steps: int = 0
     seeds: int = 0
+    diagnostics: Diagnostics | None = None
 
 
 @dataclass(frozen=True, slots=True)

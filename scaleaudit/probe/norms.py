@@ -38,8 +38,10 @@ def lengths(value: Tensor) -> Tensor:
     if not value.dim():
         return value.detach().float().abs().reshape(1)
     axis = feature_axis(value)
-    found: Tensor = torch.linalg.vector_norm(value.detach(), dim=axis, dtype=torch.float32)
-    return found.flatten()
+    narrow = value.dtype.itemsize < torch.float32.itemsize
+    dtype = torch.float32 if narrow else value.dtype
+    found: Tensor = torch.linalg.vector_norm(value.detach(), dim=axis, dtype=dtype)
+    return found.flatten().float()
 
 
 def feature_axis(value: Tensor) -> int:

@@ -10,18 +10,45 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _ATEN = torch.ops.aten
+_WIDE = {
+    torch.float16: torch.float64,
+    torch.bfloat16: torch.float64,
+    torch.float32: torch.float64,
+    torch.complex32: torch.complex128,
+    torch.complex64: torch.complex128,
+}
 
 
 def moved(
-    target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], device: torch.device
+    target: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    device: torch.device,
+    *,
+    wide: bool = False,
 ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-    """Return a call with its operator and its devices replaced by those of a device."""
+    """Return a call as it is made on a device.
+
+    Args:
+        wide: Whether it computes in float64 what was recorded in a narrower type.
+    """
+
+    def placed(value: Any) -> Any:
+        match value:
+            case torch.device():
+                return device
+            case torch.dtype() if wide:
+                return _WIDE.get(value, value)
+            case _:
+                return value
+
     function = _INSTEAD.get(target, target)
-    placed = {
-        key: device if isinstance(value, torch.device) else value for key, value in kwargs.items()
-    }
-    args = tuple(device if isinstance(value, torch.device) else value for value in args)
-    return function, args, placed
+    return function, tuple(map(placed, args)), {key: placed(kwargs[key]) for key in kwargs}
+
+
+def in_float64(value: Tensor) -> Tensor:
+    """Return a tensor in float64, or the complex type of that width, if its type is narrower."""
+    return value.to(_WIDE.get(value.dtype, value.dtype))
 
 
 def _attention(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, fx
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, TensorMeta
 from scaleaudit.domain.loops import LoopNest
 from scaleaudit.errors import ProbeError
-from scaleaudit.probe.portable import moved
+from scaleaudit.probe.portable import in_float64, moved
 
 Value = Any
 Env = dict[fx.Node, Value]
@@ -115,23 +116,30 @@ class Program:
     Attributes:
         parameters: The names of what is trained, as in the model.
         inputs: The names of what batches fill in.
+        loss: The node that holds the objective.
         crossings: Every boundary of every loop.
         steps: The calls that the loss and the boundaries need, in the order in which they run.
     """
 
-    def __init__(self, captured: Executable, nest: LoopNest, device: torch.device) -> None:
+    def __init__(
+        self, captured: Executable, nest: LoopNest, device: torch.device, *, wide: bool = False
+    ) -> None:
         """Prepare a program for a device.
+
+        Args:
+            wide: Whether it runs in float64, whatever it was recorded in.
 
         Raises:
             ProbeError: It has no loss, no parameter to train, or no loop.
         """
         self._captured, self.nest, self.device = captured, nest, device
+        self._wide = wide
         loss = captured.graph.loss
         if loss is None:
             raise ProbeError("the target has no loss to train on", hint=_NO_LOSS)
         if not nest.loops:
             raise ProbeError("no weight-tied loop was found, so there is no state to measure")
-        self._loss = self.node(loss)
+        self.loss = self.node(loss)
         self._leaves = {captured.node_of[leaf.node]: leaf for leaf in captured.leaves}
         self.parameters = self._named(NodeKind.PARAMETER)
         self.inputs = self._named(NodeKind.INPUT)
@@ -142,10 +150,29 @@ class Program:
             for turn, ref in enumerate(state.boundary, start=1)
         }
         self.steps = self._prepared()
+        self._refuse_foreign()
+
+    def with_calls(self, calls: Mapping[fx.Node, Callable[..., Value]]) -> Program:
+        """Return the program with other functions called at some nodes, of the same arguments."""
+        other = copy(self)
+        other.steps = tuple(
+            replace(step, target=calls[step.node]) if step.node in calls else step
+            for step in self.steps
+        )
+        return other
 
     def node(self, ref: Ref) -> fx.Node:
         """Return the node that holds a value."""
         return self._captured.picks.get(ref) or self._captured.node_of[ref.node]
+
+    def reads(self, loop: int, state: int) -> bool:
+        """Tell whether the loss reads a state other than through boundaries."""
+        mine = (loop, state)
+        reached = {n for n, at in self.crossings.items() if (at.loop, at.state) == mine}
+        for step in self.steps:
+            if step.crossing is None and not reached.isdisjoint(step.node.all_input_nodes):
+                reached.add(step.node)
+        return self._loss in reached
 
     def run(
         self,
@@ -164,8 +191,8 @@ class Program:
             The loss, and the wanted values.
         """
         env = self.start(feed)
-        kept = self.advance(env, self.steps, edit, {*keep, self._loss})
-        return kept[self._loss], kept
+        kept = self.advance(env, self.steps, edit, {*keep, self.loss})
+        return kept[self.loss], kept
 
     def start(self, feed: Mapping[str, Tensor]) -> Env:
         """Return the values of all leaves."""
@@ -174,7 +201,8 @@ class Program:
             value = feed.get(leaf.name) if leaf.kind is not NodeKind.CONSTANT else leaf.value
             if value is None:
                 raise ProbeError(f"{leaf.kind.value} {leaf.name} of the program has no value")
-            env[node] = value.to(self.device)
+            value = value.to(self.device)
+            env[node] = in_float64(value) if self._wide else value
         return env
 
     def advance(
@@ -215,7 +243,7 @@ class Program:
         return tuple(
             Step(
                 node,
-                *moved(node.target, node.args, node.kwargs, self.device),
+                *moved(node.target, node.args, node.kwargs, self.device, wide=self._wide),
                 grad.get(node, True),
                 self.crossings.get(node),
                 tuple(done.get(node, ())),
@@ -224,15 +252,35 @@ class Program:
             if node in needed
         )
 
+    def _refuse_foreign(self) -> None:
+        """Complain of what is seen in the graph and does not do there what the model does."""
+        names = {self._captured.node_of[node.id]: node for node in self._captured.graph.nodes}
+        for step in self.steps:
+            node = names.get(step.node)
+            if node is None or node.base_op.startswith("aten.") or node.op.startswith("aten."):
+                continue
+            family, _, name = node.op.removeprefix("scaleaudit.").partition(".")
+            if reason := _FOREIGN.get(family):
+                where = f"{node.location.path}:{node.location.line}" if node.location else ""
+                raise ProbeError(reason.format(name=name or family), where=where, hint=_NO_GRAPH)
+
     def _needed(self, order: list[fx.Node]) -> set[fx.Node]:
         """What the loss and the boundaries are computed from."""
-        needed = {self._loss, *self.crossings}
+        needed = {self.loss, *self.crossings}
         for node in reversed(order):
             if node in needed:
                 needed.update(node.all_input_nodes)
         return needed
 
 
+# What stands in the graph for something that only the user's code does, by the operator's family.
+_FOREIGN = {
+    "custom_gradient": "the backward of the autograd function {name} is not that of its forward, "
+    "and a graph of operators cannot train with it",
+    "unseen_write": "memory is written out of torch's sight, which a graph cannot repeat",
+    "triton": "the kernel {name} is launched out of torch's sight, which a graph cannot repeat",
+}
+_NO_GRAPH = "The probe trains the captured graph. Give it the plain PyTorch version of this part."
 _NO_LOSS = 'Give one in scaleaudit_target(): {"loss": ..., "loss_args": (...)}.'
 
 

@@ -9,7 +9,7 @@ first falls, an untied coda still answers at 8.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,6 +38,11 @@ class Response:
         return abs(after - before) / max(abs(before), abs(after), 1e-30)
 
     @property
+    def is_known(self) -> bool:
+        """Whether the objective is a number where the state is as long as it is."""
+        return all(map(math.isfinite, self.values[:-1])) and not math.isnan(self.values[-1])
+
+    @property
     def is_flat(self) -> bool:
         """Whether nothing in the objective restrains the length."""
         return self.change < FLAT
@@ -47,7 +52,7 @@ def respond(program: Program, feed: Mapping[str, Tensor], loop: int, state: int)
     """Scale one state at all of its boundaries and evaluate the objective.
 
     Args:
-        program: Prepared for float64 on its device.
+        program: Made ``wide``, so that it runs in float64.
         feed: Parameters, buffers and inputs by name; what is floating is taken in float64.
         loop: Position of the loop.
         state: Position of the state in the loop.
@@ -67,8 +72,8 @@ def respond(program: Program, feed: Mapping[str, Tensor], loop: int, state: int)
         def scaled(factor: float) -> float:
             def edit(crossing: Crossing, _: Tensor) -> Tensor:
                 value = crossed[crossing]
-                mine = (crossing.loop, crossing.state) == (loop, state)
-                return value * factor if mine else value
+                mine = crossing.loop == loop and crossing.state in states
+                return value * factor if mine and value.is_floating_point() else value
 
             return float(program.run(wide, edit)[0])
 
