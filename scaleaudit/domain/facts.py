@@ -338,8 +338,13 @@ class ProbeOutcome:
     Attributes:
         verdict: That of the states together: confirmed by one, refuted by all.
         steps: Steps of training a run.
-        seeds: How many runs.
+        seeds: How many seeds were run.
         diagnostics: What the weights say without training; None where that was not asked for.
+        reason: Why nothing could be said of any state, and what would settle it.
+        recipe: How it was trained, as pairs of words: device, precision, learning rate, data.
+        runs: What every run went through.
+        notes: What a reader of the verdict should know.
+        seconds: How long it took.
     """
 
     verdict: ProbeVerdict
@@ -347,6 +352,11 @@ class ProbeOutcome:
     steps: int = 0
     seeds: int = 0
     diagnostics: Diagnostics | None = None
+    reason: str = ""
+    recipe: tuple[tuple[str, str], ...] = ()
+    runs: tuple[TrainingRun, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from scaleaudit.errors import ProbeError
 from scaleaudit.probe.norms import Norms, Recorder
 from scaleaudit.probe.program import Crossing, Program
 from scaleaudit.probe.twins import Twin
@@ -54,14 +55,25 @@ def train(
     batches: Iterator[Mapping[str, Tensor]],
     twin: Twin,
     recipe: Recipe,
+    tick: Callable[[int], None] = lambda _: None,
 ) -> Trained:
     """Train a program from given weights on given batches with AdamW.
 
     Args:
-        start: Parameters and buffers by name; they are copied, not written to.
+        start: Parameters and buffers by name; they are copied, not written to. Those that ask for
+            no gradient stay as they are.
+        tick: Told of every step before it is made; what it raises ends the run.
+
+    Raises:
+        ProbeError: Nothing is there to train, or the loss depends on nothing that is.
     """
     feed = {name: value.detach().clone().to(program.device) for name, value in start.items()}
-    learning = [feed[name].requires_grad_() for name in dict.fromkeys(program.parameters)]
+    names = [name for name in dict.fromkeys(program.parameters) if start[name].requires_grad]
+    if not names:
+        raise ProbeError(
+            "the loss reads no parameter that is trained", hint="Are all weights frozen?"
+        )
+    learning = [feed[name].requires_grad_() for name in names]
     optimiser = torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
     done, recorder = Trained(feed), Recorder()
 
@@ -70,10 +82,13 @@ def train(
         return recorder(crossing, crosses) if measured else crosses
 
     for step in range(recipe.steps):
+        tick(step)
         measured = step % recipe.every == 0 or step == recipe.steps - 1
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast(program.device.type, recipe.dtype, enabled=recipe.dtype is not None):
             loss, _ = program.run({**feed, **next(batches)}, edit)
+        if not loss.requires_grad:
+            raise ProbeError("the loss has no gradient path to any parameter that is trained")
         torch.autograd.backward(loss + twin.added())
         size = torch.nn.utils.clip_grad_norm_(learning, recipe.clip)
         done.losses.append(float(loss.detach()))

@@ -50,13 +50,14 @@ class Untouched:
 class Penalised:
     """λ times the mean over turns of mean(h²), as in the paper's penalised conditions."""
 
-    def __init__(self, loop: int, weight: float = PENALTY_WEIGHT) -> None:
+    def __init__(self, loop: int | None = None, weight: float = PENALTY_WEIGHT) -> None:
+        """Penalise the states of one loop, or of all."""
         self._loop, self._weight = loop, weight
         self._terms: list[Tensor] = []
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Let it cross, and charge for it."""
-        if crossing.loop == self._loop and value.is_floating_point():
+        if self._loop in (None, crossing.loop) and value.is_floating_point():
             self._terms.append(value.float().square().mean())
         return value
 
@@ -69,12 +70,15 @@ class Penalised:
 class Normed:
     """An RMS norm without gain at the end of every turn."""
 
-    def __init__(self, loop: int) -> None:
+    def __init__(self, loop: int | None = None) -> None:
+        """Norm the states of one loop, or of all."""
         self._loop = loop
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Let it cross with a mean square of 1 per token."""
-        if crossing.loop != self._loop or not value.is_floating_point() or not value.dim():
+        if self._loop not in (None, crossing.loop):
+            return value
+        if not value.is_floating_point() or not value.dim():
             return value
         square = value.float().square().mean(dim=feature_axis(value), keepdim=True)
         return (value * torch.rsqrt(square + _EPS)).to(value.dtype)

@@ -1,0 +1,104 @@
+"""What a probe is asked to do, and the traces of its training runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Batches(Enum):
+    """What a probe trains on.
+
+    OWN: the target's own batches where it has any, else made-up ones. MADE: made-up ones.
+    """
+
+    OWN = "own"
+    MADE = "made"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """How to probe a target. What is None is chosen by the target.
+
+    Attributes:
+        device: "auto", or a device as torch names it.
+        steps: Steps of training a run.
+        seeds: The most seeds; fewer are run where fewer make it clear.
+        lr: Learning rate; by the width of the state where None.
+        dtype: "float32", or a type that matrix products are computed in.
+        budget: Seconds for a target.
+        train: Whether it is trained at all.
+        batches: What on.
+    """
+
+    device: str = "auto"
+    steps: int = 100
+    seeds: int = 3
+    lr: float | None = None
+    dtype: str | None = None
+    budget: float = 120.0
+    train: bool = True
+    batches: Batches = Batches.OWN
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Lengths of a state's tokens after one turn."""
+
+    mean: float
+    p95: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What a trained loop gives at some number of turns.
+
+    Attributes:
+        norm: Mean length of a state's tokens.
+        loss: The objective where every readout of the loop is given the state of that turn.
+    """
+
+    turns: int
+    norm: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateTrace:
+    """What became of one state in one run.
+
+    Attributes:
+        turns: For every measured step the lengths after every turn.
+        depths: After training, turn by turn and beyond those that were trained.
+    """
+
+    state: str
+    loop: str
+    turns: tuple[tuple[Turn, ...], ...]
+    depths: tuple[Depth, ...] = ()
+
+    @property
+    def ended(self) -> float | None:
+        """Mean length after the last turn, when training ended."""
+        return self.turns[-1][-1].mean if self.turns and self.turns[-1] else None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """One run.
+
+    Attributes:
+        fix: What was put on the target; empty for the target as it is.
+        measured: The steps at which lengths were measured.
+        losses: The target's own loss at every step, without what a fix adds.
+        overflowed: The step at which a loss or a gradient was no number.
+    """
+
+    seed: int
+    fix: str
+    measured: tuple[int, ...]
+    losses: tuple[float, ...]
+    states: tuple[StateTrace, ...]
+    seconds: float
+    overflowed: int | None = None

@@ -1,0 +1,144 @@
+"""The verdict: flat and growing is confirmed, rising or staying is refuted, the rest is open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from scaleaudit.domain.facts import ProbeVerdict
+from scaleaudit.probe import thresholds as at
+from scaleaudit.probe.response import Response
+
+
+class Growth(Enum):
+    """What one seed says of a state's length."""
+
+    GROWS = "grows"
+    STAYS = "stays"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What one seed showed of one state.
+
+    Attributes:
+        norm: Its length at the end of training.
+        twin: The same in the twin with a penalty.
+        deeper: Factor on the length at four times the turns; None where it cannot be run deeper.
+        overflowed: Whether numbers ended in the target and not in the twin.
+        learnt: Whether the loss fell.
+    """
+
+    norm: float
+    twin: float
+    deeper: float | None
+    overflowed: bool = False
+    learnt: bool = True
+
+    @property
+    def ratio(self) -> float:
+        """The length over that of the twin."""
+        return self.norm / self.twin if self.twin > 0 else math.inf
+
+    def growth(self, *, flat: bool, margin: float = 1.0) -> Growth:
+        """Say whether the length grows, by thresholds that a margin moves apart."""
+        if self.overflowed:
+            return Growth.GROWS
+        deeper = self.deeper
+        if deeper is None or not (math.isfinite(self.ratio) and math.isfinite(deeper)):
+            return Growth.UNSURE
+        if self.ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER * margin**0.5:
+            return Growth.GROWS
+        like_its_twin = at.STAYED_RATIO if flat else at.RESTRAINED_RATIO / margin
+        if deeper <= at.STAYED_DEEPER or self.ratio <= like_its_twin:
+            return Growth.STAYS
+        return Growth.UNSURE
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict, and where it is open, why and what would settle it."""
+
+    verdict: ProbeVerdict
+    reason: str = ""
+
+
+def is_clear(response: Response, seeds: Sequence[Seed]) -> bool:
+    """Tell whether more seeds would change nothing: all say the same, and are far from unsure."""
+    flat = response.is_flat
+    found = {seed.growth(flat=flat, margin=at.CLEAR) for seed in seeds}
+    if found == {Growth.STAYS}:
+        return len(seeds) > 1 or not flat
+    return found == {Growth.GROWS} and len(seeds) > 1
+
+
+def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
+    """Put together what scaling and training showed of one state."""
+    if not response.is_known:
+        return Decision(ProbeVerdict.INCONCLUSIVE, _NO_RESPONSE)
+    flat = response.is_flat
+    found = {seed.growth(flat=flat) for seed in seeds}
+    match flat, found:
+        case _, set() as none if not none:
+            return Decision(ProbeVerdict.INCONCLUSIVE, _NO_SEED)
+        case True, {Growth.GROWS}:
+            return Decision(ProbeVerdict.CONFIRMED)
+        case _, {Growth.STAYS}:
+            if flat and not all(seed.learnt for seed in seeds) and not _keeps(seeds):
+                return Decision(ProbeVerdict.INCONCLUSIVE, _NOTHING_LEARNT)
+            return Decision(ProbeVerdict.REFUTED)
+        case False, {Growth.GROWS}:
+            return Decision(ProbeVerdict.INCONCLUSIVE, _SEEN_AND_GROWS)
+        case _:
+            return Decision(ProbeVerdict.INCONCLUSIVE, _why_unsure(seeds, found))
+
+
+def together(verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:
+    """The verdict of a target: confirmed by one state, refuted by all."""
+    if ProbeVerdict.CONFIRMED in verdicts:
+        return ProbeVerdict.CONFIRMED
+    if verdicts and set(verdicts) == {ProbeVerdict.REFUTED}:
+        return ProbeVerdict.REFUTED
+    return ProbeVerdict.INCONCLUSIVE
+
+
+def _keeps(seeds: Sequence[Seed]) -> bool:
+    """Whether the loop itself keeps the length, which needs no training to be seen."""
+    return all(seed.deeper is not None and seed.deeper <= at.STAYED_DEEPER for seed in seeds)
+
+
+def _why_unsure(seeds: Sequence[Seed], found: set[Growth]) -> str:
+    if all(seed.deeper is None for seed in seeds):
+        return _NOT_DEEPER
+    if any(not math.isfinite(seed.ratio) for seed in seeds):
+        return _BOTH_OVERFLOW
+    if len(found) > 1:
+        return _SEEDS_DIFFER
+    ratios = sorted(seed.ratio for seed in seeds)
+    return _BETWEEN.format(low=ratios[0], high=ratios[-1])
+
+
+_NO_RESPONSE = (
+    "the objective is no number where the state is scaled, so whether it sees the length is not "
+    "known; a loss that stays finite for large states would settle it"
+)
+_NO_SEED = "no training run was finished; a larger --budget or fewer --steps would settle it"
+_NOTHING_LEARNT = (
+    "the loss did not fall, so that its length stays says nothing; batches with something to learn "
+    "or more --steps would settle it"
+)
+_SEEN_AND_GROWS = (
+    "scaling the state changes the loss, yet its norm grows far beyond that of the twin: the loss "
+    "may restrain a part of its positions alone, or too weakly; more --steps would tell whether it "
+    "comes back"
+)
+_NOT_DEEPER = "the loop has a single turn, so what more turns do to its norm cannot be measured"
+_BOTH_OVERFLOW = "numbers end in the twin as well; a lower --lr would settle it"
+_SEEDS_DIFFER = "the seeds do not agree; more --seeds or --steps would settle it"
+_BETWEEN = (
+    "its norm ends at {low:.2g} to {high:.2g} times that of the twin, between what blind and what "
+    "controlled states do; more --steps would settle it"
+)
