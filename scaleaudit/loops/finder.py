@@ -127,22 +127,49 @@ def _states(graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> tuple[Car
     """
     inside = frozenset(body.nodes)
     function, _ = _written(graph[turns.starts[0]], graph[turns.starts[1]])
+    roles = _Roles(graph, sites, body, turns)
     crossings: dict[Ref, set[_Slot]] = {}
     initial: dict[_Slot, Ref] = {}
-    read_at_once: set[tuple[Ref, _Slot]] = set()
+    read_at_once: dict[tuple[Ref, _Slot], list[int]] = {}
     for n in body.nodes:
         turn = turns.of(n)
         for position, ref in enumerate(sites.reads[n]):
             slot: _Slot = ("slot", sites.place[n], position)
             if ref.node in inside and turns.of(ref.node) == turn:
-                read_at_once.add((ref, slot))
-            elif ref.node in inside and (ref, slot) not in read_at_once:
-                crossings.setdefault(ref, set()).add(slot)
+                read_at_once.setdefault((ref, slot), []).append(n)
+            elif ref.node in inside:
+                if not any(roles.same(n, first) for first in read_at_once.get((ref, slot), ())):
+                    crossings.setdefault(ref, set()).add(slot)
             elif ref.node < turns.starts[0]:
                 initial.setdefault(slot, ref)
     groups = [part for group in _grouped(sites, crossings) for part in _apart(sites, turns, group)]
     states = [_state(graph, sites, turns, group, crossings, initial, function) for group in groups]
     return tuple(state for state in states if state is not None)
+
+
+class _Roles:
+    """Tells apart the uses of a layer that serves two purposes in one turn.
+
+    Different lines alone tell nothing: the last turn may be written out behind the others.
+    """
+
+    def __init__(self, graph: OpGraph, sites: Sites, body: Body, turns: Turns) -> None:
+        self._graph, self._sites = graph, sites
+        self._lines: dict[tuple[object, int], set[object]] = {}
+        for n in body.nodes:
+            key = sites.place[n], turns.of(n)
+            self._lines.setdefault(key, set()).add(self._line(n))
+
+    def same(self, one: int, other: int) -> bool:
+        """Whether two nodes of one class stand in one line, or in lines that no turn has both of."""
+        first, second = self._line(one), self._line(other)
+        return first == second or not any(
+            place == self._sites.place[one] and {first, second} <= lines
+            for (place, _), lines in self._lines.items()
+        )
+
+    def _line(self, n: int) -> object:
+        return tuple(frame.location for frame in self._graph[n].frames)
 
 
 def _grouped(sites: Sites, crossings: dict[Ref, set[_Slot]]) -> list[list[Ref]]:

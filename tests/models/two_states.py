@@ -108,6 +108,30 @@ class Momentum(Language):
         return self.head(self.norm(h))
 
 
+class OneLayerTwice(Language):
+    """One layer moves the fast state and opens the gate of the slow one, which is read through it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared, self.outer, self.write = nn.Linear(D, D), nn.Linear(D, D), nn.Linear(D, D)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        slow = self.embed(tokens)
+        fast = torch.zeros_like(slow)
+        for _ in range(TURNS):
+            fast = torch.tanh(self.shared(fast) + self.outer(F.rms_norm(slow, (D,))))
+            slow = torch.sigmoid(self.shared(fast)) * slow + self.write(F.rms_norm(slow, (D,)))
+        return self.head(self.read(slow))
+
+    def read(self, slow: Tensor) -> Tensor:
+        return self.norm(slow)
+
+
+class OneLayerTwiceRaw(OneLayerTwice):
+    def read(self, slow: Tensor) -> Tensor:
+        return slow
+
+
 class HiddenMemory(Language):
     """A memory that only the other state reads, which is normed every turn and read raw."""
 
@@ -167,6 +191,15 @@ EXPECT = {
         "SCL205",
         carries=("h", "velocity"),
     ),
+    "one_layer_twice": Expect(
+        (State("bounded", "invariant|saturating"), State("damped", "invariant")),
+        "SCL205",
+        carries=("fast", "slow"),
+    ),
+    "one_layer_twice_raw": Expect(
+        (State("bounded", "invariant|saturating|visible"), State("damped", "visible")),
+        carries=("fast", "slow"),
+    ),
     # Open: the memory reaches the loss only through h, whose raw head sees h's length and not the
     # memory's. By the letter it takes h's visibility, by measurement it is blind.
     "hidden_memory": Expect(
@@ -208,3 +241,11 @@ def scaleaudit_target_momentum() -> dict[str, Any]:
 
 def scaleaudit_target_hidden_memory() -> dict[str, Any]:
     return target(HiddenMemory())
+
+
+def scaleaudit_target_one_layer_twice() -> dict[str, Any]:
+    return target(OneLayerTwice())
+
+
+def scaleaudit_target_one_layer_twice_raw() -> dict[str, Any]:
+    return target(OneLayerTwiceRaw())

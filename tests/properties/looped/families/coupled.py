@@ -32,7 +32,8 @@ class Coupled(Family):
         self.branch = Branch(self.draw)
         self.cell = nn.LSTMCell(width, width)
         self.scores = nn.Linear(2 * width, 4 * width)
-        self.inner, self.outer, self.gate = (nn.Linear(width, width) for _ in range(3))
+        self.inner, self.outer = (nn.Linear(width, width) for _ in range(2))
+        self.gate = self.inner
         self.join = nn.Linear(2 * width, width)
 
     def states(self, e: Tensor) -> list[Tensor]:
