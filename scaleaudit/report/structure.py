@@ -23,6 +23,7 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Finding, Suppressed
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport
+from scaleaudit.report.diagnostics import diagnostics_document
 from scaleaudit.report.encoding import Json, json_text
 
 SCHEMA_VERSION = 1
@@ -261,6 +262,7 @@ def _probe(found: ProbeOutcome | None) -> Json:
             }
             for each in found.states
         ],
+        "diagnostics": diagnostics_document(found.diagnostics),
     }
 
 
