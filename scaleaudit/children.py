@@ -46,12 +46,17 @@ Watch = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """A target with what its child came back with."""
+    """A target with what its child came back with.
+
+    Attributes:
+        asked: What it was asked for by, a name or a plan; empty where the file has it alone.
+    """
 
     path: str
     found: TargetFacts
     output: str
     seconds: float
+    asked: str | Plan = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ def _audit(desk: Desk, pending: tuple[str, str | Plan]) -> Audited:
     else:
         question = Question(_ATTEMPT, (path, asked, encode_plans(()), laws), desk.limits)
     outcome = desk.recall.find(question) or _try_all(desk, question)
-    return _audited(path, _found(outcome, _name(asked)), outcome)
+    return replace(_audited(path, _found(outcome, _name(asked)), outcome), asked=asked)
 
 
 def _look(desk: Desk, request: Request) -> Surveyed | None:

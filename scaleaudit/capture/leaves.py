@@ -31,7 +31,7 @@ class LeafNames:
 
     def add(self, tensor: torch.Tensor, kind: NodeKind, name: str) -> None:
         """Give a tensor a name; the first one given stays."""
-        self._named.setdefault(id(tensor), (kind, _shown(name)))
+        self._named.setdefault(id(tensor), (kind, shown(name)))
         self._held.append(tensor)
 
     def of(self, tensor: torch.Tensor) -> tuple[NodeKind, str]:
@@ -48,7 +48,7 @@ class LeafNames:
         return self._weights.setdefault(memory, len(self._weights) + 1)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """Return a name as the user knows it, without what compiling and exporting put around."""
     return name.replace("_orig_mod.", "").removeprefix(EXPORTED)
 

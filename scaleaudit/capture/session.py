@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from torch import fx
 
 from scaleaudit.capture import structures
 from scaleaudit.capture.api_calls import ApiCalls
+from scaleaudit.capture.arguments import named_arguments
 from scaleaudit.capture.draws import seeded
 from scaleaudit.capture.engines import Engine
 from scaleaudit.capture.functions import noted_by
@@ -248,17 +248,11 @@ def _inputs(
     recorder: Recorder, engine: Engine, target: Target
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Bring the arguments into the engine's world and declare them by their names."""
-    if target.loss is None:
-        names = _parameters(target.model.forward, len(target.args))
-        given = (*zip(names, target.args, strict=True), *target.kwargs.items())
-        values = [_declared(recorder, engine, name, value) for name, value in given]
-        count = len(target.args)
-        return tuple(values[:count]), dict(zip(target.kwargs, values[count:], strict=True))
-    names = _parameters(target.loss, len(target.loss_args) + 1)[1:]
-    values = [
-        _declared(recorder, engine, *pair) for pair in zip(names, target.loss_args, strict=True)
-    ]
-    return (target.model, *values), {}
+    values = [_declared(recorder, engine, *pair) for pair in named_arguments(target)]
+    if target.loss is not None:
+        return (target.model, *values), {}
+    count = len(target.args)
+    return tuple(values[:count]), dict(zip(target.kwargs, values[count:], strict=True))
 
 
 def _declared(recorder: Recorder, engine: Engine, name: str, value: Any) -> Any:
@@ -272,14 +266,3 @@ def _declared(recorder: Recorder, engine: Engine, name: str, value: Any) -> Any:
         return tensor
 
     return structures.mapped(value, adopt)
-
-
-def _parameters(function: Callable[..., Any] | None, count: int) -> list[str]:
-    """Return names for positional arguments, as the function calls them."""
-    try:
-        found = list(inspect.signature(function).parameters.values()) if function else []
-    except (TypeError, ValueError):
-        found = []
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in found if parameter.kind in kinds]
-    return [names[i] if i < len(names) else f"args[{i}]" for i in range(count)]

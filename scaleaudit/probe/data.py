@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +24,8 @@ _RANK = 4
 _MOST_HELD = 256 << 20
 # Batches of other shapes than the first that are passed over in a row.
 _MOST_PASSED = 64
+# What a seed is moved by where the batches of a target start over.
+_NEXT_ROUND = 1_000_003
 # Seed of what stays the same whatever the seed: the laws that made-up data follow.
 _LAWS = 20_250_607
 
@@ -71,11 +75,11 @@ class Own:
 
     def _drawn(self, seed: int, skip: int) -> Iterator[Feed]:
         """Go through the iterable again and again."""
-        torch.manual_seed(seed)
         count = 0
+        drawn = _apart(guarded(self._start), seed)
         while True:
             fitting = 0
-            for passed, batch in enumerate(guarded(self._start)):
+            for passed, batch in enumerate(drawn):
                 named = self._named(batch)
                 if self._fits(named):
                     fitting, count = fitting + 1, count + 1
@@ -85,6 +89,8 @@ class Own:
                     break
             if not fitting:
                 raise ProbeError("the target's batches have no shape in common", hint=_SHAPES)
+            seed += _NEXT_ROUND
+            drawn = _apart(guarded(self._start), seed)
 
     def _fits(self, batch: Feed) -> bool:
         return {name: (value.shape, value.dtype) for name, value in batch.items()} == self._shapes
@@ -102,6 +108,23 @@ def guarded(start: Callable[[], Iterable[Any]]) -> Iterator[Any]:
         raise
     except Exception as error:
         raise ProbeError(f"the target's batches failed: {described(error)}", hint=_FORMS) from error
+
+
+def _apart(values: Iterator[Any], seed: int) -> Iterator[Any]:
+    """Draw values by random numbers of their own, whatever else is drawn in between."""
+    state: Tensor | None = None
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed % 2**32)
+    while True:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed) if state is None else torch.set_rng_state(state)
+            try:
+                value = next(values)
+            except StopIteration:
+                return
+            state = torch.get_rng_state()
+        yield value
 
 
 class Made:
@@ -218,7 +241,13 @@ class Made:
         for each in self._inputs:
             if each.kind is Kind.TOKENS and each.given.dim() and each.given.shape[0] == count:
                 words = made[each.name].reshape(count, -1)
-                return torch.stack([(words % 2**i >= 2**i / 2).float().mean(1) for i in range(1, _RANK + 1)], 1) * 4 - 2
+                return (
+                    torch.stack(
+                        [(words % 2**i >= 2**i / 2).float().mean(1) for i in range(1, _RANK + 1)], 1
+                    )
+                    * 4
+                    - 2
+                )
         return _causes(count, hidden, source)
 
 
@@ -282,7 +311,9 @@ def _blobs(given: Tensor, causes: Tensor) -> Tensor:
     places = torch.tanh(causes / 2)
     distance = torch.zeros(count, 1, *sides)
     for axis, side in enumerate(sides):
-        at = torch.linspace(-1, 1, side).view(1, 1, *(-1 if i == axis else 1 for i in range(len(sides))))
+        at = torch.linspace(-1, 1, side).view(
+            1, 1, *(-1 if i == axis else 1 for i in range(len(sides)))
+        )
         centre = places[:, axis % _RANK].view(-1, 1, *(1,) * len(sides))
         distance = distance + (at - centre).square()
     width = 0.1 + 0.1 * torch.sigmoid(causes[:, -1]).view(-1, 1, *(1,) * len(sides))

@@ -81,19 +81,17 @@ def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
         return Decision(ProbeVerdict.INCONCLUSIVE, _NO_RESPONSE)
     flat = response.is_flat
     found = {seed.growth(flat=flat) for seed in seeds}
-    match flat, found:
-        case _, set() as none if not none:
-            return Decision(ProbeVerdict.INCONCLUSIVE, _NO_SEED)
-        case True, {Growth.GROWS}:
-            return Decision(ProbeVerdict.CONFIRMED)
-        case _, {Growth.STAYS}:
-            if flat and not all(seed.learnt for seed in seeds) and not _keeps(seeds):
-                return Decision(ProbeVerdict.INCONCLUSIVE, _NOTHING_LEARNT)
+    if not found:
+        return Decision(ProbeVerdict.INCONCLUSIVE, _NO_SEED)
+    if found == {Growth.STAYS}:
+        if all(seed.learnt for seed in seeds) or not flat or _keeps(seeds):
             return Decision(ProbeVerdict.REFUTED)
-        case False, {Growth.GROWS}:
-            return Decision(ProbeVerdict.INCONCLUSIVE, _SEEN_AND_GROWS)
-        case _:
-            return Decision(ProbeVerdict.INCONCLUSIVE, _why_unsure(seeds, found))
+        return Decision(ProbeVerdict.INCONCLUSIVE, _NOTHING_LEARNT)
+    if found == {Growth.GROWS}:
+        if flat:
+            return Decision(ProbeVerdict.CONFIRMED)
+        return Decision(ProbeVerdict.INCONCLUSIVE, _SEEN_AND_GROWS)
+    return Decision(ProbeVerdict.INCONCLUSIVE, _why_unsure(seeds, found))
 
 
 def together(verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:

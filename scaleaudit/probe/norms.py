@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +47,13 @@ def lengths(value: Tensor) -> Tensor:
 def feature_axis(value: Tensor) -> int:
     """Return the axis of the features of a state with dims: the channels of images, else the last."""
     return 1 if value.dim() >= _IMAGE else -1
+
+
+def features(shape: Sequence[int]) -> int:
+    """Return how many features a state of some shape has."""
+    if not shape:
+        return 1
+    return shape[1 if len(shape) >= _IMAGE else -1]
 
 
 class Recorder:

@@ -150,7 +150,6 @@ class Program:
             for turn, ref in enumerate(state.boundary, start=1)
         }
         self.steps = self._prepared()
-        self._refuse_foreign()
 
     def with_calls(self, calls: Mapping[fx.Node, Callable[..., Value]]) -> Program:
         """Return the program with other functions called at some nodes, of the same arguments."""
@@ -165,6 +164,10 @@ class Program:
         """Return the node that holds a value."""
         return self._captured.picks.get(ref) or self._captured.node_of[ref.node]
 
+    def meta(self, ref: Ref) -> TensorMeta:
+        """Return shape and type of a value as it was recorded."""
+        return self._captured.graph.meta(ref)
+
     def reads(self, loop: int, state: int) -> bool:
         """Tell whether the loss reads a state other than through boundaries."""
         mine = (loop, state)
@@ -172,7 +175,23 @@ class Program:
         for step in self.steps:
             if step.crossing is None and not reached.isdisjoint(step.node.all_input_nodes):
                 reached.add(step.node)
-        return self._loss in reached
+        return self.loss in reached
+
+    def refuse_foreign(self) -> None:
+        """Complain of what is seen in the graph and does not do there what the model does.
+
+        Raises:
+            ProbeError: There is some, so that training the graph would not be training the model.
+        """
+        names = {self._captured.node_of[node.id]: node for node in self._captured.graph.nodes}
+        for step in self.steps:
+            node = names.get(step.node)
+            if node is None or node.base_op.startswith("aten.") or node.op.startswith("aten."):
+                continue
+            family, _, name = node.op.removeprefix("scaleaudit.").partition(".")
+            if reason := _FOREIGN.get(family):
+                where = f"{node.location.path}:{node.location.line}" if node.location else ""
+                raise ProbeError(reason.format(name=name or family), where=where, hint=_NO_GRAPH)
 
     def run(
         self,
@@ -251,18 +270,6 @@ class Program:
             for node in order
             if node in needed
         )
-
-    def _refuse_foreign(self) -> None:
-        """Complain of what is seen in the graph and does not do there what the model does."""
-        names = {self._captured.node_of[node.id]: node for node in self._captured.graph.nodes}
-        for step in self.steps:
-            node = names.get(step.node)
-            if node is None or node.base_op.startswith("aten.") or node.op.startswith("aten."):
-                continue
-            family, _, name = node.op.removeprefix("scaleaudit.").partition(".")
-            if reason := _FOREIGN.get(family):
-                where = f"{node.location.path}:{node.location.line}" if node.location else ""
-                raise ProbeError(reason.format(name=name or family), where=where, hint=_NO_GRAPH)
 
     def _needed(self, order: list[fx.Node]) -> set[fx.Node]:
         """What the loss and the boundaries are computed from."""

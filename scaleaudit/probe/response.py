@@ -51,12 +51,21 @@ class Response:
 def respond(program: Program, feed: Mapping[str, Tensor], loop: int, state: int) -> Response:
     """Scale one state at all of its boundaries and evaluate the objective.
 
+    A state that reaches the loss through others of its loop alone is scaled together with them.
+
     Args:
         program: Made ``wide``, so that it runs in float64.
         feed: Parameters, buffers and inputs by name; what is floating is taken in float64.
         loop: Position of the loop.
         state: Position of the state in the loop.
     """
+    every = range(len(program.nest.loops[loop].states))
+    return _responded(program, feed, loop, (state,) if program.reads(loop, state) else every)
+
+
+def _responded(
+    program: Program, feed: Mapping[str, Tensor], loop: int, states: Sequence[int]
+) -> Response:
     wide = {
         name: value.double() if value.is_floating_point() else value for name, value in feed.items()
     }

@@ -1,0 +1,102 @@
+"""What a finished run leaves for people and rules: lengths step by step, and at every depth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
+from scaleaudit.probe.data import Feed
+from scaleaudit.probe.depth import Deeper
+from scaleaudit.probe.norms import lengths
+from scaleaudit.probe.program import Crossing, Edit, Program
+from scaleaudit.probe.training import Trained
+from scaleaudit.probe.twins import Fix, Twin
+
+# The multiples of its turns that a loop is run to.
+FURTHER = (2, 4)
+
+
+def traced(
+    program: Program,
+    trained: Trained,
+    batch: Feed,
+    twin: Twin,
+    which: tuple[int, Fix],
+    start: float,
+) -> TrainingRun:
+    """Put a run's traces together, and run it at every depth.
+
+    Args:
+        batch: What it is run on.
+        which: The seed and the fix.
+        start: When it began.
+    """
+    feed = {**trained.feed, **batch}
+    states = []
+    for i, loop in enumerate(program.nest.loops):
+        depths = _depths(program, i, feed, twin) if trained.overflowed is None else {}
+        for j, state in enumerate(loop.states):
+            turns = tuple(
+                tuple(
+                    Turn(found.mean, found.p95, found.largest)
+                    for turn in range(1, len(state.boundary) + 1)
+                    if (found := norms.get(Crossing(i, j, turn))) is not None
+                )
+                for norms in trained.norms.values()
+            )
+            each = tuple(Depth(turn, norms[j], loss) for turn, (norms, loss) in depths.items())
+            states.append(StateTrace(state.name, loop.name, turns, each))
+    seed, fix = which
+    return TrainingRun(
+        seed=seed,
+        fix="" if fix is Fix.NONE else fix.value,
+        measured=tuple(trained.norms),
+        losses=tuple(trained.losses),
+        states=tuple(states),
+        seconds=time.monotonic() - start,
+        overflowed=trained.overflowed,
+    )
+
+
+def _depths(
+    program: Program, loop: int, feed: Mapping[str, Tensor], edit: Edit
+) -> dict[int, tuple[Sequence[float], float]]:
+    """For numbers of turns the mean lengths of a loop's states, and the loss with these states."""
+    deeper = Deeper(program, loop)
+    found = {}
+    for turn, states in _at_depths(program, deeper, loop, feed, edit):
+        norms = [float(lengths(state).mean()) for state in states]
+        found[turn] = (norms, deeper.loss(states, feed))
+    return found
+
+
+def _at_depths(
+    program: Program, deeper: Deeper, loop: int, feed: Mapping[str, Tensor], edit: Edit
+) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
+    """Yield the states after each turn that was trained, and after the multiples beyond."""
+    found = program.nest.loops[loop]
+    crossed: dict[Crossing, Tensor] = {}
+
+    def remember(crossing: Crossing, value: Tensor) -> Tensor:
+        crosses = edit(crossing, value)
+        if crossing.loop == loop:
+            crossed[crossing] = crosses
+        return crosses
+
+    with torch.no_grad():
+        program.run(feed, remember)
+    every = range(len(found.states))
+    for turn in range(1, min(len(state.boundary) for state in found.states) + 1):
+        yield turn, tuple(crossed[Crossing(loop, j, turn)] for j in every)
+    if not deeper.possible:
+        return
+    wanted = {times * found.turns for times in FURTHER}
+    further = islice(deeper.states(feed, edit), 1 + max(wanted) - found.turns)
+    for turn, states in enumerate(further, found.turns):
+        if turn in wanted:
+            yield turn, states
