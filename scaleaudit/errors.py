@@ -6,6 +6,7 @@ ScaleAuditError
  x ConfigError      the command line or the configuration is wrong
  x RuleError        a rule page cannot be loaded
  x ProbeError       a target cannot be trained or measured
+ x WeightsError     a checkpoint cannot be read, or is of another model
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class RuleError(ScaleAuditError):
 
 class ProbeError(ScaleAuditError):
     """A target cannot be trained or measured."""
+
+
+class WeightsError(ScaleAuditError):
+    """A checkpoint cannot be read, or is of another model."""
 
 
 # A message is a sentence; user code may raise megabytes.
