@@ -26,6 +26,7 @@ from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.laws import declare_all
+from scaleaudit.domain.probing import ProbeRequest
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.isolation.child import Original
@@ -40,6 +41,7 @@ from scaleaudit.isolation.jobs import (
 )
 from scaleaudit.isolation.pool import open_pool
 from scaleaudit.isolation.workers import rehearse, workers
+from scaleaudit.probing import probed
 from scaleaudit.recall import Recall
 from scaleaudit.sources import (
     Request,
@@ -78,6 +80,7 @@ class Options:
         accepting: What is accepted from now on: in a baseline, or by comments.
         cache: The folder where answers are kept for the next time; None for none.
         settings: Where everything else is settled: files of settings, and flags over them.
+        probe: How every target is trained for a moment as well; None for not at all.
     """
 
     select: tuple[str, ...] = ()
@@ -90,10 +93,16 @@ class Options:
     accepting: Accepting = Accepting()  # noqa: RUF009  # frozen
     cache: Path | None = None
     settings: Settings = field(default_factory=Settings)
+    probe: ProbeRequest | None = None
 
     @classmethod
     def of(
-        cls, settings: Settings, *, skip_non_models: bool = False, cache: Path | None = None
+        cls,
+        settings: Settings,
+        *,
+        skip_non_models: bool = False,
+        cache: Path | None = None,
+        probe: ProbeRequest | None = None,
     ) -> Options:
         """Return the options that settings ask for.
 
@@ -113,6 +122,7 @@ class Options:
             skip_non_models=skip_non_models,
             cache=cache,
             settings=settings,
+            probe=probe,
         )
 
     def in_force(self) -> Settings:
@@ -163,6 +173,8 @@ def audit(
         _open(book, [request for request, found in known if not is_empty(found)])
         surveyed = survey_all(requests, looked, pool, desk, watch)
         audited = audit_all(surveyed, pool, desk, watch)
+        if options.probe is not None:
+            audited = probed(audited, desk, options.probe, watch)
     skipped = tuple(left_out for file in surveyed for left_out in file.skipped)
     whole = frozenset(request.path for request in requests if request.name is None)
     return reported(audited, book, acceptance, whole, skipped)

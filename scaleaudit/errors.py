@@ -4,9 +4,9 @@ ScaleAuditError
  x TargetError      a target cannot be found, imported or built
  x CaptureError     a model's forward or loss cannot be captured
  x ConfigError      the command line or the configuration is wrong
+    x WeightsError  a checkpoint cannot be read, or is of another model
  x RuleError        a rule page cannot be loaded
  x ProbeError       a target cannot be trained or measured
- x WeightsError     a checkpoint cannot be read, or is of another model
 """
 
 from __future__ import annotations
@@ -48,8 +48,15 @@ class ProbeError(ScaleAuditError):
     """A target cannot be trained or measured."""
 
 
-class WeightsError(ScaleAuditError):
+class WeightsError(ConfigError):
     """A checkpoint cannot be read, or is of another model."""
+
+
+def full_sentence(error: ScaleAuditError) -> str:
+    """Return in one line what failed, where, and what to do."""
+    where = f" ({error.where})" if error.where else ""
+    hint = f". {error.hint}" if error.hint else ""
+    return f"{error.message}{where}{hint}"
 
 
 # A message is a sentence; user code may raise megabytes.

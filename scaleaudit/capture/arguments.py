@@ -18,9 +18,9 @@ from scaleaudit.errors import ProbeError, class_name
 def named_arguments(target: Target) -> list[tuple[str, Any]]:
     """Return what the target's loss is called with, else its forward, by the names of parameters."""
     if target.loss is not None:
-        names = parameters(target.loss, len(target.loss_args) + 1)[1:]
+        names = parameter_names(target.loss, len(target.loss_args) + 1)[1:]
         return list(zip(names, target.loss_args, strict=True))
-    names = parameters(target.model.forward, len(target.args))
+    names = parameter_names(target.model.forward, len(target.args))
     return [*zip(names, target.args, strict=True), *target.kwargs.items()]
 
 
@@ -38,8 +38,8 @@ def named_inputs(target: Target) -> dict[str, torch.Tensor]:
 
 def named_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return parameters and buffers by their names in the graph; tied ones by all of them."""
-    every = {"remove_duplicate": False}
-    named = (*model.named_parameters(**every), *model.named_buffers(**every))
+    parameters = model.named_parameters(remove_duplicate=False)
+    named = (*parameters, *model.named_buffers(remove_duplicate=False))
     return {shown(name): value for name, value in named}
 
 
@@ -95,7 +95,7 @@ def with_inputs(target: Target, inputs: Mapping[str, torch.Tensor]) -> Target:
     return _called(target, values, count)
 
 
-def parameters(function: Callable[..., Any] | None, count: int) -> list[str]:
+def parameter_names(function: Callable[..., Any] | None, count: int) -> list[str]:
     """Return names for positional arguments, as the function calls them."""
     try:
         found = list(inspect.signature(function).parameters.values()) if function else []

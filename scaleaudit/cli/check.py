@@ -46,6 +46,7 @@ class Flags(SettingsFlags, AcceptanceFlags):
     cache_dir: Path | None
     no_cache: bool
     stdin_filename: str | None
+    probe: bool
     statistics: bool
     quiet: bool
     verbose: bool
@@ -87,6 +88,11 @@ class Flags(SettingsFlags, AcceptanceFlags):
     "--stdin-filename",
     metavar="FILE",
     help="What the standard input is, where PATH is `-`: its imports and settings are this file's.",
+)
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Train every target for a moment as well; `scaleaudit probe` has more to say how.",
 )
 @click.option("--statistics", is_flag=True, help="Count what each rule finds, in its place.")
 @click.option("-q", "--quiet", is_flag=True, help="Print findings and open questions alone.")
@@ -188,9 +194,11 @@ def _shown(report: Report, flags: Flags, look: Look) -> str:
 def _options(settings: Settings, flags: Flags) -> Options:
     from scaleaudit.api import Options
     from scaleaudit.cli.cache import cache_folder
+    from scaleaudit.domain.probing import ProbeRequest
 
     return Options.of(
         settings,
         skip_non_models=flags["skip_non_models"],
         cache=None if flags["no_cache"] else cache_folder(settings, flags["cache_dir"]),
+        probe=ProbeRequest() if flags["probe"] else None,
     )

@@ -21,6 +21,10 @@ ENTRIES = {
         "scaleaudit.cli.check:check",
         "Audit the models in files, folders, or one target as file.py::Name.",
     ),
+    "probe": Entry(
+        "scaleaudit.cli.probe:probe",
+        "Train models for a moment and say whether their states grow: confirmed or refuted.",
+    ),
     "explain": Entry(
         "scaleaudit.cli.explain:explain",
         "Explain a finding: its proof, the numbers behind it, and what would change the answer.",

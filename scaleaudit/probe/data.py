@@ -11,23 +11,19 @@ import torch
 from torch import Tensor
 
 from scaleaudit.errors import ProbeError, described
-from scaleaudit.probe import text
+from scaleaudit.probe import signals, text
 from scaleaudit.probe.roles import Kind, Role
 
 Feed = Mapping[str, Tensor]
 
 # Sequences a batch where the target shows fewer, as in the runs that thresholds come from.
 BATCH = 8
-# Hidden causes of made-up floats.
-_RANK = 4
 # Bytes of the target's own batches that are held, so that every run is given the same.
 _MOST_HELD = 256 << 20
 # Batches of other shapes than the first that are passed over in a row.
 _MOST_PASSED = 64
 # What a seed is moved by where the batches of a target start over.
 _NEXT_ROUND = 1_000_003
-# Seed of what stays the same whatever the seed: the laws that made-up data follow.
-_LAWS = 20_250_607
 
 
 class Stream(Protocol):
@@ -137,13 +133,11 @@ class Made:
             ProbeError: There is nothing that could be made up.
         """
         self._roles = roles
-        if not any(role.is_input and role.kind is not Kind.KEPT for role in roles):
+        self._inputs = [role for role in roles if role.is_input and role.kind is not Kind.KEPT]
+        if not self._inputs:
             raise ProbeError("no training data can be made up for these arguments", hint=_FORMS)
-        self._texts = {
-            role.limit: text.tokens(role.limit) for role in roles if role.kind is Kind.TOKENS
-        }
-        self._inputs = [role for role in roles if role.is_input]
-        self._first = {role.name: _alike(role, self._inputs) for role in roles}
+        limits = {role.limit for role in roles if role.kind is Kind.TOKENS}
+        self._texts = {limit: text.tokens(limit) for limit in limits}
 
     @property
     def source(self) -> str:
@@ -156,99 +150,93 @@ class Made:
         """Yield batches that a seed determines."""
         source = torch.Generator().manual_seed(seed)
         while True:
-            yield self.batch(source)
+            batch = _Batch(self._inputs, self._texts, source)
+            for role in self._roles:
+                batch.add(role)
+            yield batch.made
 
-    def batch(self, source: torch.Generator) -> Feed:
-        """Make one batch."""
-        made: dict[str, Tensor] = {}
-        windows: dict[tuple[int, ...], Tensor] = {}
-        hidden: dict[int, Tensor] = {}
-        for role in self._roles:
-            made[role.name] = self._value(role, made, windows, hidden, source)
-        return made
 
-    def _value(
-        self,
-        role: Role,
-        made: Mapping[str, Tensor],
-        windows: dict[tuple[int, ...], Tensor],
-        hidden: dict[int, Tensor],
-        source: torch.Generator,
-    ) -> Tensor:
-        other = self._first[role.name]
-        if other is not None and other in made:
-            return made[other]
-        shape, count = role.given.shape, role.given.shape[0] if role.given.dim() else 0
+class _Batch:
+    """One batch in the making: what several of its arguments have in common is drawn once.
+
+    Attributes:
+        made: The arguments so far.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Role], texts: Mapping[int, Tensor], source: torch.Generator
+    ) -> None:
+        self.made: dict[str, Tensor] = {}
+        self._inputs, self._texts, self._source = inputs, texts, source
+        self._windows: dict[tuple[int, ...], Tensor] = {}
+        self._causes: dict[int, Tensor] = {}
+
+    def add(self, role: Role) -> None:
+        """Make one argument; what is a copy of another in the target is one here."""
+        copied = next((each for each in self._inputs if _alike(each, role)), None)
+        if copied is not None and copied.name in self.made:
+            self.made[role.name] = self.made[copied.name]
+        else:
+            self.made[role.name] = self._value(role).to(role.given.dtype)
+
+    def _value(self, role: Role) -> Tensor:
+        given = role.given
         match role.kind:
             case Kind.KEPT:
-                return role.given
+                found = given
             case Kind.TOKENS:
-                return self._window(role, windows, source)[..., : shape[-1]].to(role.given.dtype)
+                found = self._window(role)[..., :-1]
             case Kind.CLASSES:
-                return self._classes(role, made, windows, hidden, source)
+                # Negative numbers are no classes, and stay where the target has them.
+                found = torch.where(given < 0, given, self._classes(role).to(given.dtype))
             case Kind.FLOATS:
-                return _floats(role.given, _causes(count, hidden, source))
+                found = signals.waves(given, self._hidden(given))
             case Kind.IMAGES:
-                return _blobs(role.given, _causes(count, hidden, source))
+                found = signals.blobs(given, self._hidden(given))
             case Kind.RESPONSES:
-                return _answers(role.given, self._known(made, count, hidden, source))
+                found = signals.answers(given.shape, self._shown(given))
             case Kind.SWITCHES:
-                found = _answers(role.given, self._known(made, count, hidden, source))
-                return (found > 0).to(role.given.dtype)
+                found = signals.answers(given.shape, self._shown(given)) > 0
+        return found
 
-    def _window(
-        self, role: Role, windows: dict[tuple[int, ...], Tensor], source: torch.Generator
-    ) -> Tensor:
+    def _window(self, role: Role) -> Tensor:
         """Cut a piece of text that is one token longer than an argument."""
         key = (role.limit, *role.given.shape)
-        if key not in windows:
+        if key not in self._windows:
             words, length = self._texts[role.limit], role.given.shape[-1] + 1
-            rows = role.given.shape[:-1]
-            starts = torch.randint(len(words) - length, (*rows, 1), generator=source)
-            windows[key] = words[starts + torch.arange(length)]
-        return windows[key]
+            rows = (*role.given.shape[:-1], 1)
+            starts = torch.randint(len(words) - length, rows, generator=self._source)
+            self._windows[key] = words[starts + torch.arange(length)]
+        return self._windows[key]
 
-    def _classes(
-        self,
-        role: Role,
-        made: Mapping[str, Tensor],
-        windows: dict[tuple[int, ...], Tensor],
-        hidden: dict[int, Tensor],
-        source: torch.Generator,
-    ) -> Tensor:
-        """What comes next in a text; else a function of the inputs."""
+    def _classes(self, role: Role) -> Tensor:
+        """What comes next in a text; else a function of what the inputs show."""
         shape = role.given.shape
         for each in self._inputs:
             if each.kind is Kind.TOKENS and each.given.shape == shape and shape[-1] > 1:
-                following = self._window(each, windows, source)[..., 1:]
-                return self._with_gaps(role, following % role.limit)
-        known = self._known(made, shape[0], hidden, source)
-        scores = _answers(torch.empty(*shape, role.limit), known)
-        return self._with_gaps(role, scores.argmax(-1))
+                return self._window(each)[..., 1:] % role.limit
+        return signals.answers((*shape, role.limit), self._shown(role.given)).argmax(-1)
 
-    def _with_gaps(self, role: Role, values: Tensor) -> Tensor:
-        """Keep negative numbers where the target has them: they are no classes."""
-        return torch.where(role.given < 0, role.given, values.to(role.given.dtype))
-
-    def _known(
-        self,
-        made: Mapping[str, Tensor],
-        count: int,
-        hidden: dict[int, Tensor],
-        source: torch.Generator,
-    ) -> Tensor:
-        """Return (batch, causes): what the answers are a function of, which the inputs show."""
+    def _shown(self, given: Tensor) -> Tensor:
+        """Return (batch, causes): what answers are a function of, which the inputs show."""
         for each in self._inputs:
-            if each.kind is Kind.TOKENS and each.given.dim() and each.given.shape[0] == count:
-                words = made[each.name].reshape(count, -1)
-                return (
-                    torch.stack(
-                        [(words % 2**i >= 2**i / 2).float().mean(1) for i in range(1, _RANK + 1)], 1
-                    )
-                    * 4
-                    - 2
-                )
-        return _causes(count, hidden, source)
+            if each.kind is Kind.TOKENS and each.given.shape[:1] == given.shape[:1]:
+                return signals.summary(self.made[each.name])
+        return self._hidden(given)
+
+    def _hidden(self, given: Tensor) -> Tensor:
+        """Draw the hidden causes of a batch once, (batch, causes)."""
+        count = given.shape[0]
+        if count not in self._causes:
+            self._causes[count] = signals.causes(count, self._source)
+        return self._causes[count]
+
+
+def _alike(one: Role, other: Role) -> bool:
+    """Whether another argument has the values of one in the target."""
+    if one.name == other.name or one.given.dtype != other.given.dtype:
+        return False
+    return one.given.shape == other.given.shape and torch.equal(one.given, other.given)
 
 
 def widened(given: Feed, batch: int = BATCH) -> Feed:
@@ -258,70 +246,6 @@ def widened(given: Feed, batch: int = BATCH) -> Feed:
         return given
     rows = torch.arange(batch) % size
     return {name: value[rows] if value.dim() else value for name, value in given.items()}
-
-
-def _alike(role: Role, inputs: Sequence[Role]) -> str | None:
-    """Return the input whose values an argument has in the target, if any: a copy of it."""
-    for other in inputs:
-        if other.name != role.name and other.kind is not Kind.KEPT:
-            same = other.given.shape == role.given.shape and other.given.dtype == role.given.dtype
-            if same and torch.equal(other.given, role.given):
-                earlier = not role.is_input or inputs.index(other) < inputs.index(role)
-                return other.name if earlier else None
-    return None
-
-
-def _causes(count: int, hidden: dict[int, Tensor], source: torch.Generator) -> Tensor:
-    """Draw the hidden causes of a batch once, (batch, causes)."""
-    if count not in hidden:
-        hidden[count] = torch.randn(count, _RANK, generator=source)
-    return hidden[count]
-
-
-def _law(rows: int, columns: int, turn: int) -> Tensor:
-    """Return a fixed matrix of a law that data follow."""
-    source = torch.Generator().manual_seed(_LAWS + turn)
-    return torch.randn(rows, columns, generator=source) / rows**0.5
-
-
-def _floats(given: Tensor, causes: Tensor) -> Tensor:
-    """Signals of low rank that run on smoothly along the dims between, scaled as given."""
-    count, *between, width = given.shape if given.dim() > 1 else (*given.shape, 1)
-    length = 1
-    for size in between:
-        length *= size
-    time = torch.linspace(0, 3, length).view(1, -1, 1)  # about half a period from end to end
-    waves = torch.sin(causes[:, None, :] + time * _law(1, _RANK, 0).view(1, 1, -1))
-    found = (waves @ _law(_RANK, width, 1)).reshape(given.shape)
-    mean, spread = given.float().mean(), given.float().std(correction=0)
-    found = (found - found.mean()) / (found.std(correction=0) + 1e-6)
-    return (found * spread + mean).to(given.dtype)
-
-
-def _answers(given: Tensor, causes: Tensor) -> Tensor:
-    """A smooth function of the causes for every element that comes with an example."""
-    size = given[0].numel() if given.dim() else 1
-    made = torch.tanh(causes @ _law(_RANK, 2 * _RANK, 2)) @ _law(2 * _RANK, size, 3)
-    return made.reshape(given.shape).to(given.dtype)
-
-
-def _blobs(given: Tensor, causes: Tensor) -> Tensor:
-    """Images of a blob whose place, size and colour the causes tell, (batch, channels, height, ...)."""
-    count, channels, *sides = given.shape
-    places = torch.tanh(causes / 2)
-    distance = torch.zeros(count, 1, *sides)
-    for axis, side in enumerate(sides):
-        at = torch.linspace(-1, 1, side).view(
-            1, 1, *(-1 if i == axis else 1 for i in range(len(sides)))
-        )
-        centre = places[:, axis % _RANK].view(-1, 1, *(1,) * len(sides))
-        distance = distance + (at - centre).square()
-    width = 0.1 + 0.1 * torch.sigmoid(causes[:, -1]).view(-1, 1, *(1,) * len(sides))
-    colour = (1 + causes @ _law(_RANK, channels, 4) / 2).view(count, channels, *(1,) * len(sides))
-    found = colour * torch.exp(-distance / width)
-    mean, spread = given.float().mean(), given.float().std(correction=0)
-    found = (found - found.mean()) / (found.std(correction=0) + 1e-6)
-    return (found * spread + mean).to(given.dtype)
 
 
 def _size(batch: Feed) -> int:

@@ -78,20 +78,21 @@ def is_clear(response: Response, seeds: Sequence[Seed]) -> bool:
 def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
     """Put together what scaling and training showed of one state."""
     if not response.is_known:
-        return Decision(ProbeVerdict.INCONCLUSIVE, _NO_RESPONSE)
-    flat = response.is_flat
-    found = {seed.growth(flat=flat) for seed in seeds}
-    if not found:
-        return Decision(ProbeVerdict.INCONCLUSIVE, _NO_SEED)
+        return _open(_NO_RESPONSE)
+    if not seeds:
+        return _open(_NO_SEED)
+    found = {seed.growth(flat=response.is_flat) for seed in seeds}
     if found == {Growth.STAYS}:
-        if all(seed.learnt for seed in seeds) or not flat or _keeps(seeds):
-            return Decision(ProbeVerdict.REFUTED)
-        return Decision(ProbeVerdict.INCONCLUSIVE, _NOTHING_LEARNT)
+        idle = response.is_flat and not _keeps(seeds) and not all(each.learnt for each in seeds)
+        return _open(_NOTHING_LEARNT) if idle else Decision(ProbeVerdict.REFUTED)
     if found == {Growth.GROWS}:
-        if flat:
-            return Decision(ProbeVerdict.CONFIRMED)
-        return Decision(ProbeVerdict.INCONCLUSIVE, _SEEN_AND_GROWS)
-    return Decision(ProbeVerdict.INCONCLUSIVE, _why_unsure(seeds, found))
+        flat = response.is_flat
+        return Decision(ProbeVerdict.CONFIRMED) if flat else _open(_SEEN_AND_GROWS)
+    return _open(_why_unsure(seeds, found))
+
+
+def _open(reason: str) -> Decision:
+    return Decision(ProbeVerdict.INCONCLUSIVE, reason)
 
 
 def together(verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:

@@ -10,12 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from scaleaudit.domain.diagnostics import Diagnostics
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
 from scaleaudit.domain.probing import ProbeRequest, TrainingRun
 from scaleaudit.errors import ProbeError, described
 from scaleaudit.probe import thresholds
 from scaleaudit.probe.data import Feed, Stream
 from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
+from scaleaudit.probe.diagnostics import diagnose
+from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import features
 from scaleaudit.probe.program import Program
 from scaleaudit.probe.response import Response, respond
@@ -25,12 +28,6 @@ from scaleaudit.probe.twins import Fix, Normed, Penalised, Twin, Untouched
 
 # Standard deviation of what stands for weights that start at zero, which hide what they multiply.
 _PERTURBED = 0.02
-_FIXES: Mapping[Fix, Callable[[], Twin]] = {
-    Fix.NONE: Untouched,
-    Fix.PENALTY: Penalised,
-    Fix.NORM: Normed,
-    Fix.RAW: Untouched,
-}
 # Runs that a verdict takes at least: the target and its twin.
 _FEWEST_RUNS = 2
 
@@ -49,6 +46,8 @@ class Bench:
         weights: Returns parameters and buffers as the target's own code makes them for a seed.
         stream: Where batches come from.
         device: What to call the device.
+        group: The processes that probe it together.
+        checkpoint: Where the weights come from; empty where the target's own code makes them.
     """
 
     program: Program
@@ -57,6 +56,8 @@ class Bench:
     weights: Callable[[int], Mapping[str, Tensor]]
     stream: Stream
     device: str
+    group: Group = ALONE
+    checkpoint: str = ""
 
 
 class _OverBudgetError(Exception):
@@ -77,7 +78,7 @@ class _Probe:
 
     def __init__(self, bench: Bench, request: ProbeRequest, tell: Tell) -> None:
         self._bench, self._request, self._tell = bench, request, tell
-        self._began = time.monotonic()
+        self._began = self._now()
         self._states = [
             (i, j)
             for i, loop in enumerate(bench.program.nest.loops)
@@ -97,6 +98,7 @@ class _Probe:
         program.refuse_foreign()
         self._tell("scaling the state", 0, 1)
         responses = [self._respond(i, j) for i, j in self._states]
+        diagnostics = self._diagnosed()
         if self._request.train:
             try:
                 self._train(responses)
@@ -116,7 +118,8 @@ class _Probe:
             recipe=self._described(),
             runs=tuple(self._runs.values()),
             notes=tuple(self._notes),
-            seconds=time.monotonic() - self._began,
+            diagnostics=diagnostics,
+            seconds=self._now() - self._began,
         )
 
     def _width(self) -> int:
@@ -128,12 +131,19 @@ class _Probe:
     def _respond(self, loop: int, state: int) -> Response:
         feed = {**perturbed(self._bench.weights(0)), **next(self._bench.stream.batches(0))}
         try:
-            return respond(self._bench.wide, feed, loop, state)
+            return respond(self._bench.wide, feed, loop, state, self._bench.group)
         except (RuntimeError, NotImplementedError, IndexError, TypeError) as error:
             raise ProbeError(
                 f"the captured program cannot be run on numbers: {described(error)}",
                 hint=_CANNOT_RUN,
             ) from error
+
+    def _diagnosed(self) -> Diagnostics:
+        """Measure what needs no training, on this process's share of the first batch."""
+        self._tell("following the state", 0, 1)
+        bench = self._bench
+        feed = {**bench.weights(0), **next(bench.stream.batches(0))}
+        return diagnose(bench.wide, feed, bench.checkpoint)
 
     def _train(self, responses: list[Response]) -> None:
         self._find_rate()
@@ -169,10 +179,10 @@ class _Probe:
         if (seed, fix) in self._runs:
             return
         self._refuse_to_start()
-        bench, start = self._bench, time.monotonic()
+        bench, start = self._bench, self._now()
         program = bench.raw if fix is Fix.RAW and bench.raw is not None else bench.program
         what = f"seed {seed + 1}, " + (f"with {fix.value}" if fix is not Fix.NONE else "as it is")
-        twin = _FIXES[fix]()
+        twin = _twin(fix)
 
         def tick(step: int) -> None:
             self._tell(what, step, self._recipe.steps)
@@ -185,10 +195,12 @@ class _Probe:
                 last[:] = [batch]
                 yield batch
 
-        torch.manual_seed(seed)  # of what the program itself draws
-        trained = train(program, weights, batches(), twin, self._recipe, tick)
-        self._runs[seed, fix] = traced(program, trained, last[0], twin, (seed, fix), start)
-        self._slowest = max(self._slowest, time.monotonic() - start)
+        torch.manual_seed(bench.group.seed(seed))  # of what the program itself draws
+        trained = train(program, weights, batches(), twin, self._recipe, tick, bench.group)
+        self._runs[seed, fix] = traced(
+            program, trained, last[0], twin, (seed, fix), start, bench.group
+        )
+        self._slowest = max(self._slowest, self._now() - start)
 
     def _refuse_to_start(self) -> None:
         if self._left() < self._slowest:
@@ -198,7 +210,7 @@ class _Probe:
         """Stop in the first run where the budget has no room for a verdict, later where it ends."""
         if step < _TIMED_STEPS:
             return
-        each = (time.monotonic() - start) / step
+        each = (self._now() - start) / step
         runs = 1 if self._runs else _FEWEST_RUNS
         needed = each * (self._recipe.steps * runs - step)
         if not self._runs and needed > self._left():
@@ -213,7 +225,11 @@ class _Probe:
             raise _OverBudgetError
 
     def _left(self) -> float:
-        return self._began + self._request.budget - time.monotonic()
+        return self._began + self._request.budget - self._now()
+
+    def _now(self) -> float:
+        """The time by the clock of the first process, so that all of them stop alike."""
+        return self._bench.group.agreed(time.monotonic())
 
     def _clear(self, responses: list[Response]) -> bool:
         return all(
@@ -270,6 +286,17 @@ class _Probe:
             ("optimiser", f"AdamW, learning rate {self._recipe.lr:.2g}, no weight decay, clip 1"),
             ("data", self._bench.stream.source),
         )
+
+
+def _twin(fix: Fix) -> Twin:
+    """Make what is put on a program for a fix; a raw readout is another program."""
+    match fix:
+        case Fix.NONE | Fix.RAW:
+            return Untouched()
+        case Fix.PENALTY:
+            return Penalised()
+        case Fix.NORM:
+            return Normed()
 
 
 def perturbed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ def _power(claims: PassClaims, ref: Ref) -> float | None:
 
 def _left(x: Tensor, y: Tensor, *_: Any, **__: Any) -> Tensor:
     """x * y and x / y without y, in the shape that they have."""
-    return x.expand(torch.broadcast_shapes(x.shape, y.shape))
+    return x.expand_as(x + y) if x.shape != y.shape else x
 
 
 def _right(x: Tensor, y: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
 from scaleaudit.probe.data import Feed
 from scaleaudit.probe.depth import Deeper
+from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import lengths
 from scaleaudit.probe.program import Crossing, Edit, Program
 from scaleaudit.probe.training import Trained
@@ -28,6 +29,7 @@ def traced(
     twin: Twin,
     which: tuple[int, Fix],
     start: float,
+    group: Group = ALONE,
 ) -> TrainingRun:
     """Put a run's traces together, and run it at every depth.
 
@@ -35,11 +37,12 @@ def traced(
         batch: What it is run on.
         which: The seed and the fix.
         start: When it began.
+        group: The processes that trained together, each with a batch of its own.
     """
     feed = {**trained.feed, **batch}
     states = []
     for i, loop in enumerate(program.nest.loops):
-        depths = _depths(program, i, feed, twin) if trained.overflowed is None else {}
+        depths = _depths(program, i, feed, twin, group) if trained.overflowed is None else {}
         for j, state in enumerate(loop.states):
             turns = tuple(
                 tuple(
@@ -64,14 +67,14 @@ def traced(
 
 
 def _depths(
-    program: Program, loop: int, feed: Mapping[str, Tensor], edit: Edit
+    program: Program, loop: int, feed: Mapping[str, Tensor], edit: Edit, group: Group
 ) -> dict[int, tuple[Sequence[float], float]]:
     """For numbers of turns the mean lengths of a loop's states, and the loss with these states."""
     deeper = Deeper(program, loop)
-    found = {}
+    found: dict[int, tuple[Sequence[float], float]] = {}
     for turn, states in _at_depths(program, deeper, loop, feed, edit):
-        norms = [float(lengths(state).mean()) for state in states]
-        found[turn] = (norms, deeper.loss(states, feed))
+        norms = [float(group.joined(lengths(state)).mean()) for state in states]
+        found[turn] = (norms, group.mean(deeper.loss(states, feed)))
     return found
 
 

@@ -28,7 +28,7 @@ class Fix(Enum):
 class Twin(Protocol):
     """A fix at work during one run of the program."""
 
-    def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
+    def __call__(self, crossing: Crossing, value: Tensor, /) -> Tensor:
         """Return what crosses instead."""
 
     def added(self) -> Tensor | float:

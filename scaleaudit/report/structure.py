@@ -15,7 +15,6 @@ from scaleaudit.domain.facts import (
     LoopFacts,
     Opaque,
     Penalty,
-    ProbeOutcome,
     ProofStep,
     Readout,
     StateFacts,
@@ -23,8 +22,8 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Finding, Suppressed
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport
-from scaleaudit.report.diagnostics import diagnostics_document
 from scaleaudit.report.encoding import Json, json_text
+from scaleaudit.report.probing import probe_document
 
 SCHEMA_VERSION = 1
 
@@ -57,7 +56,7 @@ def _target(target: TargetReport) -> Json:
         "suppressed": [_suppressed(each) for each in target.suppressed],
         "coverage": _coverage(facts.coverage) if facts else None,
         "certification": _certification(facts.certification) if facts else None,
-        "probe": _probe(facts.probe) if facts else None,
+        "probe": probe_document(facts.probe) if facts else None,
     }
 
 
@@ -238,31 +237,6 @@ def _certification(found: Certification | None) -> Json:
             }
             for each in found.disagreements
         ],
-    }
-
-
-def _probe(found: ProbeOutcome | None) -> Json:
-    if found is None:
-        return None
-    return {
-        "verdict": found.verdict.value,
-        "steps": found.steps,
-        "seeds": found.seeds,
-        "states": [
-            {
-                "name": each.state,
-                "loop": each.loop,
-                "verdict": each.verdict.value,
-                "response": _number(each.response),
-                "norm": _number(each.norm),
-                "twin": each.twin or None,
-                "twin_norm": _number(each.twin_norm),
-                "deeper": _number(each.deeper),
-                "reason": each.reason or None,
-            }
-            for each in found.states
-        ],
-        "diagnostics": diagnostics_document(found.diagnostics),
     }
 
 

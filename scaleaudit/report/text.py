@@ -10,6 +10,7 @@ from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
 from scaleaudit.domain.graph import Note
 from scaleaudit.domain.report import Report, TargetReport, Verdict
 from scaleaudit.report.excerpt import Sources, excerpt, place
+from scaleaudit.report.probing import probe_lines
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.summaries import (
     closing_text,
@@ -184,6 +185,9 @@ class _Page:
             yield f"  note: {self._note(note)}"
         if facts.certification is not None:
             yield f"  {printable(certification_text(facts.certification))}"
+        if facts.probe is not None:
+            for line in probe_lines(facts.probe, self._ink):
+                yield Verbatim(f"  {line}".rstrip())
 
     def _loop(self, loop: LoopFacts) -> Iterator[str]:
         where = f" ({place(loop.location)})" if loop.location else ""

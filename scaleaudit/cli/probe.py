@@ -1,0 +1,209 @@
+"""`probe`: train targets for a moment beside twins with a fix, and say whether their states grow."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import click
+
+from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
+from scaleaudit.cli.formats import FORMATS
+from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
+from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
+from scaleaudit.console import Progress, say, write_atomically
+from scaleaudit.report.formats import FORMATS as RENDERERS
+from scaleaudit.report.formats import Look
+
+if TYPE_CHECKING:
+    from scaleaudit.config import Settings
+    from scaleaudit.domain.probing import ProbeRequest
+    from scaleaudit.domain.report import Report
+
+# The rules that a probe is asked for; that a target could not be audited is always told.
+_RULES = ("SCL4",)
+_DTYPES = ("float32", "bfloat16", "float16")
+_MOST_STEPS, _MOST_SEEDS, _A_WEEK = 1_000_000, 100, 604_800
+
+
+class Flags(SettingsFlags):
+    """The options of `probe`, by the names that click gives them."""
+
+    device: str
+    steps: int
+    seeds: int
+    lr: float | None
+    batches: str
+    dtype: str
+    budget: float
+    no_train: bool
+    checkpoint: Path | None
+    shown: str
+    save: Path | None
+    quiet: bool
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="PATH...", required=True)
+@click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or mps."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, _MOST_STEPS),
+    default=100,
+    show_default=True,
+    help="Steps of training a run.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, _MOST_SEEDS),
+    default=3,
+    show_default=True,
+    help="The most seeds; fewer are run where they make it clear.",
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Learning rate of AdamW.  [default: by the width of the state]",
+)
+@click.option(
+    "--batches",
+    type=click.Choice(["own", "made"]),
+    default="own",
+    show_default=True,
+    help="Train on the target's own batches where it has any, or on made-up ones.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(_DTYPES),
+    default="float32",
+    show_default=True,
+    help="What matrix products are computed in.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True, max=_A_WEEK),
+    default=120.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the training of a target may take.",
+)
+@click.option("--no-train", is_flag=True, help="Measure what needs no training.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the weights from a file: safetensors, or a state dict of torch.save.",
+)
+@click.option(
+    "--format",
+    "shown",
+    type=click.Choice(FORMATS),
+    default="full",
+    show_default=True,
+    help="What to print.",
+)
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep what every run went through in this folder, as JSON lines.",
+)
+@settings_flags
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@colour_flag
+def probe(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
+    """Train the models in files, folders, or one target as file.py::Name, for a moment.
+
+    Each is trained beside twins, the same model with a fix put on, on the same batches. A state
+    that the loss does not see and that grows where the twin stays is confirmed.
+
+    Exit code: 0 all refuted; 1 something confirmed, or inconclusive (unless --on-unknown warn);
+    2 wrong usage, or a target that could not be audited.
+    """
+    from scaleaudit.domain.report import OnUnknown
+
+    settings = read_settings(flags)
+    if not (flags["select"] or flags["extend_select"]):
+        settings = settings.with_flags({"select": _RULES})
+    config = settings.for_run()
+    if flags["save"] is not None:
+        _make(flags["save"])
+    report = _probed(paths, settings, flags)
+    if flags["save"] is not None:
+        _keep(report, flags["save"])
+    look = Look(failing=failing(config.fail_level))
+    colour, columns = use_colour(sys.stdout), columns_of(sys.stdout)
+    render = RENDERERS[flags["shown"]]
+    write_out(render(report, replace(look, colour=colour, columns=columns)))
+    unknown_fails = config.on_unknown is OnUnknown.FAIL
+    code = exit_code(report, config.fail_level, unknown_fails=unknown_fails)
+    if code == EXIT_CLEAN and unknown_fails and _any_open(report):
+        code = EXIT_FOUND
+    return EXIT_CLEAN if config.exit_zero and code == EXIT_FOUND else code
+
+
+def _probed(paths: tuple[str, ...], settings: Settings, flags: Flags) -> Report:
+    from scaleaudit.api import Options, audit
+    from scaleaudit.cli.cache import cache_folder
+
+    progress, warnings = Progress(sys.stderr, wanted=not flags["quiet"]), list[str]()
+    options = Options.of(settings, cache=cache_folder(settings, None), probe=_request(flags))
+    try:
+        report = audit(paths, options, progress.show, warnings.append)
+    finally:
+        progress.clear()
+    for warning in warnings:
+        say(f"warning: {warning}")
+    return report
+
+
+def _request(flags: Flags) -> ProbeRequest:
+    from scaleaudit.domain.probing import Batches, ProbeRequest
+
+    return ProbeRequest(
+        device=flags["device"],
+        steps=flags["steps"],
+        seeds=flags["seeds"],
+        lr=flags["lr"],
+        dtype=flags["dtype"],
+        budget=flags["budget"],
+        train=not flags["no_train"],
+        batches=Batches(flags["batches"]),
+        checkpoint=None if flags["checkpoint"] is None else str(flags["checkpoint"]),
+    )
+
+
+def _any_open(report: Report) -> bool:
+    """Whether the probe of some target that carries a state did not come to a verdict."""
+    from scaleaudit.domain.facts import ProbeVerdict
+
+    return any(
+        target.facts.probe is None or target.facts.probe.verdict is ProbeVerdict.INCONCLUSIVE
+        for target in report.targets
+        if target.facts is not None and target.facts.loops
+    )
+
+
+def _make(folder: Path) -> None:
+    from scaleaudit.errors import ConfigError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--save {folder}: {error.strerror}") from error
+
+
+def _keep(report: Report, folder: Path) -> None:
+    """Write a file for every target: a line for the outcome, and one for every run."""
+    from scaleaudit.report.traces import file_name, to_json_lines
+
+    taken: set[str] = set()
+    for target in report.targets:
+        if target.facts is not None and target.facts.probe is not None:
+            name = file_name(target, taken)
+            write_atomically(folder / name, to_json_lines(target))
+            say(f"kept {folder / name}")
