@@ -29,6 +29,7 @@ class ProbeRequest:
         budget: Seconds for a target.
         train: Whether it is trained at all.
         batches: What on.
+        checkpoint: The file that its weights are from; None for those that its code makes.
     """
 
     device: str = "auto"
@@ -39,6 +40,7 @@ class ProbeRequest:
     budget: float = 120.0
     train: bool = True
     batches: Batches = Batches.OWN
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,7 +168,7 @@ class _Batch:
     ) -> None:
         self.made: dict[str, Tensor] = {}
         self._inputs, self._texts, self._source = inputs, texts, source
-        self._windows: dict[tuple[int, ...], Tensor] = {}
+        self._windows: dict[str, Tensor] = {}
         self._causes: dict[int, Tensor] = {}
 
     def add(self, role: Role) -> None:
@@ -185,7 +185,8 @@ class _Batch:
             case Kind.KEPT:
                 found = given
             case Kind.TOKENS:
-                found = self._window(role)[..., :-1]
+                before = next((each for each in self._inputs if _follows(role, each)), None)
+                found = self._window(before)[..., 1:] if before else self._window(role)[..., :-1]
             case Kind.CLASSES:
                 # Negative numbers are no classes, and stay where the target has them.
                 found = torch.where(given < 0, given, self._classes(role).to(given.dtype))
@@ -201,7 +202,7 @@ class _Batch:
 
     def _window(self, role: Role) -> Tensor:
         """Cut a piece of text that is one token longer than an argument."""
-        key = (role.limit, *role.given.shape)
+        key = role.name
         if key not in self._windows:
             words, length = self._texts[role.limit], role.given.shape[-1] + 1
             rows = (*role.given.shape[:-1], 1)
@@ -237,6 +238,14 @@ def _alike(one: Role, other: Role) -> bool:
     if one.name == other.name or one.given.dtype != other.given.dtype:
         return False
     return one.given.shape == other.given.shape and torch.equal(one.given, other.given)
+
+
+def _follows(one: Role, other: Role) -> bool:
+    """Whether a sequence of tokens is another one token later."""
+    x, y = one.given, other.given
+    if one.name == other.name or other.kind is not Kind.TOKENS or x.shape != y.shape:
+        return False
+    return x.shape[-1] > 1 and torch.equal(x[..., :-1], y[..., 1:])
 
 
 def widened(given: Feed, batch: int = BATCH) -> Feed:

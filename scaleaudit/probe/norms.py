@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.program import Crossing
 
 # Elements up to which a quantile is exact; of more tokens every so manyth is looked at.
@@ -59,12 +60,13 @@ def features(shape: Sequence[int]) -> int:
 class Recorder:
     """An edit that changes nothing and measures everything, without waiting for the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group = ALONE) -> None:
+        self._group = group
         self._found: dict[Crossing, Tensor] = {}
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Measure what crosses."""
-        found = lengths(value)
+        found = self._group.joined(lengths(value))
         step = -(-found.numel() // _MOST_TOKENS)
         top = torch.quantile(found[::step], 0.95)
         self._found[crossing] = torch.stack([found.mean(), top, found.max()])

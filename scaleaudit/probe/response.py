@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.program import Crossing, Program
 
 FACTORS = (1.0, 1e2, 1e4)
@@ -48,7 +49,9 @@ class Response:
         return self.change < FLAT
 
 
-def respond(program: Program, feed: Mapping[str, Tensor], loop: int, state: int) -> Response:
+def respond(
+    program: Program, feed: Mapping[str, Tensor], loop: int, state: int, group: Group = ALONE
+) -> Response:
     """Scale one state at all of its boundaries and evaluate the objective.
 
     A state that reaches the loss through others of its loop alone is scaled together with them.
@@ -58,9 +61,12 @@ def respond(program: Program, feed: Mapping[str, Tensor], loop: int, state: int)
         feed: Parameters, buffers and inputs by name; what is floating is taken in float64.
         loop: Position of the loop.
         state: Position of the state in the loop.
+        group: The processes that each have a part of the batch.
     """
     every = range(len(program.nest.loops[loop].states))
-    return _responded(program, feed, loop, (state,) if program.reads(loop, state) else every)
+    states = (state,) if program.reads(loop, state) else every
+    found = _responded(program, feed, loop, states)
+    return Response(tuple(map(group.mean, found.values)))
 
 
 def _responded(

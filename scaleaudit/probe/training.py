@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scaleaudit.errors import ProbeError
+from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import Norms, Recorder
 from scaleaudit.probe.program import Crossing, Program
 from scaleaudit.probe.twins import Twin
@@ -56,6 +57,7 @@ def train(
     twin: Twin,
     recipe: Recipe,
     tick: Callable[[int], None] = lambda _: None,
+    group: Group = ALONE,
 ) -> Trained:
     """Train a program from given weights on given batches with AdamW.
 
@@ -63,6 +65,7 @@ def train(
         start: Parameters and buffers by name; they are copied, not written to. Those that ask for
             no gradient stay as they are.
         tick: Told of every step before it is made; what it raises ends the run.
+        group: The processes that train together, each on batches of its own.
 
     Raises:
         ProbeError: Nothing is there to train, or the loss depends on nothing that is.
@@ -75,7 +78,7 @@ def train(
         )
     learning = [feed[name].requires_grad_() for name in names]
     optimiser = torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    done, recorder = Trained(feed), Recorder()
+    done, recorder = Trained(feed), Recorder(group)
 
     def edit(crossing: Crossing, value: Tensor) -> Tensor:
         crosses = twin(crossing, value)
@@ -90,8 +93,9 @@ def train(
         if not loss.requires_grad:
             raise ProbeError("the loss has no gradient path to any parameter that is trained")
         torch.autograd.backward(loss + twin.added())
+        group.average([each.grad for each in learning if each.grad is not None])
         size = torch.nn.utils.clip_grad_norm_(learning, recipe.clip)
-        done.losses.append(float(loss.detach()))
+        done.losses.append(group.mean(float(loss.detach())))
         if measured:
             done.norms[step] = recorder.read()
         if not (math.isfinite(done.losses[-1]) and math.isfinite(float(size))):
