@@ -116,7 +116,7 @@ def test_what_several_findings_answer_to_is_refused_unless_a_code_tells_them_apa
 def test_findings_of_one_line_are_told_apart_by_their_state():
     other = replace(FINDING, subject="state `c` of loop `M.forward`")
     report = _report(FINDING, other)
-    with pytest.raises(ConfigError, match="2 findings answer to m.py:5"):
+    with pytest.raises(ConfigError, match=r"2 findings answer to m\.py:5"):
         _found(report, "m.py:5")
     (match,) = find(report, read_question("m.py:5", state="c"))
     assert match.finding == other
