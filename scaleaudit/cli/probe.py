@@ -12,8 +12,10 @@ import click
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
 from scaleaudit.cli.formats import FORMATS
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
-from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
+from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
+from scaleaudit.cli.ranks import is_first
 from scaleaudit.console import Progress, say, write_atomically
+from scaleaudit.errors import ScaleAuditError
 from scaleaudit.report.formats import FORMATS as RENDERERS
 from scaleaudit.report.formats import Look
 
@@ -124,11 +126,27 @@ def probe(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     Exit code: 0 all refuted; 1 something confirmed, or inconclusive (unless --on-unknown warn);
     2 wrong usage, or a target that could not be audited.
     """
+    if is_first():
+        return _answered(paths, flags)
+    try:
+        _probed(paths, _settings(flags), {**flags, "quiet": True})
+    except ScaleAuditError:
+        return EXIT_USAGE  # the first process says why
+    return EXIT_CLEAN
+
+
+def _settings(flags: Flags) -> Settings:
+    settings = read_settings(flags)
+    if flags["select"] or flags["extend_select"]:
+        return settings
+    return settings.with_flags({"select": _RULES})
+
+
+def _answered(paths: tuple[str, ...], flags: Flags) -> int:
+    """Probe, write the report, and return the exit code."""
     from scaleaudit.domain.report import OnUnknown
 
-    settings = read_settings(flags)
-    if not (flags["select"] or flags["extend_select"]):
-        settings = settings.with_flags({"select": _RULES})
+    settings = _settings(flags)
     config = settings.for_run()
     if flags["save"] is not None:
         _make(flags["save"])
@@ -156,7 +174,7 @@ def _probed(paths: tuple[str, ...], settings: Settings, flags: Flags) -> Report:
         report = audit(paths, options, progress.show, warnings.append)
     finally:
         progress.clear()
-    for warning in warnings:
+    for warning in warnings if is_first() else ():
         say(f"warning: {warning}")
     return report
 

@@ -103,7 +103,7 @@ def probe_lines(found: ProbeOutcome, ink: Ink) -> Iterator[str]:
         yield f"  note: {printable(note)}"
     for index, state in enumerate(found.states):
         yield from _state_lines(found, index, state, ink)
-    if found.diagnostics is not None:
+    if found.diagnostics is not None and (not found.runs or found.diagnostics.weights):
         yield from diagnostics_lines(found.diagnostics)
 
 
