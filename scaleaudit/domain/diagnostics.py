@@ -72,8 +72,8 @@ class StateDiagnostics:
         readouts: The turns after which the loss reads the state.
         steps: Every turn, out to four times those of the program.
         growth: Length over turns, from the program's last turn on.
-        turning: Angle of a step over the length before it; exponent -1 is what steps of a size
-            of their own give. None where the length does not vary.
+        turning: Angle of a step over the length before it, over the same turns; exponent -1 is
+            what steps of a size of their own give. None where the length hardly varies.
         clamped: The objective where no turn may lengthen the state along its own direction.
         reason: Why the state was not measured, or not further.
     """

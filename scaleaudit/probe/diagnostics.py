@@ -105,7 +105,7 @@ def _state(
         losses=losses,
         readouts=readouts,
         growth=growth(steps, loop.turns),
-        turning=turning(steps),
+        turning=turning(steps, loop.turns),
         clamped=clamped,
     )
 

@@ -18,7 +18,7 @@ from scaleaudit.probe.program import Crossing, Edit, Program
 # To how many times the turns of the program states are followed.
 DEEPER = 4
 # Logarithms that spread by less say nothing of how anything depends on them.
-_STEADY = 0.01
+_STEADY = 0.1
 # Points that a law is fitted to at least.
 _FEWEST = 3
 
@@ -85,12 +85,12 @@ def growth(steps: Iterable[TurnStep], turns: int) -> PowerLaw | None:
     return fitted((step.turn, step.norm) for step in steps if step.turn >= turns)
 
 
-def turning(steps: Iterable[TurnStep]) -> PowerLaw | None:
-    """Fit the angle of a step over the length of the state before it."""
+def turning(steps: Iterable[TurnStep], turns: int) -> PowerLaw | None:
+    """Fit the angle of a step over the length before it, from the program's last turn on."""
     return fitted(
         (before.norm, after.angular)
         for before, after in pairwise(steps)
-        if after.angular is not None
+        if before.turn >= turns and after.angular is not None
     )
 
 
