@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from scaleaudit.errors import ProbeError
+from scaleaudit.errors import ProbeError, described
 from scaleaudit.probe.data import Feed, Stream
 
 # Seconds that one process waits for the others before it gives up.
@@ -44,7 +44,8 @@ class Group:
         for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
             alike = [tensor for tensor in tensors if tensor.dtype is dtype]
             flat = torch.cat([tensor.detach().flatten() for tensor in alike])
-            distributed.all_reduce(flat)
+            with _heard():
+                distributed.all_reduce(flat)
             parts = torch.split(flat / self.size, [tensor.numel() for tensor in alike])
             with torch.no_grad():
                 for tensor, part in zip(alike, parts, strict=True):
@@ -55,7 +56,8 @@ class Group:
         if self.size == 1:
             return value
         found = torch.tensor([value], dtype=torch.float64, device=self._device)
-        distributed.all_reduce(found)
+        with _heard():
+            distributed.all_reduce(found)
         return float(found) / self.size
 
     def joined(self, tokens: Tensor) -> Tensor:
@@ -63,7 +65,8 @@ class Group:
         if self.size == 1:
             return tokens
         parts = [torch.empty_like(tokens) for _ in range(self.size)]
-        distributed.all_gather(parts, tokens.contiguous())
+        with _heard():
+            distributed.all_gather(parts, tokens.contiguous())
         return torch.cat(parts)
 
     def agreed(self, value: float) -> float:
@@ -71,7 +74,8 @@ class Group:
         if self.size == 1:
             return value
         found = torch.tensor([value], dtype=torch.float64, device=self._device)
-        distributed.broadcast(found, 0)
+        with _heard():
+            distributed.broadcast(found, 0)
         return float(found)
 
     def same(self, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -81,7 +85,8 @@ class Group:
         found = {}
         for name, value in weights.items():
             sent = value.detach().to(self._device, copy=True).contiguous()
-            distributed.broadcast(sent, 0)
+            with _heard():
+                distributed.broadcast(sent, 0)
             found[name] = sent.to(value.device).requires_grad_(value.requires_grad)
         return found
 
@@ -130,6 +135,18 @@ class Share:
             yield self._group.share(batch)
 
 
+@contextmanager
+def _heard() -> Iterator[None]:
+    """Say what it is when the others are gone in the midst of a run."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ProbeError(
+            f"the other processes are not heard any more: {described(error)}",
+            hint="One of them ended or was stopped; probe in one process to see why.",
+        ) from error
+
+
 def local_device(name: str) -> str:
     """Return the device of this process where ``torchrun`` started several on a machine."""
     if _launched() and name in ("auto", "cuda") and torch.cuda.is_available():
@@ -162,7 +179,7 @@ def gathered(run: str, device: torch.device) -> Iterator[Group]:
         )
     except (RuntimeError, ValueError) as error:
         raise ProbeError(
-            f"process {rank} of {size} did not meet the others: {error}",
+            f"process {rank} of {size} did not meet the others: {described(error)}",
             hint="Every process has to be started with the same arguments.",
         ) from error
     try:

@@ -11,7 +11,6 @@ from scaleaudit.bench import bench_of, built, probe_target
 from scaleaudit.domain.facts import ProbeVerdict
 from scaleaudit.domain.probing import ProbeRequest
 from scaleaudit.errors import ConfigError
-from scaleaudit.probe.group import Group
 from scaleaudit.weights.fitting import load_weights
 
 MODEL = """
@@ -80,14 +79,3 @@ def test_a_checkpoint_that_does_not_fit_is_a_wrong_command(target, tmp_path):
     request = ProbeRequest(device="cpu", checkpoint=str(tmp_path / "other.pt"))
     with pytest.raises(ConfigError, match=r"mix.weight is float32\[3, 3\] in the file"):
         probe_target(target, request)
-
-
-def test_batches_are_divided_without_a_remainder():
-    batch = {"tokens": torch.arange(12).view(4, 3), "scale": torch.tensor(2.0)}
-    halves = [Group(rank, 2).share(batch) for rank in (0, 1)]
-    assert torch.equal(torch.cat([half["tokens"] for half in halves]), batch["tokens"])
-    assert all(half["scale"] == 2 for half in halves)
-    with pytest.raises(Exception, match="batches of 4 examples cannot be divided among 3"):
-        Group(0, 3).share(batch)
-    with pytest.raises(Exception, match="batches of 2, 4 examples"):
-        Group(0, 2).share({**batch, "other": torch.zeros(2)})
