@@ -16,7 +16,7 @@ from scaleaudit.capture.arguments import named_inputs, named_weights, with_batch
 from scaleaudit.capture.capturing import Captured, capture
 from scaleaudit.capture.leaves import shown
 from scaleaudit.capture.targets import Target, build_plan, open_file
-from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict
+from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, Transition
 from scaleaudit.domain.plans import Plan
 from scaleaudit.domain.probing import Batches, ProbeRequest
 from scaleaudit.errors import CaptureError, ProbeError, full_sentence
@@ -91,7 +91,7 @@ def bench_of(target: Target, request: ProbeRequest, group: Group = ALONE) -> Ben
     target, captured, stream = _shared(*_with_data(target, request), group)
     nest = find_loops(captured.graph)
     program = Program(captured, nest, device)
-    _, claims = analyse_and_claim(captured.graph, nest)
+    facts, claims = analyse_and_claim(captured.graph, nest)
     wide = Program(
         captured, nest, torch.device("cpu") if device.type == "mps" else device, wide=True
     )
@@ -104,6 +104,12 @@ def bench_of(target: Target, request: ProbeRequest, group: Group = ALONE) -> Ben
         device=described(device),
         group=group,
         checkpoint=weights.source,
+        linear=frozenset(
+            (i, j)
+            for i, loop in enumerate(facts.loops)
+            for j, state in enumerate(loop.states)
+            if state.transition is Transition.LINEAR
+        ),
     )
 
 

@@ -74,6 +74,8 @@ class StateDiagnostics:
         growth: Length over turns, from the program's last turn on.
         turning: Angle of a step over the length before it, over the same turns; exponent -1 is
             what steps of a size of their own give. None where the length hardly varies.
+        radius: What a turn multiplies the length of very long states by: of a linear carry the
+            spectral radius. None where it was not asked for, or does not settle.
         clamped: The objective where no turn may lengthen the state along its own direction.
         reason: Why the state was not measured, or not further.
     """
@@ -86,6 +88,7 @@ class StateDiagnostics:
     steps: tuple[TurnStep, ...] = ()
     growth: PowerLaw | None = None
     turning: PowerLaw | None = None
+    radius: float | None = None
     clamped: float | None = None
     reason: str = ""
 

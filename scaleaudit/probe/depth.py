@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor, fx
 
 from scaleaudit.probe.program import Crossing, Edit, Env, Program, Step
+
+States = tuple[Tensor, ...]
+Turn = Callable[[States], States]
 
 
 class Deeper:
@@ -33,15 +36,24 @@ class Deeper:
         self, feed: Mapping[str, Tensor], edit: Edit | None = None
     ) -> Iterator[tuple[Tensor, ...]]:
         """Yield the states after the last turn, and after every further one, without end."""
+        states, turned = self.turn(feed, edit)
+        while True:
+            yield states
+            states = turned(states)
+
+    def turn(self, feed: Mapping[str, Tensor], edit: Edit | None = None) -> tuple[States, Turn]:
+        """Return the states after the last turn, and a function that makes one more turn of any."""
         outside = {node for step in self._steps for node in step.node.all_input_nodes}
         with torch.no_grad():
             _, env = self._program.run(feed, edit, keep={*outside, *self._made})
-            while True:
-                yield tuple(env[node] for node in self._made)
-                turn: Env = {**env}
-                turn.update(zip(self._entered, (env[node] for node in self._made), strict=True))
-                after = self._program.advance(turn, self._steps, edit, set(self._made))
-                env.update((node, after[node]) for node in self._made)
+
+        def turned(states: States) -> States:
+            entered: Env = {**env, **dict(zip(self._entered, states, strict=True))}
+            with torch.no_grad():
+                after = self._program.advance(entered, self._steps, edit, set(self._made))
+            return tuple(after[node] for node in self._made)
+
+        return tuple(env[node] for node in self._made), turned
 
     def at(
         self, turns: int, feed: Mapping[str, Tensor], edit: Edit | None = None

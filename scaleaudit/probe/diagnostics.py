@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,19 +19,26 @@ from scaleaudit.domain.diagnostics import (
 )
 from scaleaudit.probe.cut import Cut
 from scaleaudit.probe.program import Crossing, Program
+from scaleaudit.probe.radius import spectral_radius
 from scaleaudit.probe.trajectory import clamp, follow, growth, turning
 
 # Readouts that are looked at one by one; of more, so many between the first and the last.
 _MOST_READOUTS = 8
 
 
-def diagnose(program: Program, feed: Mapping[str, Tensor], weights: str = "") -> Diagnostics:
+def diagnose(
+    program: Program,
+    feed: Mapping[str, Tensor],
+    weights: str = "",
+    linear: Collection[tuple[int, int]] = (),
+) -> Diagnostics:
     """Measure every carried state of a program.
 
     Args:
         program: Made ``wide``, so that small gradients are not lost in rounding.
         feed: Parameters, buffers and inputs by name.
         weights: Where the weights come from, in words.
+        linear: The states that linear maps carry, by the positions of loop and state.
     """
     feed = {name: value.detach() for name, value in feed.items()}
     with _repeatable(program):
@@ -41,8 +48,15 @@ def diagnose(program: Program, feed: Mapping[str, Tensor], weights: str = "") ->
     for i in range(len(program.nest.loops)):
         with _repeatable(program):
             followed = follow(program, i, feed)
+        mine = [state for loop, state in linear if loop == i]
+        with _repeatable(program):
+            radius = spectral_radius(program, i, feed) if mine else None
         states += [
-            _state(program, feed, cut, Crossing(i, j, 0), steps) for j, steps in enumerate(followed)
+            replace(
+                _state(program, feed, cut, Crossing(i, j, 0), steps),
+                radius=radius if j in mine else None,
+            )
+            for j, steps in enumerate(followed)
         ]
     return Diagnostics(weights, loss, tuple(states))
 

@@ -48,6 +48,7 @@ class Bench:
         device: What to call the device.
         group: The processes that probe it together.
         checkpoint: Where the weights come from; empty where the target's own code makes them.
+        linear: The states that linear maps carry, by the positions of loop and state.
     """
 
     program: Program
@@ -58,6 +59,7 @@ class Bench:
     device: str
     group: Group = ALONE
     checkpoint: str = ""
+    linear: frozenset[tuple[int, int]] = frozenset()
 
 
 class _OverBudgetError(Exception):
@@ -143,7 +145,7 @@ class _Probe:
         self._tell("following the state", 0, 1)
         bench = self._bench
         feed = {**bench.weights(0), **next(bench.stream.batches(0))}
-        return diagnose(bench.wide, feed, bench.checkpoint)
+        return diagnose(bench.wide, feed, bench.checkpoint, bench.linear)
 
     def _train(self, responses: list[Response]) -> None:
         self._find_rate()

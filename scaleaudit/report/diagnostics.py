@@ -48,6 +48,7 @@ def _state_document(state: StateDiagnostics) -> Json:
         "steps": [_step_document(step) for step in state.steps],
         "growth": _law_document(state.growth),
         "turning": _law_document(state.turning),
+        "radius": _number(state.radius),
         "clamped": _number(state.clamped),
         "headroom": _number(state.headroom),
         "reason": state.reason or None,
@@ -131,6 +132,8 @@ def _laws(found: Diagnostics, state: StateDiagnostics) -> Iterator[str]:
         yield f"    length goes as turn^{_law(state.growth)}"
     if state.turning:
         yield f"    angle of a step goes as length^{_law(state.turning)}"
+    if state.radius is not None:
+        yield f"    a turn of a very long state multiplies it by {state.radius:.4g}"
     if state.clamped is not None:
         clamped = _CELL.format(state.clamped)
         yield f"    loss without radial steps {clamped}, with them {_CELL.format(found.loss)}"

@@ -107,7 +107,7 @@ def of_state(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> Binding:
             "state.branch_degree": state.branch_degree,
             "state.writes_bounded": _known_flag(state, holds=state.writes_bounded),
             "state.norm_bypassed": _known_flag(state, holds=state.bypassed_norm is not None),
-            "state.growth": wording.growth(state),
+            "state.growth": wording.growth(state, _radius(state, loop, facts)),
             "readouts.supervised": sum(r.supervised for r in state.readouts),
             "readouts.visibility": judgement.visibilities(state.readouts),
             "readouts.answer": wording.answer(state, deciding),
@@ -241,6 +241,15 @@ def _probe(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> dict[str, V
             "probe.numbers": wording.measured(found),
         }
     )
+
+
+def _radius(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> str:
+    """Say what the weights do to the length, where they were measured."""
+    found = facts.probe.diagnostics if facts.probe else None
+    if found is None:
+        return ""
+    mine = (each for each in found.states if (each.state, each.loop) == (state.name, loop.name))
+    return next((wording.radius(each, found.weights) for each in mine), "")
 
 
 def _known_flag(state: StateFacts, *, holds: bool) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scaleaudit.domain.diagnostics import StateDiagnostics
 from scaleaudit.domain.facts import (
     Penalty,
     PenaltyFlaw,
@@ -42,8 +43,12 @@ _FLAWS = {
 _NAMES_SHOWN = 3  # a message is one sentence
 
 
-def growth(state: StateFacts) -> str:
-    """Say what a turn does to the length, to follow the word "state"."""
+def growth(state: StateFacts, measured: str = "") -> str:
+    """Say what a turn does to the length, to follow the word "state".
+
+    Args:
+        measured: What the weights say of it, in words.
+    """
     if state.transition is Transition.UNKNOWN:
         return _GROWTH[state.transition]
     gain = "" if state.gain is None else f"gain {state.gain}"
@@ -52,7 +57,16 @@ def growth(state: StateFacts) -> str:
     degree = ""
     if state.transition is Transition.EXPANDING and state.branch_degree:
         degree = f"a branch of degree {state.branch_degree:g}"
-    return _with(_GROWTH[state.transition], gain, degree)
+    return _with(_GROWTH[state.transition], gain, degree, measured)
+
+
+def radius(found: StateDiagnostics, weights: str) -> str:
+    """Say what the weights at hand multiply a long state by."""
+    if found.radius is None:
+        return ""
+    return (
+        f"spectral radius {found.radius:.4g} {f'in {weights}' if weights else 'at initialisation'}"
+    )
 
 
 def answer(state: StateFacts, deciding: tuple[Readout, ...]) -> str:

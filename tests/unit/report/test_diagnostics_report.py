@@ -32,6 +32,7 @@ MEASURED = StateDiagnostics(
     steps=tuple(TurnStep(k, 10.0 * k, None, 0.1 / k, 0.25, 4.0 * k) for k in range(1, 9)),
     growth=PowerLaw(1.0, 0.015),
     turning=None,
+    radius=1.25,
     clamped=math.inf,
 )
 UNMEASURED = StateDiagnostics("flags", "Model.forward", 2, reason="its values are not real numbers")
