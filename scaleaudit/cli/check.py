@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from scaleaudit.acceptance import Accepting
     from scaleaudit.api import Options
     from scaleaudit.config import Config, Settings
+    from scaleaudit.domain.probing import ProbeRequest
     from scaleaudit.domain.report import Report
 
 _COUNTED = ("full", "concise", "json")
@@ -47,6 +48,7 @@ class Flags(SettingsFlags, AcceptanceFlags):
     no_cache: bool
     stdin_filename: str | None
     probe: bool
+    checkpoint: Path | None
     statistics: bool
     quiet: bool
     verbose: bool
@@ -93,6 +95,12 @@ class Flags(SettingsFlags, AcceptanceFlags):
     "--probe",
     is_flag=True,
     help="Train every target for a moment as well; `scaleaudit probe` has more to say how.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Measure the states with the weights of a file as well: safetensors, or a state dict.",
 )
 @click.option("--statistics", is_flag=True, help="Count what each rule finds, in its place.")
 @click.option("-q", "--quiet", is_flag=True, help="Print findings and open questions alone.")
@@ -194,11 +202,19 @@ def _shown(report: Report, flags: Flags, look: Look) -> str:
 def _options(settings: Settings, flags: Flags) -> Options:
     from scaleaudit.api import Options
     from scaleaudit.cli.cache import cache_folder
-    from scaleaudit.domain.probing import ProbeRequest
 
     return Options.of(
         settings,
         skip_non_models=flags["skip_non_models"],
         cache=None if flags["no_cache"] else cache_folder(settings, flags["cache_dir"]),
-        probe=ProbeRequest() if flags["probe"] else None,
+        probe=_probe(flags),
     )
+
+
+def _probe(flags: Flags) -> ProbeRequest | None:
+    """Say what is measured of every target beside the audit, if anything."""
+    from scaleaudit.domain.probing import ProbeRequest
+
+    if flags["checkpoint"] is None:
+        return ProbeRequest() if flags["probe"] else None
+    return ProbeRequest(train=flags["probe"], checkpoint=str(flags["checkpoint"]))
