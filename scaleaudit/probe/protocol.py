@@ -332,7 +332,8 @@ def _mean(values: Iterator[float]) -> float | None:
 # Steps after which the time of one is known: the first ones set up what later ones use again.
 _TIMED_STEPS = 3
 _UNTRAINED = Decision(
-    ProbeVerdict.INCONCLUSIVE, "it was not trained; running without --no-train would settle it"
+    ProbeVerdict.INCONCLUSIVE,
+    "it was not trained; training it, as `scaleaudit probe` does, would settle it",
 )
 _CANNOT_RUN = (
     "The probe trains the captured graph. Operators that only know shapes, or that depend on values "
