@@ -14,6 +14,7 @@ from scaleaudit.domain.finding import Finding, IdleComment, Suppressed, Suppress
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import StaleEntry, TargetReport, verdict_of
 from scaleaudit.errors import ConfigError
+from scaleaudit.files import read_file
 from scaleaudit.sources import is_archive, relative
 from scaleaudit.triage.annotating import REASON, Annotated, annotate
 from scaleaudit.triage.baseline import Baseline, from_text, to_text
@@ -103,7 +104,7 @@ class Acceptance:
     def _annotate(self, targets: tuple[TargetReport, ...], run: Run) -> tuple[TargetReport, ...]:
         done = annotate(targets, run.files, self._accepting.reason, _refusal)
         for path, data in done.files.items():
-            if Path(path).read_bytes() != run.files[path].data:
+            if read_file(path) != run.files[path].data:
                 raise ConfigError("was changed meanwhile; nothing was written to it", where=path)
             write_atomically(Path(path), data)
         for each in done.left_out:
@@ -128,7 +129,7 @@ def _counted(number: int, what: str) -> str:
 def _read(file: Path, *, new: bool) -> Baseline:
     """Read a baseline; there may be none yet where one is to be written."""
     try:
-        return from_text(file.read_bytes(), str(file))
+        return from_text(read_file(file), str(file))
     except FileNotFoundError:
         if new:
             return Baseline()
@@ -174,7 +175,7 @@ def _source(path: str) -> SourceFile | None:
     """Read a file that may hold comments; exported programs hold none."""
     try:
         readable = Path(path).is_file() and not is_archive(path)
-        return SourceFile(path, Path(path).read_bytes()) if readable else None
+        return SourceFile(path, read_file(path)) if readable else None
     except (OSError, ValueError):
         return None
 

@@ -27,7 +27,7 @@ from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.laws import declare_all
 from scaleaudit.domain.probing import ProbeRequest
-from scaleaudit.domain.report import Report, TargetReport, Verdict
+from scaleaudit.domain.report import Report, Skipped, TargetReport, Verdict
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.isolation.child import Original
 from scaleaudit.isolation.interpreters import torch_version
@@ -193,7 +193,7 @@ def reported(
     book: RuleBook,
     acceptance: Acceptance,
     whole: frozenset[str] = frozenset(),
-    skipped: tuple[tuple[str, str], ...] = (),
+    skipped: tuple[Skipped, ...] = (),
 ) -> Report:
     """Ask the rules of what was audited, sift what is accepted, and write the report.
 
@@ -413,7 +413,7 @@ def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...
 
 def _report(
     targets: tuple[TargetReport, ...],
-    skipped: tuple[tuple[str, str], ...],
+    skipped: tuple[Skipped, ...],
     rules: tuple[Rule, ...],
 ) -> Report:
     left = (found for target in targets for found in target.findings)

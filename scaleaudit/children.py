@@ -22,6 +22,7 @@ from scaleaudit.domain.attempts import (
     next_attempt,
 )
 from scaleaudit.domain.plans import Plan
+from scaleaudit.domain.report import Skipped
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Job,
@@ -35,7 +36,7 @@ from scaleaudit.isolation.jobs import (
 from scaleaudit.isolation.pool import Pool
 from scaleaudit.isolation.runner import OnDemand, run
 from scaleaudit.recall import Question, Recall
-from scaleaudit.sources import Request, declares_target, reason_to_skip
+from scaleaudit.sources import Request, declares_target, passed_over
 
 _ATTEMPT, _PLAN = "scaleaudit.api:attempt_audit", "scaleaudit.api:attempt_plan"
 _Done = TypeVar("_Done")
@@ -71,7 +72,7 @@ class Surveyed:
     request: Request
     done: tuple[Audited, ...] = ()
     pending: tuple[str | Plan, ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ def _audit(desk: Desk, pending: tuple[str, str | Plan]) -> Audited:
 def _look(desk: Desk, request: Request) -> Surveyed | None:
     """Say what is known of a file without running it."""
     entries = desk.settings.targets_for(Path(request.path))
-    reason = None if request.named or entries else reason_to_skip(request.path)
-    if reason:
-        return Surveyed(request, skipped=((request.path, reason),))
+    skipped = None if request.named or entries else passed_over(request.path)
+    if skipped is not None:
+        return Surveyed(request, skipped=(skipped,))
     outcome = desk.recall.find(_question(desk, request, entries))
     return None if outcome is None else _surveyed(request, entries, outcome)
 
@@ -184,7 +185,7 @@ def _surveyed(request: Request, entries: tuple[Plan, ...], outcome: Outcome[Surv
     only = _with_advice(_found(outcome, request.name or ""), request)
     if _holds_no_model(request, only, entries):
         message = only.trouble.message if only.trouble else ""
-        return Surveyed(request, skipped=((request.path, message),))
+        return Surveyed(request, skipped=(Skipped(request.path, message),))
     return Surveyed(request, done=(_audited(request.path, only, outcome),))
 
 
@@ -208,7 +209,7 @@ def _to_audit(request: Request, found: Survey, outcome: Outcome[Survey]) -> Surv
         for lost in failed
     )
     skipped = (
-        (f"{request.path}::{lost.name}", lost.trouble.message)
+        Skipped(f"{request.path}::{lost.name}", lost.trouble.message)
         for lost in found.given_up
         if lost not in failed
     )
@@ -219,8 +220,8 @@ def _nothing_built(request: Request, found: Survey, outcome: Outcome[Survey]) ->
     """Tell of the models that a file defines and that could not be built or called."""
     lost = [each for each in found.given_up if each.whole] or found.given_up[:1]
     if not request.named:
-        messages = ((request.path, each.trouble.message) for each in lost)
-        return Surveyed(request, skipped=tuple(messages))
+        skipped = (Skipped(request.path, each.trouble.message) for each in lost)
+        return Surveyed(request, skipped=tuple(skipped))
     done = (
         _audited(request.path, TargetFacts(each.name, trouble=each.trouble), outcome)
         for each in lost

@@ -205,13 +205,13 @@ class _Auditor:
     def may_hold(self, file: Path) -> bool:
         """Tell from a file's text whether models may be found in it, or there is more to tell."""
         from scaleaudit.errors import ConfigError  # noqa: PLC0415
-        from scaleaudit.sources import reason_to_skip  # noqa: PLC0415
+        from scaleaudit.sources import passed_over  # noqa: PLC0415
 
         try:
             declared = self._settings.targets_for(file)
         except ConfigError:
             return True
-        return bool(declared) or reason_to_skip(str(file)) is None
+        return bool(declared) or passed_over(str(file)) is None
 
     def audit(self, file: Path) -> Report:
         """Audit all targets of a file."""

@@ -14,7 +14,9 @@ from typing import TypeVar, cast
 
 from scaleaudit.bases import may_hold_model
 from scaleaudit.domain.graph import Location
+from scaleaudit.domain.report import Skipped
 from scaleaudit.errors import ConfigError
+from scaleaudit.files import check_file, read_file
 
 # Folders that hold other people's code or none at all.
 _NOT_WALKED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
@@ -67,6 +69,16 @@ def find_requests(paths: Iterable[str], *, skip_non_models: bool = False) -> tup
     return tuple(requests.values())
 
 
+def split_target(given: str) -> tuple[str, str]:
+    """Split ``file.py::Name`` into both; the name of a file may hold colons itself."""
+    parts = given.split("::")
+    for length in range(len(parts), 0, -1):
+        path = "::".join(parts[:length])
+        if os.path.exists(path):  # noqa: PTH110  # a name too long is none
+            return path, "::".join(parts[length:])
+    return parts[0], "::".join(parts[1:])
+
+
 def _seen(path: str, folder: Path) -> str:
     """Return a path as seen from a folder where it lies inside it, else as it was given."""
     absolute = Path(os.path.normpath(folder / path))
@@ -74,9 +86,9 @@ def _seen(path: str, folder: Path) -> str:
 
 
 def _expand(given: str, *, named: bool) -> Iterator[Request]:
-    text, _, name = given.partition("::")
+    text, name = split_target(given)
     path = Path(text)
-    if not path.exists():
+    if not os.path.exists(text):  # noqa: PTH110  # a name too long is none either
         raise ConfigError(
             f"no such file or folder: {text}",
             hint="Name Python or .pt2 files, folders, or one target as file.py::Name.",
@@ -94,6 +106,11 @@ def _expand(given: str, *, named: bool) -> Iterator[Request]:
         raise ConfigError(
             f"{text} is no Python file, and no .pt2 file",
             hint="Name the file that defines the model, or what torch.export.save wrote of it.",
+        )
+    elif named and not path.is_file():
+        raise ConfigError(
+            f"{text} is no regular file",
+            hint="A pipe or a device may have no end. `scaleaudit check -` reads the standard input.",
         )
     else:
         yield Request(str(path), name or None, named=named)
@@ -133,33 +150,46 @@ def declares_target(path: str) -> bool:
         return _holds_program(path)
     try:
         return any(map(_is_target_function, ast.walk(_parsed(path, _SIGN_OF_TARGET))))
-    except (SyntaxError, OSError, ValueError):
+    except (SyntaxError, OSError, ValueError, RecursionError, MemoryError):
         return False
 
 
-def reason_to_skip(path: str) -> str | None:
-    """Say why a file met on a walk cannot hold a model, without running it.
+def passed_over(path: str) -> Skipped | None:
+    """Say why a file met on a walk is not audited, without running it; None where it may be.
 
     Walking a folder must not run every script in it: only a file with a target function or a
     class that may extend torch's can declare a model.
     """
     if not is_text(path):
-        return f"its name is not {sys.getfilesystemencoding().upper()}"
-    if is_archive(path):
-        return None if _holds_program(path) else "holds no exported program"
+        return Skipped(path, f"its name is not {sys.getfilesystemencoding().upper()}", unread=True)
     try:
-        nodes = list(ast.walk(_parsed(path, _SIGN_OF_MODEL)))
+        if _may_hold_target(path):
+            return None
     except SyntaxError as error:
-        return f"not valid Python (line {error.lineno})"
+        place = f"line {error.lineno}" if error.lineno else error.msg
+        why = f"not valid Python ({place})"
+    except (RecursionError, MemoryError):
+        why = "cannot be read (nested too deeply)"
     except (OSError, ValueError) as error:
-        return f"cannot be read ({error})"
-    if any(map(_is_target_function, nodes)) or may_hold_model(nodes, Path(path).parent):
-        return None
-    return "declares no target and defines no model class"
+        why = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    else:
+        if is_archive(path):
+            return Skipped(path, "holds no exported program")
+        return Skipped(path, "declares no target and defines no model class")
+    return Skipped(path, why, unread=True)
+
+
+def _may_hold_target(path: str) -> bool:
+    check_file(path)
+    if is_archive(path):
+        return _holds_program(path)
+    nodes = list(ast.walk(_parsed(path, _SIGN_OF_MODEL)))
+    return any(map(_is_target_function, nodes)) or may_hold_model(nodes, Path(path).parent)
 
 
 def _holds_program(path: str) -> bool:
     try:
+        check_file(path)
         with zipfile.ZipFile(path) as archive:
             return any("/models/" in name for name in archive.namelist())
     except (OSError, zipfile.BadZipFile, NotImplementedError):
@@ -168,7 +198,7 @@ def _holds_program(path: str) -> bool:
 
 def _parsed(path: str, sign: re.Pattern[bytes]) -> ast.AST:
     """Parse a file, unless its bytes show no sign of what is looked for."""
-    data = Path(path).read_bytes()
+    data = read_file(path)
     if len(data) > _MAX_SOURCE_BYTES:
         raise ValueError("too large for a model file")
     # Other letters may stand for these ones in a name.
@@ -190,7 +220,7 @@ def read_sources(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 def _text(path: str) -> str | None:
     try:
-        data = Path(path).read_bytes()
+        data = read_file(path)
     except (OSError, ValueError):
         return None
     readable = len(data) <= _MAX_SOURCE_BYTES and b"\0" not in data

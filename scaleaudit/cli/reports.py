@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaleaudit.errors import ConfigError
+from scaleaudit.files import read_file
 
 if TYPE_CHECKING:
     from scaleaudit.domain.report import Report
@@ -20,7 +21,7 @@ def read_report(file: Path) -> Report:
     from scaleaudit.report.reading import from_json
 
     try:
-        text = file.read_bytes().decode()
+        text = read_file(file).decode()
     except UnicodeDecodeError:
         raise ConfigError(f"{file} is no report of scaleaudit: it is not UTF-8") from None
     except OSError as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from scaleaudit.config.keys import Config, read_config
 from scaleaudit.config.places import Place, seen
 from scaleaudit.errors import ConfigError
+from scaleaudit.files import read_file as read_bytes
 
 PROJECT = "pyproject.toml"
 NAMES = (".scaleaudit.toml", "scaleaudit.toml", PROJECT)
@@ -81,7 +82,7 @@ def _read(file: Path, _changed: int) -> SettingsFile | None:
 def _text(file: Path) -> str:
     """Read a file that is TOML."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_bytes(file).decode().replace("\r\n", "\n")
         tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise ConfigError("cannot be read: it is not UTF-8", where=seen(file)) from error

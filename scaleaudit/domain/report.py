@@ -91,11 +91,24 @@ class StaleEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """What was met and is not audited: a file, or a model as ``file.py::Name``.
+
+    Attributes:
+        unread: Whether it could not even be looked into: nobody knows what it holds.
+    """
+
+    path: str
+    reason: str
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All targets of a run, with the versions that judged them.
 
     Attributes:
-        skipped: Files met while walking a folder that hold no model, with the reason.
+        skipped: What was met while walking a folder and is no target, with the reason.
         sources: Text of every source file that a finding names, by path, for excerpts.
         rules: The rules that were applied, by code.
         stale: What a baseline holds of the audited files and the run did not find.
@@ -104,7 +117,7 @@ class Report:
     version: str
     torch_version: str
     targets: tuple[TargetReport, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
     rules: tuple[RuleDocument, ...] = ()
     stale: tuple[StaleEntry, ...] = ()

@@ -63,9 +63,9 @@ def _issues(report: Report) -> Iterator[_Issue]:
         identity = (entry.path, entry.target, "stale", entry.code, entry.fingerprint)
         text = printable(stale_text(entry))
         yield _Issue("stale-baseline", "info", text, Location(entry.path, 1), identity)
-    for path, why in report.skipped:
-        text = printable(f"{path}: skipped: {why}")
-        yield _Issue("skipped", "info", text, Location(path, 1), (path, "skipped"))
+    for left in report.skipped:
+        text = printable(f"{left.path}: skipped: {left.reason}")
+        yield _Issue("skipped", "info", text, Location(left.path, 1), (left.path, "skipped"))
 
 
 def _issue(target: TargetReport, finding: Finding, text: str, severity: str) -> _Issue:

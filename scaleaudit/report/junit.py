@@ -126,7 +126,7 @@ def _asides(report: Report) -> ET.Element:
     """Tell of what no target is about, in a suite without cases."""
     suite = ET.Element("testsuite", name="scaleaudit")
     _count(suite)
-    lines = [f"{path}: skipped: {why}" for path, why in report.skipped]
+    lines = [f"{left.path}: skipped: {left.reason}" for left in report.skipped]
     lines += [stale_text(entry) for entry in report.stale]
     lines.append(closing_text(report))
     ET.SubElement(suite, "system-out").text = _text("\n".join(map(printable, lines)))

@@ -51,8 +51,9 @@ def to_markdown(report: Report) -> str:
     ]
     _list(page, "Suppressed", accepted)
     _list(page, "Stale in the baseline", [sentence(stale_text(entry)) for entry in report.stale])
-    skipped = [f"{code_span(path)}: {sentence(why)}" for path, why in report.skipped]
-    _list(page, "Files without a model", skipped)
+    for title, unread in (("Files without a model", False), ("Files that could not be read", True)):
+        left = [each for each in report.skipped if each.unread is unread]
+        _list(page, title, [f"{code_span(each.path)}: {sentence(each.reason)}" for each in left])
     _findings(page, report)
     return page.text()
 

@@ -31,7 +31,14 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Finding, Severity, Suppressed, SuppressionKind
 from scaleaudit.domain.graph import Location, Note
 from scaleaudit.domain.loops import TurnsFrom
-from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport, Verdict
+from scaleaudit.domain.report import (
+    Report,
+    RuleDocument,
+    Skipped,
+    StaleEntry,
+    TargetReport,
+    Verdict,
+)
 from scaleaudit.errors import ConfigError
 from scaleaudit.report.structure import SCHEMA_VERSION
 
@@ -264,17 +271,11 @@ class _Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class _Skipped:
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Report:
     scaleaudit: str
     torch: str
     targets: tuple[_Target, ...]
-    skipped: tuple[_Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
     rules: tuple[_Rule, ...] = ()
     stale: tuple[StaleEntry, ...] = ()
 
@@ -283,7 +284,7 @@ class _Report:
             version=self.scaleaudit,
             torch_version=self.torch,
             targets=tuple(target.target() for target in self.targets),
-            skipped=tuple((each.path, each.reason) for each in self.skipped),
+            skipped=self.skipped,
             rules=tuple(rule.document() for rule in self.rules),
             stale=self.stale,
         )

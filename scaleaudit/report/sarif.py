@@ -120,8 +120,8 @@ class _Run:
         }
 
     def _asides(self) -> Iterator[tuple[str, str]]:
-        for path, why in self._report.skipped:
-            yield path, f"{path}: skipped: {why}"
+        for left in self._report.skipped:
+            yield left.path, f"{left.path}: skipped: {left.reason}"
         for entry in self._report.stale:
             yield entry.path, stale_text(entry)
 

@@ -21,7 +21,7 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.finding import Finding, Suppressed
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport
+from scaleaudit.domain.report import Report, RuleDocument, Skipped, StaleEntry, TargetReport
 from scaleaudit.report.encoding import Json, json_text
 from scaleaudit.report.probing import probe_document
 
@@ -35,11 +35,15 @@ def to_json(report: Report) -> str:
         "scaleaudit": report.version,
         "torch": report.torch_version,
         "targets": [_target(target) for target in report.targets],
-        "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+        "skipped": [_skipped(left) for left in report.skipped],
         "rules": [_rule(rule) for rule in report.rules],
         "stale": [_stale(entry) for entry in report.stale],
     }
     return json_text(document)
+
+
+def _skipped(left: Skipped) -> Json:
+    return {"path": left.path, "reason": left.reason, "unread": left.unread}
 
 
 def _target(target: TargetReport) -> Json:

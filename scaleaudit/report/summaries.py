@@ -61,10 +61,13 @@ def closing_text(report: Report) -> str:
     kinds = Counter(each.kind for target in report.targets for each in target.suppressed)
     suppressed = kinds.total()
     by = f"{kinds[SuppressionKind.COMMENT]} by comments, {kinds[SuppressionKind.BASELINE]} by the baseline"
+    unread = sum(left.unread for left in report.skipped)
+    without = len(report.skipped) - unread
     asides = (
         f"{suppressed} suppressed ({by})" if suppressed else "",
         f"{len(report.stale)} stale in the baseline" if report.stale else "",
-        f"{counted(len(report.skipped), 'file')} without a model" if report.skipped else "",
+        f"{counted(without, 'file')} without a model" if without else "",
+        f"{counted(unread, 'file')} could not be read" if unread else "",
     )
     return "; ".join((text, *(aside for aside in asides if aside)))
 

@@ -221,8 +221,8 @@ class _Page:
                 yield Verbatim(f"    | {printable(line)}".rstrip())
 
     def _asides(self) -> Iterator[str]:
-        for path, why in self._report.skipped:
-            yield f"{printable(path)}: skipped: {printable(why)}"
+        for left in self._report.skipped:
+            yield f"{printable(left.path)}: skipped: {printable(left.reason)}"
         for entry in self._report.stale:
             yield printable(stale_text(entry))
         if self._report.skipped or self._report.stale:

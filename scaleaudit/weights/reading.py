@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from scaleaudit.errors import WeightsError, described
+from scaleaudit.files import check_file
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _INDEX = ".json"
@@ -41,6 +42,7 @@ def read_weights(path: Path) -> object:
     if not path.exists():
         raise WeightsError(f"{path} does not exist", hint=_in_folder(path.parent))
     try:
+        check_file(path)
         if path.suffix == _INDEX:
             return _parts(path)
         return load_file(path) if _is_safetensors(path) else _unpickled(path)

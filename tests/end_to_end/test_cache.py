@@ -16,7 +16,7 @@ from scaleaudit import api
 from scaleaudit.api import Options
 from scaleaudit.caching import circumstances
 from scaleaudit.domain.attempts import Certify
-from scaleaudit.domain.report import Report
+from scaleaudit.domain.report import Report, Skipped
 from scaleaudit.isolation.jobs import DEFAULT_LIMITS
 from scaleaudit.isolation.runner import OnDemand, Runner
 from scaleaudit.report.structure import to_json
@@ -209,7 +209,7 @@ def test_garbage_is_audited_anew_and_put_right(project, recalled):
 
 def test_files_without_a_model_need_no_child_and_no_cache(project, recalled):
     report = recalled("plain.py", skip_non_models=True, cache=None)
-    assert report.skipped == (("plain.py", "declares no target and defines no model class"),)
+    assert report.skipped == (Skipped("plain.py", "declares no target and defines no model class"),)
 
 
 def test_clean_removes_the_cache(project):

@@ -76,6 +76,11 @@ def _ended(*arguments: str) -> str:
     return f"$ scaleaudit {' '.join(arguments)}\nexit {ended.value.code}\n"
 
 
+def _pipe() -> None:
+    os.mkfifo("pipe.py")
+    find_requests(["pipe.py"])
+
+
 def _unwritable() -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "access", lambda *_: False)
@@ -125,6 +130,7 @@ def cases() -> Iterator[Case]:
         partial(find_requests, [os.fsdecode(b"b\xff.py")]),
         {os.fsdecode(b"b\xff.py"): ""},
     )
+    yield Case("path_no_file", _pipe)
     for name, data in _BASELINES.items():
         yield Case(f"baseline_{name}", partial(from_text, data, "b.json"))
     for name, code, count in (("count", "SCL101", "0"), ("code", "SCL901", "1")):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import pytest
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.domain.finding import Confidence, Finding, Related, Severity
 from scaleaudit.domain.graph import Location
+from scaleaudit.domain.report import Skipped
 from scaleaudit.errors import ConfigError
 from scaleaudit.sources import (
     Request,
     declares_target,
     find_requests,
+    passed_over,
     portable,
     read_sources,
-    reason_to_skip,
     relative,
 )
 
@@ -68,6 +70,7 @@ def test_a_hook_may_hand_over_files_without_a_model(tree):
     ("path", "words"),
     [
         ("gone.py", "no such file or folder: gone.py"),
+        ("x" * 5000, "no such file or folder"),
         ("gone.py::M", "no such file or folder: gone.py"),
         ("pkg::M", "pkg is a folder"),
         ("notes.txt", "notes.txt is no Python file, and no .pt2 file"),
@@ -95,15 +98,55 @@ def test_a_path_that_cannot_be_audited_is_told(tree, path, words):
 def test_only_files_that_can_declare_a_model_are_run_on_a_walk(tmp_path, source, reason):
     file = tmp_path / "file.py"
     file.write_text(source, encoding="utf-8")
-    assert (reason_to_skip(str(file)) or "").startswith(reason or "")
-    assert (reason_to_skip(str(file)) is None) == (reason is None)
+    left = passed_over(str(file))
+    assert (left is None) == (reason is None)
+    if left is not None:
+        assert left.reason.startswith(reason)
+        assert left.unread is left.reason.startswith("not valid")
 
 
-def test_what_is_no_text_is_skipped_with_a_reason(tmp_path):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"class A(B): 1\0\xff", ""),
+        (b"# coding: nonesuch\nclass A(B): ...", "not valid Python (unknown encoding: nonesuch"),
+        ("class A(B): ...".encode("utf-16"), ""),
+        (b"class A(B): x = " + b"-" * 200_000 + b"1", "cannot be read (nested too deeply)"),
+    ],
+    ids=["bytes", "encoding", "utf-16", "deep"],
+)
+def test_what_cannot_be_parsed_is_passed_over_with_a_reason(tmp_path, data, reason):
     file = tmp_path / "file.py"
-    file.write_bytes(b"x = 1\0\xff")
-    assert reason_to_skip(str(file))
-    assert reason_to_skip(str(tmp_path / "gone.py"))
+    file.write_bytes(data)
+    left = passed_over(str(file))
+    assert left.unread
+    assert left.reason.startswith(reason)
+    assert not re.search("line (0|None)", left.reason)
+    assert not declares_target(str(file))
+
+
+def test_what_is_no_regular_file_is_not_opened(tree):
+    for name in ("pipe.py", "pipe.pt2"):
+        os.mkfifo(name)
+        with pytest.raises(ConfigError, match="is no regular file"):
+            find_requests([name])
+        (handed,) = find_requests([name], skip_non_models=True)
+        unread = Skipped(name, "cannot be read (it is no regular file)", unread=True)
+        assert passed_over(handed.path) == unread
+        assert not declares_target(name)
+    assert read_sources(["pipe.py"]) == ()
+    assert (passed_over("gone.py"), passed_over("pkg")) == (
+        Skipped("gone.py", "cannot be read (No such file or directory)", unread=True),
+        Skipped("pkg", "cannot be read (Is a directory)", unread=True),
+    )
+
+
+def test_the_name_of_a_file_may_hold_colons(tree):
+    Path("a::b.py").write_text(MODEL)
+    assert find_requests(["a::b.py", "a::b.py::M"]) == (
+        Request("a::b.py"),
+        Request("a::b.py", "M"),
+    )
 
 
 def test_a_declared_target_is_seen_without_running_the_file(tmp_path):
@@ -145,9 +188,9 @@ def test_a_name_that_is_no_text_is_refused_where_it_was_given_and_skipped_on_a_w
     with pytest.raises(ConfigError, match="not UTF-8"):
         find_requests([name])
     (found,) = find_requests([str(tmp_path)])
-    assert reason_to_skip(found.path) == "its name is not UTF-8"
+    assert passed_over(found.path) == Skipped(found.path, "its name is not UTF-8", unread=True)
     (handed,) = find_requests([name], skip_non_models=True)
-    assert reason_to_skip(handed.path) == "its name is not UTF-8"
+    assert passed_over(handed.path) == Skipped(handed.path, "its name is not UTF-8", unread=True)
 
 
 def test_a_file_is_audited_once_however_it_is_spelled_and_seen_from_here(tree):

@@ -30,7 +30,14 @@ from scaleaudit.domain.finding import (
     SuppressionKind,
 )
 from scaleaudit.domain.graph import Location, Note, NoteKind
-from scaleaudit.domain.report import Report, RuleDocument, StaleEntry, TargetReport, Verdict
+from scaleaudit.domain.report import (
+    Report,
+    RuleDocument,
+    Skipped,
+    StaleEntry,
+    TargetReport,
+    Verdict,
+)
 
 PATH = "model.py"
 SOURCE = """\
@@ -165,7 +172,9 @@ def not_audited() -> Report:
         PATH, "", Verdict.UNKNOWN, None, (finding,), (finding.message,), output="hello\nworld\n"
     )
     done = report(broken)
-    return replace(done, skipped=(("setup.py", "declares no target and defines no model class"),))
+    return replace(
+        done, skipped=(Skipped("setup.py", "declares no target and defines no model class"),)
+    )
 
 
 def hostile() -> Report:

@@ -31,14 +31,17 @@ from reports import (
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.domain.finding import Fix, Related, Severity, Suppressed, SuppressionKind
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Report, StaleEntry, TargetReport, Verdict
+from scaleaudit.domain.report import Report, Skipped, StaleEntry, TargetReport, Verdict
 from scaleaudit.report import sarif
 from scaleaudit.report.formats import FORMATS, Look
 from scaleaudit.report.github import to_github
 from scaleaudit.report.gitlab import to_gitlab
 from scaleaudit.report.junit import to_junit
 from scaleaudit.report.markdown import MOST_BYTES, to_markdown
+from scaleaudit.report.reading import from_json
 from scaleaudit.report.sarif import to_sarif
+from scaleaudit.report.structure import to_json
+from scaleaudit.report.summaries import closing_text
 
 SCHEMAS = Path(__file__).parent / "schemas"
 SARIF = json.loads((SCHEMAS / "sarif-2.1.0.json").read_text(encoding="utf-8"))
@@ -141,6 +144,15 @@ def test_every_format_shows_what_was_not_audited_and_what_was_skipped(form):
     text = FORMATS[form](not_audited(), LOOK)
     assert "SCL901" in text
     assert "setup.py" in text or "1 file without a model" in text
+
+
+def test_files_that_could_not_be_read_are_counted_apart():
+    left = (Skipped("a.py", "x"), Skipped("b.py", "y", unread=True), Skipped("c.py", "z"))
+    report = replace(not_audited(), skipped=left)
+    assert closing_text(report).endswith("; 2 files without a model; 1 file could not be read")
+    page = to_markdown(report)
+    assert page.index("Files without a model (2)") < page.index("Files that could not be read (1)")
+    assert from_json(to_json(report), "r.json").skipped == left
 
 
 # SARIF
@@ -382,7 +394,7 @@ REPORT = st.builds(
     TEXT,
     TEXT,
     st.lists(TARGET, max_size=2).map(tuple),
-    skipped=st.lists(st.tuples(TEXT, TEXT), max_size=1).map(tuple),
+    skipped=st.lists(st.builds(Skipped, TEXT, TEXT, st.booleans()), max_size=1).map(tuple),
     stale=st.lists(st.builds(StaleEntry, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=1).map(tuple),
 )
 
