@@ -53,10 +53,15 @@ def probed(
     """
     with tempfile.TemporaryDirectory(prefix="scaleaudit-") as folder:
         return tuple(
-            target if target.found.facts is None else _probed(target, desk, request, told)
+            _probed(target, desk, request, told) if _carries(target) else target
             for i, target in enumerate(audited)
             for told in [_Told(Path(folder) / str(i), watch, i, len(audited), _named(target))]
         )
+
+
+def _carries(target: Audited) -> bool:
+    """Whether it has a state that a probe can be asked about."""
+    return target.found.facts is not None and bool(target.found.facts.loops)
 
 
 def _named(target: Audited) -> str:

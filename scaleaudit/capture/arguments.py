@@ -77,10 +77,15 @@ def with_batch(target: Target, batch: Any) -> Target:
 
 
 def _called(target: Target, values: list[Any], count: int) -> Target:
+    """Return a target with other arguments, which it keeps however it is built anew."""
+
+    def rebuild(*, fake: bool) -> Target:
+        return _called(target.rebuild(fake=fake), values, count)
+
     if target.loss is not None:
-        return replace(target, loss_args=tuple(values))
+        return replace(target, loss_args=tuple(values), rebuild=rebuild)
     kwargs = dict(zip(target.kwargs, values[count:], strict=True))
-    return replace(target, args=tuple(values[:count]), kwargs=kwargs, loss_args=())
+    return replace(target, args=tuple(values[:count]), kwargs=kwargs, rebuild=rebuild)
 
 
 def with_inputs(target: Target, inputs: Mapping[str, torch.Tensor]) -> Target:

@@ -47,15 +47,17 @@ class Seed:
         """Say whether the length grows, by thresholds that a margin moves apart."""
         if self.overflowed:
             return Growth.GROWS
-        deeper = self.deeper
-        if deeper is None or not (math.isfinite(self.ratio) and math.isfinite(deeper)):
+        deeper, ratio = self.deeper, self.ratio
+        if not math.isfinite(ratio):
             return Growth.UNSURE
-        if self.ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER * margin**0.5:
+        if not flat:
+            return Growth.STAYS if ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
+        if deeper is None or not math.isfinite(deeper):
+            return Growth.STAYS if ratio <= at.STAYED_RATIO else Growth.UNSURE
+        if ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER:
             return Growth.GROWS
-        like_its_twin = at.STAYED_RATIO if flat else at.RESTRAINED_RATIO / margin
-        if deeper <= at.STAYED_DEEPER or self.ratio <= like_its_twin:
-            return Growth.STAYS
-        return Growth.UNSURE
+        stays = deeper <= at.STAYED_DEEPER or ratio <= at.STAYED_RATIO
+        return Growth.STAYS if stays else Growth.UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,14 @@ def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
         return _open(_NO_RESPONSE)
     if not seeds:
         return _open(_NO_SEED)
-    found = {seed.growth(flat=response.is_flat) for seed in seeds}
+    flat = response.is_flat
+    found = {seed.growth(flat=flat) for seed in seeds}
     if found == {Growth.STAYS}:
-        idle = response.is_flat and not _keeps(seeds) and not all(each.learnt for each in seeds)
+        idle = flat and not _keeps(seeds) and not all(each.learnt for each in seeds)
         return _open(_NOTHING_LEARNT) if idle else Decision(ProbeVerdict.REFUTED)
-    if found == {Growth.GROWS}:
-        flat = response.is_flat
-        return Decision(ProbeVerdict.CONFIRMED) if flat else _open(_SEEN_AND_GROWS)
-    return _open(_why_unsure(seeds, found))
+    if found == {Growth.GROWS} and flat:
+        return Decision(ProbeVerdict.CONFIRMED)
+    return _open(_why_unsure(seeds, found) if flat else _SEEN_AND_GROWS)
 
 
 def _open(reason: str) -> Decision:

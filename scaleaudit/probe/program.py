@@ -164,6 +164,10 @@ class Program:
         """Return the node that holds a value."""
         return self._captured.picks.get(ref) or self._captured.node_of[ref.node]
 
+    def call(self, node: int) -> fx.Node:
+        """Return the call that a node of the graph stands for, whatever it returns."""
+        return self._captured.node_of[node]
+
     def meta(self, ref: Ref) -> TensorMeta:
         """Return shape and type of a value as it was recorded."""
         return self._captured.graph.meta(ref)

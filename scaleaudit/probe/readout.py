@@ -28,7 +28,7 @@ def raw_readout(
     for loop, claim in zip(loops, claims, strict=True):
         together = max(claim.passes, key=lambda each: len(each.scaled))
         for node, call in _norms_read_through(graph, loop, together).items():
-            calls[program.node(Ref(node))] = call
+            calls[program.call(node)] = call
     return program.with_calls(calls) if calls else None
 
 
