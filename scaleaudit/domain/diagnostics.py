@@ -67,7 +67,8 @@ class StateDiagnostics:
     """What was measured of one state.
 
     Attributes:
-        turns: How many turns the program makes.
+        turns: How many turns the program makes; of states that cross at different rates those of
+            the slowest.
         losses: The objective with all values of the state scaled by each factor of ``SWEEP``.
         readouts: The turns after which the loss reads the state.
         steps: Every turn, out to four times those of the program.

@@ -8,6 +8,7 @@ from itertools import islice
 import torch
 from torch import Tensor, fx
 
+from scaleaudit.domain.loops import CarriedState, Loop
 from scaleaudit.probe.program import Crossing, Edit, Env, Program, Step
 
 States = tuple[Tensor, ...]
@@ -21,15 +22,20 @@ class Deeper:
         """Take the last turn out of a program; ``possible`` tells whether there is one."""
         found = program.nest.loops[loop]
         self._program, self._loop = program, loop
-        long = all(len(state.boundary) > 1 for state in found.states)
-        self._entered = [program.node(s.boundary[-2]) for s in found.states] if long else []
+        turns, strides = cycles(found)
+        repeats = all(_alike(program, *pair) for pair in zip(found.states, strides, strict=True))
+        self._entered = (
+            [program.node(s.boundary[-1 - n]) for s, n in zip(found.states, strides, strict=True)]
+            if repeats and turns > 1
+            else []
+        )
         self._made = [program.node(state.boundary[-1]) for state in found.states]
         self._steps = self._turn()
-        self.turns = found.turns
+        self.turns = turns
 
     @property
     def possible(self) -> bool:
-        """Whether the loop has a turn that follows another."""
+        """Whether the loop has a turn that follows another, and takes what it makes."""
         return bool(self._steps)
 
     def states(
@@ -85,3 +91,24 @@ class Deeper:
                 needed.update(step.node.all_input_nodes)
                 kept.append(step)
         return tuple(reversed(kept)) if self._entered else ()
+
+
+def cycles(loop: Loop) -> tuple[int, tuple[int, ...]]:
+    """Return how often all states of a loop have crossed, and the crossings of each that takes.
+
+    A fast state inside a slow one crosses several times for each time that the slow one does. Where
+    one count does not divide by the least, the states have no cycle in common, and each has 0.
+    """
+    counts = [len(state.boundary) for state in loop.states]
+    turns = min(counts)
+    if any(count % turns for count in counts):
+        return turns, (0,) * len(counts)
+    return turns, tuple(count // turns for count in counts)
+
+
+def _alike(program: Program, state: CarriedState, stride: int) -> bool:
+    """Tell whether a state leaves the last cycle as it entered it; a cache that grows does not."""
+    if not 0 < stride < len(state.boundary):
+        return False
+    entered, left = (program.meta(state.boundary[place]) for place in (-1 - stride, -1))
+    return (entered.shape, entered.dtype) == (left.shape, left.dtype)

@@ -18,6 +18,7 @@ from scaleaudit.domain.diagnostics import (
     TurnStep,
 )
 from scaleaudit.probe.cut import Cut
+from scaleaudit.probe.depth import cycles
 from scaleaudit.probe.program import Crossing, Program
 from scaleaudit.probe.radius import spectral_radius
 from scaleaudit.probe.trajectory import clamp, follow, growth, turning
@@ -104,7 +105,8 @@ def _state(
         for crossing, value in cut.values.items()
         if (crossing.loop, crossing.state) == (place.loop, place.state)
     }
-    found = StateDiagnostics(state.name, loop.name, loop.turns, steps=tuple(steps))
+    turns, _ = cycles(loop)
+    found = StateDiagnostics(state.name, loop.name, turns, steps=tuple(steps))
     if not values:
         return replace(found, reason="it holds the same values as another state")
     if not all(value.is_floating_point() for value in values.values()):
@@ -118,8 +120,8 @@ def _state(
         found,
         losses=losses,
         readouts=readouts,
-        growth=growth(steps, loop.turns),
-        turning=turning(steps, loop.turns),
+        growth=growth(steps, turns),
+        turning=turning(steps, turns),
         clamped=clamped,
     )
 

@@ -17,6 +17,7 @@ from scaleaudit.errors import ProbeError, described
 from scaleaudit.probe import thresholds
 from scaleaudit.probe.data import Feed, Stream
 from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
+from scaleaudit.probe.depth import cycles
 from scaleaudit.probe.diagnostics import diagnose
 from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import features
@@ -100,7 +101,7 @@ class _Probe:
         program.refuse_foreign()
         self._tell("scaling the state", 0, 1)
         responses = [self._respond(i, j) for i, j in self._states]
-        diagnostics = self._diagnosed()
+        diagnostics = self._diagnosed() if self._has_time_to_diagnose() else None
         if self._request.train:
             try:
                 self._train(responses)
@@ -139,6 +140,16 @@ class _Probe:
                 f"the captured program cannot be run on numbers: {described(error)}",
                 hint=_CANNOT_RUN,
             ) from error
+
+    def _has_time_to_diagnose(self) -> bool:
+        """Whether measuring without training leaves most of the budget to training."""
+        each = (self._now() - self._began) / len(self._states)
+        if not self._request.train or _DIAGNOSING * each < self._request.budget / 4:
+            return True
+        self._notes.append(
+            "what needs no training was not measured, to keep to the budget; --no-train measures it"
+        )
+        return False
 
     def _diagnosed(self) -> Diagnostics:
         """Measure what needs no training, on this process's share of the first batch."""
@@ -247,7 +258,7 @@ class _Probe:
             if own is None or twin is None:
                 continue
             mine, other = own.states[index], twin.states[index]
-            turns = self._bench.program.nest.loops[place[0]].turns
+            turns, _ = cycles(self._bench.program.nest.loops[place[0]])
             norms = {each.turns: each.norm for each in mine.depths}
             before, after = norms.get(turns), norms.get(4 * turns)
             found.append(
@@ -329,6 +340,8 @@ def _mean(values: Iterator[float]) -> float | None:
     return math.exp(sum(map(math.log, found)) / len(found))
 
 
+# How much longer measuring a state without training takes than scaling it, as measured.
+_DIAGNOSING = 5
 # Steps after which the time of one is known: the first ones set up what later ones use again.
 _TIMED_STEPS = 3
 _UNTRAINED = Decision(

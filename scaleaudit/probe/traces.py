@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
 from scaleaudit.probe.data import Feed
-from scaleaudit.probe.depth import Deeper
+from scaleaudit.probe.depth import Deeper, cycles
 from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import lengths
 from scaleaudit.probe.program import Crossing, Edit, Program
@@ -94,12 +94,13 @@ def _at_depths(
     with torch.no_grad():
         program.run(feed, remember)
     every = range(len(found.states))
-    for turn in range(1, min(len(state.boundary) for state in found.states) + 1):
-        yield turn, tuple(crossed[Crossing(loop, j, turn)] for j in every)
+    turns, strides = cycles(found)
+    for turn in range(1, turns + 1):
+        yield turn, tuple(crossed[Crossing(loop, j, turn * (strides[j] or 1))] for j in every)
     if not deeper.possible:
         return
-    wanted = {times * found.turns for times in FURTHER}
-    further = islice(deeper.states(feed, edit), 1 + max(wanted) - found.turns)
-    for turn, states in enumerate(further, found.turns):
+    wanted = {times * turns for times in FURTHER}
+    further = islice(deeper.states(feed, edit), 1 + max(wanted) - turns)
+    for turn, states in enumerate(further, turns):
         if turn in wanted:
             yield turn, states

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from scaleaudit.domain.diagnostics import PowerLaw, TurnStep
-from scaleaudit.probe.depth import Deeper
+from scaleaudit.probe.depth import Deeper, cycles
 from scaleaudit.probe.geometry import angular_step, radial_step, swallowed, unlengthened
 from scaleaudit.probe.norms import lengths
 from scaleaudit.probe.program import Crossing, Edit, Program
@@ -26,6 +26,8 @@ _FEWEST = 3
 def follow(program: Program, loop: int, feed: Mapping[str, Tensor]) -> list[list[TurnStep]]:
     """Measure every turn of a loop, out to four times its own turns.
 
+    A turn is that of the slowest state: a faster one inside it is measured where both have crossed.
+
     Returns:
         For each state its turns, none where it does not hold real numbers; those beyond the
         program's own are missing where the loop has no turn that follows another.
@@ -34,7 +36,11 @@ def follow(program: Program, loop: int, feed: Mapping[str, Tensor]) -> list[list
     initial: list[fx.Node | None] = [
         program.node(state.initial) if state.initial else None for state in found.states
     ]
-    made = [[program.node(ref) for ref in state.boundary] for state in found.states]
+    turns, strides = cycles(found)
+    made = [
+        [program.node(ref) for ref in state.boundary[max(0, n - 1) :: n or 1]]
+        for state, n in zip(found.states, strides, strict=True)
+    ]
     keep = {node for node in (*initial, *chain(*made)) if node is not None}
     with torch.no_grad():
         _, env = program.run(feed, keep=keep)
@@ -48,8 +54,8 @@ def follow(program: Program, loop: int, feed: Mapping[str, Tensor]) -> list[list
             return steps
         last = [path[-1] for path in paths]
         # What is yielded first is the state after the program's last turn.
-        further = islice(deeper.states(feed), 1, (DEEPER - 1) * found.turns + 1)
-        for turn, states in enumerate(further, found.turns + 1):
+        further = islice(deeper.states(feed), 1, (DEEPER - 1) * turns + 1)
+        for turn, states in enumerate(further, turns + 1):
             for place, pair in enumerate(zip(last, states, strict=True)):
                 steps[place] += _stepped(pair, turn)
             last = [*states]
