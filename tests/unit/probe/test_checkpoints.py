@@ -79,3 +79,11 @@ def test_a_checkpoint_that_does_not_fit_is_a_wrong_command(target, tmp_path):
     request = ProbeRequest(device="cpu", checkpoint=str(tmp_path / "other.pt"))
     with pytest.raises(ConfigError, match=r"mix.weight is float32\[3, 3\] in the file"):
         probe_target(target, request)
+
+
+def test_measuring_that_would_use_up_the_budget_is_left_to_a_run_of_its_own(target, monkeypatch):
+    monkeypatch.setattr("scaleaudit.probe.protocol._DIAGNOSING", 1e9)
+    trained = probe_target(target, ProbeRequest(device="cpu", steps=1, seeds=1))
+    assert trained.diagnostics is None
+    assert any("--no-train measures it" in note for note in trained.notes)
+    assert probe_target(target, ProbeRequest(device="cpu", train=False)).diagnostics is not None
