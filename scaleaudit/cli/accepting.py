@@ -74,7 +74,6 @@ def read_acceptance(
     """
     from scaleaudit.acceptance import Accepting
     from scaleaudit.triage.annotating import REASON
-    from scaleaudit.triage.baseline import DEFAULT_FILE
     from scaleaudit.triage.triaging import Renewal
 
     asked = _asked(flags)
@@ -82,19 +81,26 @@ def read_acceptance(
         raise ConfigError(
             f"{' and '.join(asked)} cannot be done at once", hint="Run them one after the other."
         )
-    known = settings.for_run().baseline
+    known = baseline_in_use(settings, flags)
     if flags["prune_baseline"] and known is None:
         raise ConfigError("--prune-baseline needs a baseline", hint="Name it with --baseline FILE.")
     renewal = Renewal.PRUNE if flags["prune_baseline"] else Renewal.KEEP
     if flags["write_baseline"] is not None:
         renewal = Renewal.WRITE
-        file = _file(flags["write_baseline"])
-        if file and known and "baseline" in settings.flags and file.absolute() != known.absolute():
-            raise ConfigError(f"--baseline names {known}, and --write-baseline {file}")
-        known = file or known or Path(DEFAULT_FILE)
+        named = settings.for_run().baseline if "baseline" in settings.flags else None
+        if named and known and named.absolute() != known.absolute():
+            raise ConfigError(f"--baseline names {named}, and --write-baseline {known}")
         settings = settings.with_flags({"baseline": known})
     reason = REASON if flags["reason"] is None else _reason(flags["reason"], asked)
     return settings, Accepting(renewal, flags["add_ignores"], reason, tell)
+
+
+def baseline_in_use(settings: Settings, flags: AcceptanceFlags) -> Path | None:
+    """Return the file of accepted findings that is read or written; None for none."""
+    from scaleaudit.triage.baseline import DEFAULT_FILE
+
+    known, written = settings.for_run().baseline, flags["write_baseline"]
+    return known if written is None else _file(written) or known or Path(DEFAULT_FILE)
 
 
 def _asked(flags: AcceptanceFlags) -> list[str]:

@@ -13,11 +13,12 @@ import click
 from scaleaudit.cli.accepting import (
     AcceptanceFlags,
     acceptance_flags,
+    baseline_in_use,
     read_acceptance,
     with_path,
 )
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
-from scaleaudit.cli.formats import FORMATS, parse_outputs
+from scaleaudit.cli.formats import FORMATS, InUse, parse_outputs
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
 from scaleaudit.cli.options import NO_CACHE, cache_dir
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
@@ -118,9 +119,9 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     if not paths and not flags["skip_non_models"]:  # a hook may have nothing to hand over
         raise click.UsageError("Missing argument 'PATH...'.", click.get_current_context())
     _refuse_contradictions(flags)
-    files = parse_outputs(flags["outputs"], paths)
     settings = read_settings(flags)
     config = settings.for_run()
+    files = parse_outputs(flags["outputs"], _in_use(paths, settings, flags))
     with standing_in(paths, flags["stdin_filename"]) as standin:
         report = _audited(paths, settings, flags, standin)
     look = _look(config, flags)
@@ -138,6 +139,19 @@ def _refuse_contradictions(flags: Flags) -> None:
         raise ConfigError(
             f"--statistics has no format {flags['shown']}", hint=f"It has {', '.join(_COUNTED)}."
         )
+
+
+def _in_use(paths: tuple[str, ...], settings: Settings, flags: Flags) -> InUse:
+    """Name what the run reads, beside what a walk will meet."""
+    if not flags["outputs"]:
+        return InUse()
+    from scaleaudit.rules.loader import shipped_folder
+
+    source, baseline = settings.source(), baseline_in_use(settings, flags)
+    files = {source.place.file: "is the file of settings in use"} if source else {}
+    if baseline is not None:
+        files[baseline] = "is the baseline in use"
+    return InUse(paths, files, (shipped_folder(), *settings.for_run().rule_paths))
 
 
 def _audited(

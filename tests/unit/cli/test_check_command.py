@@ -113,3 +113,30 @@ def test_options_of_the_audit_follow_flags_over_settings(check, monkeypatch):
     assert (options.jobs, options.limits.seconds, options.limits.certify.value) == (3, 5.0, "never")
     config = options.in_force().for_run()
     assert (config.select, config.preview) == (("SCL1", "SCL2"), True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "settings", "said"),
+    [
+        (("--baseline", "b.json", "--output", "json:b.json"), "", "b.json is the baseline in use"),
+        (("--output", "json:b.json"), 'baseline = "b.json"\n', "b.json is the baseline in use"),
+        (
+            ("--write-baseline", "--output", "json:.scaleaudit-baseline.json"),
+            "",
+            ".scaleaudit-baseline.json is the baseline in use",
+        ),
+        (("--output", "json:scaleaudit.toml"), "", "is the file of settings in use"),
+        (("--config", "mine", "--output", "json:mine"), "", "mine is the file of settings in use"),
+        (("--output", "markdown:pages/x.md", "--rules", "pages"), "", "lies among rule pages"),
+    ],
+)
+def test_what_a_run_reads_is_not_written_over(check, flags, settings, said):
+    Path("b.json").write_text("accepted")
+    Path("mine").write_text("")
+    Path("pages").mkdir()
+    before = {path: path.read_bytes() for path in Path().glob("*") if path.is_file()}
+    code, out, err = check(FAILED, *flags, settings=settings)
+    assert (code, out) == (2, "")
+    assert said in err
+    before[Path("scaleaudit.toml")] = settings.encode()
+    assert {path: path.read_bytes() for path in Path().glob("*") if path.is_file()} == before
