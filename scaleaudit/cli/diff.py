@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("text", "json", "markdown")
 _PATHS = "scaleaudit.paths"
+_WORKING_TREE = "the working tree"
 _TWO = 2  # before and after
 
 
@@ -110,13 +111,26 @@ def _revisions(
 
     repository = Repository(Path.cwd())
     asked = _asked(sides, given, repository)
-    before = _audited(repository.files(asked.before), asked, asked.before, settings)
-    if asked.after is None:
-        after = _audited(nullcontext(Path.cwd()), asked, None, settings)
-    else:
-        after = _audited(repository.files(asked.after), asked, asked.after, settings)
-    names = str(asked.before), str(asked.after or "the working tree")
-    return compare(before, after, names)
+    before, after = names = str(asked.before), str(asked.after or _WORKING_TREE)
+    with _files(repository, asked.before) as old, _files(repository, asked.after) as new:
+        for path in asked.paths:
+            if not (_has(old, path) or _has(new, path)):
+                raise ConfigError(
+                    f"{before} has no {path}, nor has {after}",
+                    hint="Name files and folders as seen from the working directory.",
+                )
+        reports = _audited(old, asked, before, settings), _audited(new, asked, after, settings)
+    return compare(*reports, names)
+
+
+def _files(repository: Repository, revision: Revision | None) -> AbstractContextManager[Path]:
+    return nullcontext(Path.cwd()) if revision is None else repository.files(revision)
+
+
+def _has(folder: Path, path: str) -> bool:
+    from scaleaudit.sources import split_target
+
+    return Path(split_target(str(folder / path))[0]).exists()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +167,15 @@ def _asked(sides: tuple[str, ...], given: tuple[str, ...] | None, repository: Re
     if not paths:
         raise ConfigError("no path to audit", hint="Write -- and the paths behind the revisions.")
     for path in paths:
-        if Path(path.partition("::")[0]).is_absolute():
+        if Path(path).is_absolute():
             raise ConfigError(f"{path} is absolute, and would be the same file in both revisions")
     return _Asked(found[0], found[1] if len(found) > 1 else None, paths)
 
 
 def _audited(
-    files: AbstractContextManager[Path],
+    folder: Path,
     asked: _Asked,
-    revision: Revision | None,
+    name: str,
     settings: Settings,
 ) -> Report:
     """Audit the paths that there are in a folder; one that is not there has no targets."""
@@ -169,11 +183,11 @@ def _audited(
 
     progress = Progress(sys.stderr)
     options = Options.of(settings)
-    with files as folder, chdir(folder):
-        there = [path for path in asked.paths if Path(path.partition("::")[0]).exists()]
+    with chdir(folder):
+        there = [path for path in asked.paths if _has(folder, path)]
         for path in asked.paths:
             if path not in there:
-                say(f"note: {revision or 'the working tree'} has no {path}")
+                say(f"note: {name} has no {path}")
         try:
             return audit(there, options, progress.show)
         finally:

@@ -34,6 +34,8 @@ _LINES = {
     "output": "check m.py --output report.json",
     "output_to_stdout": "check m.py --output json:-",
     "output_over_an_audited_file": "check m.py --output json:m.py",
+    "output_over_a_source": "check folder --output json:folder/x.py",
+    "output_over_a_baseline": "check m.py --baseline b.json --output json:b.json",
     "output_twice": "check m.py --output json:o --output sarif:o",
     "output_into_no_folder": "check m.py --output json:gone/o.json",
     "output_onto_a_folder": "check m.py --output json:folder",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,11 @@ from types import SimpleNamespace
 import pytest
 from cases import Case, commands
 
+from scaleaudit.cli import diff
 from scaleaudit.cli.diff import _asked
 from scaleaudit.cli.reports import read_report
 from scaleaudit.cli.revisions import Repository, Revision
+from scaleaudit.config import Settings
 from scaleaudit.domain.finding import Confidence, Finding, Severity
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, TargetReport, Verdict
@@ -54,6 +57,24 @@ def _without_the_folder() -> None:
             raise AssertionError
 
 
+def _path_of_neither() -> None:
+    """Ask for a path that is not there now, of a repository that never had anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diff, "Repository", _Empty)
+        diff._revisions(("HEAD",), ("m.pyy",), Settings())
+
+
+class _Empty:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, name: str) -> Revision:
+        return Revision(name, "0" * 40)
+
+    def files(self, _: Revision) -> nullcontext[Path]:
+        return nullcontext(self._folder / "gone")
+
+
 def _found(*codes: str, question: str) -> None:
     findings = tuple(
         Finding(
@@ -79,6 +100,7 @@ def cases() -> Iterator[Case]:
     yield Case("diff_without_git", _without_git)
     yield Case("diff_without_a_repository", _without_repository)
     yield Case("diff_without_the_folder", _without_the_folder)
+    yield Case("diff_path_of_neither", _path_of_neither)
     yield Case("report_gone", partial(read_report, Path("gone.json")))
     yield Case("report_no_text", partial(read_report, Path("r.json")), {"r.json": b"\xff"})
     yield Case("explain_no_question", partial(read_question, "what"))

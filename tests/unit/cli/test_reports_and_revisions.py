@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scaleaudit import cli
-from scaleaudit.cli.formats import parse_outputs
+from scaleaudit.cli.formats import InUse, parse_outputs
 from scaleaudit.cli.revisions import Repository
 from scaleaudit.domain.facts import (
     Coverage,
@@ -80,20 +81,36 @@ def reports(tmp_path):
         (("sarif:.",), "is a folder"),
         (("json:x", "sarif:./x"), r"\./x is where another --output goes"),
         (("json:m.py",), "m.py is to be audited"),
+        (("json:a::b.py",), "a::b.py is to be audited"),
+        (("json:src/util.py",), "src/util.py is source code"),
+        (("json:link",), "link is source code"),
+        (("sarif:old.pt2",), "old.pt2 is an exported program"),
+        (("json:other.toml",), "other.toml is a file of settings"),
+        (("json:./used",), r"\./used is the baseline in use"),
+        (("markdown:pages/new.md",), "pages/new.md lies among rule pages"),
     ],
     ids=str,
 )
 def test_an_output_that_cannot_be_is_refused(outputs, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+    for name in ("src/util.py", "old.pt2", "other.toml", "used", "pages/old.md", "a::b.py"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).touch()
+    Path("link").symlink_to("src/util.py")
+    in_use = InUse(
+        ("m.py::M", "src", "a::b.py"), {Path("used"): "is the baseline in use"}, (Path("pages"),)
+    )
     with pytest.raises(ConfigError, match=message):
-        parse_outputs(outputs, ("m.py::M",))
+        parse_outputs(outputs, in_use)
 
 
 def test_several_outputs_are_read(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert parse_outputs(("sarif:a.sarif", "junit:b:c.xml")) == [
+    Path("a.sarif").write_text("of the last run")
+    assert parse_outputs(("sarif:a.sarif", "junit:b:c.xml", "json:new.py"), InUse(["."])) == [
         ("sarif", Path("a.sarif")),
         ("junit", Path("b:c.xml")),
+        ("json", Path("new.py")),
     ]
 
 
@@ -281,6 +298,14 @@ def test_a_file_that_a_revision_lacks_has_no_targets(command, repository, audits
     code, out, err = command("diff", "HEAD", "--", "n.py")
     assert (code, "new, fail" in out) == (1, True)
     assert "has no n.py" in err
+
+
+@pytest.mark.parametrize("sides", [("HEAD",), ("HEAD~1", "HEAD")], ids=len)
+def test_a_path_that_neither_side_has_is_an_error(command, repository, audits, monkeypatch, sides):
+    monkeypatch.chdir(repository)
+    code, out, err = command("diff", *sides, "--", "m.py", "nope.py::M")
+    assert (code, out) == (2, "")
+    assert re.search(r"error: HEAD.* has no nope.py::M, nor has (the working tree|HEAD )", err)
 
 
 def test_a_folder_that_a_revision_lacks_is_said(repository):
