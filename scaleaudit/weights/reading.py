@@ -28,6 +28,7 @@ _SIZE = 8
 # How torch words what it refuses to load.
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 _REASON = "WeightsUnpickler error:"
+_NO_PICKLE = "Unsupported operand"
 _PLAIN = "Save the weights alone, torch.save(model.state_dict(), FILE), or write safetensors."
 
 
@@ -101,8 +102,9 @@ def _refused(path: Path, error: pickle.UnpicklingError) -> WeightsError:
         return WeightsError(
             f"{path} holds more than tensors: reading it would run {named[1]}", hint=_PLAIN
         )
-    inside = words.partition(_REASON)[2].strip().splitlines() or ["it cannot be read"]
-    return WeightsError(f"{path} is no file of weights: {inside[0]}", hint=_PLAIN)
+    reason = words.partition(_REASON)[2].strip().partition("\n")[0]
+    told = f": {reason}" if reason and _NO_PICKLE not in reason else ""
+    return WeightsError(f"{path} is no file of weights{told}", hint=_PLAIN)
 
 
 def _parts(path: Path) -> dict[str, Tensor]:
@@ -118,7 +120,10 @@ def _parts(path: Path) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for part in sorted(set(places.values())):
         if Path(part).name != part or part.endswith(_INDEX):
-            raise WeightsError(f"{path} names a part that is not beside it: {part}")
+            raise WeightsError(
+                f"{path} names a part that is not beside it: {part}",
+                hint="Parts lie in the folder of their index.",
+            )
         read = read_weights(path.parent / part)
         held = read if isinstance(read, Mapping) else {}
         wanted = [name for name, place in places.items() if place == part]

@@ -18,11 +18,19 @@ import comparing_cases
 import page_cases
 import settings_cases
 import target_cases
+import weights_cases
 from sites import Site, all_sites, watched
 
 CASES = [
     case
-    for module in (command_cases, comparing_cases, settings_cases, page_cases, target_cases)
+    for module in (
+        command_cases,
+        comparing_cases,
+        settings_cases,
+        page_cases,
+        target_cases,
+        weights_cases,
+    )
     for case in module.cases()
 ]
 # What no test of one process leads to, and why.
