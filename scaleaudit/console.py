@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
@@ -23,6 +24,22 @@ def wants_colour(stream: TextIO) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def open_closed_streams() -> None:
+    """Let what is told to a closed stream go nowhere, and its number to no file opened later.
+
+    That there is no standard input is for those to tell who want to read it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the whole run
+            setattr(sys, name, stream)
 
 
 def forgive_characters() -> None:
@@ -118,4 +135,5 @@ def confess() -> None:
 
 def say(text: str) -> None:
     """Write a line to stderr, with nothing in it that could command the terminal."""
-    sys.stderr.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")
+    with suppress(OSError):  # there is no other place to say that it cannot be written to
+        sys.stderr.write("".join(c if c.isprintable() else repr(c)[1:-1] for c in text) + "\n")

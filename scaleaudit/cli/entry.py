@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,11 @@ import click
 import scaleaudit
 from scaleaudit.cli.lazy import Entry, LazyGroup
 from scaleaudit.cli.outcomes import EXIT_FOUND, EXIT_INTERRUPTED, EXIT_USAGE
-from scaleaudit.console import complain, confess, forgive_characters, say
-from scaleaudit.errors import ScaleAuditError
+from scaleaudit.console import complain, confess, forgive_characters, open_closed_streams, say
+from scaleaudit.errors import ConfigError, ScaleAuditError
+
+# What a stream says that takes no more.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 # In the order in which `--help` lists them.
 ENTRIES = {
@@ -56,6 +60,7 @@ ENTRIES = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever happens, the user sees no traceback."""
+    open_closed_streams()
     forgive_characters()
     sys.exit(_run(arguments))
 
@@ -72,11 +77,37 @@ def _run(arguments: Sequence[str] | None) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`): nothing is left to say, nor anywhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         return EXIT_FOUND
+    except OSError as error:
+        _explain(error)
     except Exception:  # noqa: BLE001  # the last resort
         confess()
     return EXIT_USAGE
+
+
+def _explain(error: OSError) -> None:
+    """Tell what is amiss with the surroundings; what no command has handled else is our bug."""
+    if not _has_working_directory():
+        hint = "Change into a folder that does."
+        complain(ConfigError("the working directory does not exist any more", hint=hint))
+    elif error.filename is None and error.errno in _NO_ROOM:
+        _close_output()
+        complain(ConfigError(f"the output cannot be written: {error.strerror}"))
+    else:
+        confess()
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109  # the question is whether it can be told
+    except FileNotFoundError:
+        return False
+
+
+def _close_output() -> None:
+    """Let what is still to be written go nowhere, or Python would complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

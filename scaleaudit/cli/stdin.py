@@ -80,8 +80,20 @@ def standing_in(paths: Sequence[str], name: str | None) -> Iterator[Standin | No
     meant = Path(name or "")
     if meant.suffix not in _SUFFIXES:
         raise ConfigError(f"--stdin-filename {name}: the standard input is Python source")
-    with _kept(meant.parent, sys.stdin.buffer.read()) as file:
+    with _kept(meant.parent, _read()) as file:
         yield Standin(file, name or "")
+
+
+def _read() -> bytes:
+    hint = "Write scaleaudit check - < FILE, or name the file."
+    if sys.stdin is None:
+        raise ConfigError("the standard input is closed", hint=hint)
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        raise ConfigError(
+            f"the standard input cannot be read: {error.strerror}", hint=hint
+        ) from error
 
 
 @contextmanager

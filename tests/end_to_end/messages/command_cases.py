@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, RawIOBase, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,6 +99,49 @@ def _changed_meanwhile() -> None:
         Acceptance(Accepting(add_ignores=True))._annotate((), read)
 
 
+def _unreadable(stdin: object) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", stdin)
+        return _ended("check", "-")
+
+
+class _Failing(RawIOBase):
+    """A stream that can neither be read nor written."""
+
+    def __init__(self) -> None:
+        self._number = os.open(os.devnull, os.O_WRONLY)
+
+    def fileno(self) -> int:
+        return self._number
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def read(self, _: int = -1) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _full_disk() -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", TextIOWrapper(_Failing(), write_through=True))
+        return _ended("--help")
+
+
+def _without_working_directory() -> str:
+    def gone() -> str:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getcwd", gone)
+        return _ended("config")
+
+
 def _bug() -> str:
     def broken(*_: object) -> None:
         raise RuntimeError("inner workings")
@@ -124,6 +168,10 @@ def cases() -> Iterator[Case]:
         if "check -" in line:
             yield Case(name, partial(_with_stdin, *line.split(" ")), _FILES)
     yield Case("output_not_permitted", _unwritable, _FILES)
+    yield Case("stdin_closed", partial(_unreadable, None))
+    yield Case("stdin_fails", partial(_unreadable, SimpleNamespace(buffer=_Failing())))
+    yield Case("output_full", _full_disk)
+    yield Case("no_working_directory", _without_working_directory)
     yield Case("a_bug", _bug)
     yield Case("stopped", _stopped)
     yield Case("file_in_the_way", partial(write_atomically, Path("folder"), "x"), _FILES)
