@@ -30,6 +30,8 @@ class ProbeRequest:
         train: Whether it is trained at all.
         batches: What on.
         checkpoint: The file that its weights are from; None for those that its code makes.
+        brief: Whether to leave out what the verdict does not need: other fixes, and what is measured
+            without training.
     """
 
     device: str = "auto"
@@ -41,6 +43,7 @@ class ProbeRequest:
     train: bool = True
     batches: Batches = Batches.OWN
     checkpoint: str | None = None
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ class _Probe:
 
     def _has_time_to_diagnose(self) -> bool:
         """Whether measuring without training leaves most of the budget to training."""
+        if self._request.brief:
+            return False
         each = (self._now() - self._began) / len(self._states)
         if not self._request.train or _DIAGNOSING * each < self._request.budget / 4:
             return True
@@ -165,6 +167,8 @@ class _Probe:
                 self._once(seed, fix)
             if self._clear(responses):
                 break
+        if self._request.brief:
+            return
         self._once(0, Fix.NORM)
         if self._bench.raw is not None:
             self._once(0, Fix.RAW)
