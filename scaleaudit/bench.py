@@ -29,7 +29,7 @@ from scaleaudit.probe.protocol import Bench, probe
 from scaleaudit.probe.readout import raw_readout
 from scaleaudit.probe.roles import roles_of
 from scaleaudit.scale.analysis import analyse_and_claim
-from scaleaudit.sources import is_archive
+from scaleaudit.sources import is_archive, relative
 from scaleaudit.weights.fitting import load_weights
 
 # Parameters below which more threads than one wait for each other.
@@ -69,6 +69,8 @@ def probe_target(
             tell("capturing", 0, 1)
             return probe(bench_of(target, request, group), request, tell)
     except (ProbeError, CaptureError) as error:
+        file, colon, line = error.where.rpartition(":")
+        error.where = f"{relative(file, Path.cwd())}:{line}" if colon else error.where
         return ProbeOutcome(ProbeVerdict.INCONCLUSIVE, reason=full_sentence(error))
 
 

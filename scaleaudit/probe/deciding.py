@@ -25,13 +25,15 @@ class Seed:
     """What one seed showed of one state.
 
     Attributes:
-        norm: Its length at the end of training.
+        first: Its length at the first step.
+        norm: The same at the end of training.
         twin: The same in the twin with a penalty.
         deeper: Factor on the length at four times the turns; None where it cannot be run deeper.
         overflowed: Whether numbers ended in the target and not in the twin.
         learnt: Whether the loss fell.
     """
 
+    first: float
     norm: float
     twin: float
     deeper: float | None
@@ -54,7 +56,8 @@ class Seed:
             return Growth.STAYS if ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
         if deeper is None or not math.isfinite(deeper):
             return Growth.STAYS if ratio <= at.STAYED_RATIO else Growth.UNSURE
-        if ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER:
+        longer = self.norm >= at.GROWN_ITSELF * self.first
+        if longer and ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER:
             return Growth.GROWS
         stays = deeper <= at.STAYED_DEEPER or ratio <= at.STAYED_RATIO
         return Growth.STAYS if stays else Growth.UNSURE

@@ -165,6 +165,7 @@ class _Probe:
         for seed in range(self._request.seeds):
             for fix in (Fix.NONE, Fix.PENALTY):
                 self._once(seed, fix)
+            _refuse_constant(self._runs[seed, Fix.NONE])
             if self._clear(responses):
                 break
         if self._request.brief:
@@ -267,6 +268,7 @@ class _Probe:
             before, after = norms.get(turns), norms.get(4 * turns)
             found.append(
                 Seed(
+                    first=mine.turns[0][-1].mean if mine.ended is not None else math.nan,
                     norm=mine.ended if mine.ended is not None else math.nan,
                     twin=other.ended if other.ended is not None else math.nan,
                     deeper=after / before if before and after is not None else None,
@@ -325,6 +327,16 @@ def perturbed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else value.detach()
         for name, value in weights.items()
     }
+
+
+def _refuse_constant(run: TrainingRun) -> None:
+    """Complain of a loss that no step of training moves."""
+    low, high = min(run.losses), max(run.losses)
+    if len(run.losses) > 1 and high - low <= thresholds.CONSTANT * max(abs(low), abs(high)):
+        raise ProbeError(
+            f"the loss is constant: it is {high:.6g} at every step, so there is nothing to train on",
+            hint="Is it multiplied by zero, or computed from a constant output?",
+        )
 
 
 def fallen(run: TrainingRun) -> float:

@@ -14,6 +14,8 @@ from __future__ import annotations
 # factor at four times the turns, from which it grows. Between what blind and what held states show.
 GROWN_RATIO = 2.0
 GROWN_DEEPER = 1.3
+# How much longer than at the first step, so that a twin that shrank is not taken for growth.
+GROWN_ITSELF = 1.5
 # Up to which it stays: either will do.
 STAYED_RATIO = 1.2
 STAYED_DEEPER = 1.1
@@ -34,6 +36,8 @@ MOST_COOLINGS = 2
 
 # Relative fall of the loss under which nothing was learnt, so that a norm that stayed says nothing.
 LEAST_LEARNT = 0.02
+# Relative difference between the losses of all steps under which the loss is a constant.
+CONSTANT = 1e-7
 # Steps at the end of a run whose losses are averaged.
 LAST_LOSSES = 10
 

@@ -228,7 +228,11 @@ def _gain(state: StateFacts) -> dict[str, Value]:
 
 def _probe(state: StateFacts, loop: LoopFacts, facts: ScaleFacts) -> dict[str, Value]:
     probed = facts.probe.states if facts.probe else ()
-    found = next((p for p in probed if (p.state, p.loop) == (state.name, loop.name)), None)
+    # States of one name are told apart by their order.
+    called = [p for p in probed if (p.state, p.loop) == (state.name, loop.name)]
+    alike = [other for other in loop.states if other.name == state.name]
+    place = next((i for i, other in enumerate(alike) if other is state), 0)
+    found = called[place] if place < len(called) else None
     if found is None:
         return {"probe.ran": False}
     return _known(

@@ -1,0 +1,104 @@
+"""Targets that are as small as a looped model can be, one for every answer of a probe."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+VOCABULARY, WIDTH, TURNS, LENGTH = 32, 16, 3, 12
+
+
+class Tiny(nn.Module):
+    def __init__(self, between=False):
+        super().__init__()
+        self.embed = nn.Embedding(VOCABULARY, WIDTH)
+        self.norm = nn.RMSNorm(WIDTH)
+        self.mlp = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH)
+        )
+        self.out_norm = nn.RMSNorm(WIDTH)
+        self.head = nn.Linear(WIDTH, VOCABULARY, bias=False)
+        self.between = between
+
+    def forward(self, tokens):
+        h = self.embed(tokens)
+        for _ in range(TURNS):
+            h = h + self.mlp(self.norm(h))
+            if self.between:
+                h = self.norm(h)
+        return self.head(self.out_norm(h))
+
+
+def loss(model, tokens, targets):
+    return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
+
+
+def target(model, loss=loss, **more):
+    tokens = torch.randint(VOCABULARY, (2, LENGTH + 1))
+    pair = tokens[:, :-1], tokens[:, 1:]
+    return {"model": model, "args": pair[:1], "loss": loss, "loss_args": pair, **more}
+
+
+def scaleaudit_target_free():
+    return target(Tiny())
+
+
+def scaleaudit_target_held():
+    return target(Tiny(between=True))
+
+
+def scaleaudit_target_frozen():
+    return target(Tiny().requires_grad_(False))
+
+
+def scaleaudit_target_deaf():
+    return target(Tiny(), lambda model, tokens, targets: loss(model, tokens, targets).detach())
+
+
+def scaleaudit_target_constant():
+    return target(Tiny(), lambda model, tokens, targets: 1.0 + 0.0 * loss(model, tokens, targets))
+
+
+def scaleaudit_target_lossless():
+    tokens = torch.randint(VOCABULARY, (2, LENGTH))
+    return {"model": Tiny(), "args": (tokens,)}
+
+
+def scaleaudit_target_tuples():
+    return target(Tiny(), batches=lambda: [batch(5), batch(5), batch(3)])
+
+
+def scaleaudit_target_dicts():
+    return target(Tiny(), batches=lambda: iter([dict(zip(("tokens", "targets"), batch(4)))]))
+
+
+def scaleaudit_target_misfits():
+    return target(Tiny(), batches=lambda: [(1, 2, 3)])
+
+
+def scaleaudit_target_failing():
+    def batches():
+        raise OSError("no such data")
+
+    return target(Tiny(), batches=batches)
+
+
+class Flipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -gradient
+
+
+def scaleaudit_target_flipped():
+    def flipped(model, tokens, targets):
+        return F.cross_entropy(Flipped.apply(model(tokens)).flatten(0, 1), targets.flatten())
+
+    return target(Tiny(), flipped)
+
+
+def batch(count):
+    tokens = torch.randint(VOCABULARY, (count, LENGTH + 1))
+    return tokens[:, :-1], tokens[:, 1:]
