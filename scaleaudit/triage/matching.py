@@ -3,7 +3,7 @@
 A finding answers to an entry with the same code and the same fault. Beyond that the nearest entry
 is looked for: of the same target and statement; then of the same target and subject, for a
 statement that was edited; then of a target, or of a file, that is there no more, where only one
-can be meant. An entry takes as many findings as it counts.
+can be meant, those before the others whose statement and subject are both unchanged. An entry takes as many findings as it counts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from scaleaudit.triage.baseline import Entry
 from scaleaudit.triage.fingerprints import parsed
+
+# Whether a finding may answer to an entry.
+_Rank = Callable[[Entry, Entry], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,15 @@ class Matching:
                 fitting = self._fitting(finding, rank) if index not in found else []
                 if fitting:
                     self._take(found, index, fitting[0])
-        for rank in (self._renamed, self._moved):
-            self._match_clear(findings, rank, found)
+        for is_like in (_unchanged, _alike):
+            for is_gone in (self._renamed, self._moved):
+                self._match_clear(findings, partial(is_gone, is_like), found)
         return tuple(found.get(index) for index in range(len(findings)))
 
     def _match_clear(
         self,
         findings: Sequence[Entry],
-        rank: Callable[[Entry, Entry], bool],
+        rank: _Rank,
         found: dict[int, Entry],
     ) -> None:
         """Match where a finding has one entry to answer to, and that entry takes all who do."""
@@ -73,7 +78,7 @@ class Matching:
                 found[index] = fitting[0]
         self.taken = Counter(found.values())
 
-    def _fitting(self, finding: Entry, rank: Callable[[Entry, Entry], bool]) -> list[Entry]:
+    def _fitting(self, finding: Entry, rank: _Rank) -> list[Entry]:
         return [
             entry
             for entry in self._by_fault.get(_fault(finding), ())
@@ -87,14 +92,14 @@ class Matching:
         found[index] = entry
         self.taken[entry] += 1
 
-    def _renamed(self, finding: Entry, entry: Entry) -> bool:
+    def _renamed(self, is_like: _Rank, finding: Entry, entry: Entry) -> bool:
         """Whether the entry is of a target of the file that is there no more."""
         gone = (entry.path, entry.target) not in self.known.targets
-        return entry.path == finding.path and gone and _alike(finding, entry)
+        return entry.path == finding.path and gone and is_like(finding, entry)
 
-    def _moved(self, finding: Entry, entry: Entry) -> bool:
+    def _moved(self, is_like: _Rank, finding: Entry, entry: Entry) -> bool:
         """Whether the entry is of a file that is there no more."""
-        return not self.known.is_file(entry.path) and _alike(finding, entry)
+        return not self.known.is_file(entry.path) and is_like(finding, entry)
 
 
 def _fault(entry: Entry) -> tuple[str, str]:
@@ -109,6 +114,12 @@ def _same(finding: Entry, entry: Entry) -> bool:
 def _edited(finding: Entry, entry: Entry) -> bool:
     there = (entry.path, entry.target) == (finding.path, finding.target)
     return there and entry.subject == finding.subject
+
+
+def _unchanged(finding: Entry, entry: Entry) -> bool:
+    """Whether both the statement and the subject are the same."""
+    statements = (parsed(each.fingerprint).statement for each in (finding, entry))
+    return finding.subject == entry.subject and len(set(statements)) == 1
 
 
 def _alike(finding: Entry, entry: Entry) -> bool:

@@ -123,6 +123,21 @@ def test_a_file_that_went_where_two_now_are_is_not_guessed_at() -> None:
     assert stale(triaged) == ["f0-s0"]
 
 
+def test_a_moved_file_is_recognised_beside_a_copy_that_resembles_it() -> None:
+    moved = target(OLD, path="models/moved.py")
+    copies = [
+        target(replace(OLD, **changes), path="copy.py")
+        for changes in ({"fingerprint": "f0-s1"}, {"subject": "state `g` of loop `Other.forward`"})
+    ]
+    files = ("models/moved.py", "copy.py")
+    for copy in copies:
+        for targets in ((moved, copy), (copy, moved)):
+            triaged = sifted((ENTRY,), *targets, files=files)
+            assert [each.path for each in triaged.targets if each.findings] == ["copy.py"]
+    triaged = sifted((ENTRY,), *copies, files=files)
+    assert len(new(triaged)) == 2
+
+
 def test_entries_are_stale_only_where_the_run_could_have_found_them() -> None:
     other_file = replace(ENTRY, path="other.py")
     other_target = replace(ENTRY, target="Gone")
