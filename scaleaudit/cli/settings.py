@@ -133,8 +133,10 @@ def _as_toml(
 
 def _line(key: str, value: object) -> str:
     """Write a key; what nobody settled, and what `config` only counts, as a comment."""
+    from scaleaudit.config.keys import UNSET
+
     if value is None:
-        return f"# {key} is chosen by itself"
+        return f"# {key}: {UNSET[key]}"
     if key in {"targets", "laws"}:
         return f"# {key}: {', '.join(map(str, value)) if isinstance(value, list) and value else 'none'}"
     return f"{key} = {_toml(value)}"

@@ -118,9 +118,9 @@ def _number(least: float, most: float, *, whole: bool = False) -> _Reader[float]
     return read
 
 
-def _key(default: _Value, read: _Reader[object]) -> _Value:
-    """Declare a key of the settings."""
-    return field(default=default, metadata={"read": read})
+def _key(default: _Value, read: _Reader[object], unset: str = "") -> _Value:
+    """Declare a key of the settings, with what holds where it is left out and has no value."""
+    return field(default=default, metadata={"read": read, "unset": unset})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +156,25 @@ class Config:
     exit_zero: bool = _key(default=False, read=_flag)
     on_unknown: OnUnknown = _key(OnUnknown.FAIL, _on_unknown)  # noqa: RUF009  # a field
     rule_paths: tuple[Path, ...] = _key((), _folders)
-    certify: bool | None = _key(None, _flag)
-    jobs: int | None = _key(None, _number(1, MOST_JOBS, whole=True))
+    certify: bool | None = _key(None, _flag, "for models where that takes a moment")
+    jobs: int | None = _key(
+        None, _number(1, MOST_JOBS, whole=True), "one a processor, four at most"
+    )
     timeout: float = _key(120.0, _number(0.001, MOST_SECONDS))
     memory_limit: float = _key(8.0, _number(0.001, MOST_GIB))
-    baseline: Path | None = _key(None, _file)  # noqa: RUF009  # a field
-    cache_dir: Path | None = _key(None, _folder)  # noqa: RUF009  # a field
+    baseline: Path | None = _key(None, _file, "none")  # noqa: RUF009  # a field
+    cache_dir: Path | None = _key(None, _folder, ".scaleaudit_cache in the project")  # noqa: RUF009  # a field
     targets: tuple[Plan, ...] = _key((), read_entries)
     laws: tuple[DeclaredLaw, ...] = _key((), read_laws)
 
 
 KEYS = tuple(each.name.replace("_", "-") for each in fields(Config))
+# What holds for keys that nobody settled.
+UNSET = {
+    key: str(each.metadata["unset"])
+    for each, key in zip(fields(Config), KEYS, strict=True)
+    if each.default is None
+}
 
 
 def read_config(table: Mapping[str, object], place: Place) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def test_every_setting_is_printed_with_its_origin_and_can_be_read_back(command):
     assert lines["timeout"].endswith("# pyproject.toml:4")
     assert lines["select"].endswith("# default")
     assert "# targets: old/m.py::M" in out
+    assert re.search("^# baseline: none +# default$", out, re.MULTILINE)
+    assert re.search("^# jobs: one a processor, four at most +# default$", out, re.MULTILINE)
     read = tomllib.loads(out)
     assert read["ignore"] == ["SCL2", "SCL104"]
     assert read["per-file-ignores"] == {"old/**": ["SCL1"]}
