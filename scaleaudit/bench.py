@@ -121,7 +121,10 @@ def _with_data(target: Target, request: ProbeRequest) -> tuple[Target, Captured,
     if start is not None and request.batches is Batches.OWN:
         first = next(guarded(start), None)
         if first is None:
-            raise ProbeError("the target's batches are none: the iterable ends at once")
+            raise ProbeError(
+                "the target's batches are none: the iterable ends at once",
+                hint='Let "batches" return a new iterable whenever it is called.',
+            )
         target = with_batch(target, first)
         called = target
         own = Own(

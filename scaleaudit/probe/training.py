@@ -91,7 +91,10 @@ def train(
         with torch.autocast(program.device.type, recipe.dtype, enabled=recipe.dtype is not None):
             loss, _ = program.run({**feed, **next(batches)}, edit)
         if not loss.requires_grad:
-            raise ProbeError("the loss has no gradient path to any parameter that is trained")
+            raise ProbeError(
+                "the loss has no gradient path to any parameter that is trained",
+                hint="Is it detached, or computed under no_grad?",
+            )
         torch.autograd.backward(loss + twin.added())
         group.average([each.grad for each in learning if each.grad is not None])
         size = torch.nn.utils.clip_grad_norm_(learning, recipe.clip)

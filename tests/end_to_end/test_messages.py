@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent / "messages"))
 import command_cases
 import comparing_cases
 import page_cases
+import probe_cases
 import settings_cases
 import target_cases
 import weights_cases
@@ -28,6 +29,7 @@ CASES = [
         comparing_cases,
         settings_cases,
         page_cases,
+        probe_cases,
         target_cases,
         weights_cases,
     )

@@ -68,7 +68,7 @@ def scaleaudit_target_tuples():
 
 
 def scaleaudit_target_dicts():
-    return target(Tiny(), batches=lambda: iter([dict(zip(("tokens", "targets"), batch(4)))]))
+    return target(Tiny(), batches=lambda: iter([dict(zip(("tokens", "targets"), batch(4), strict=True))]))
 
 
 def scaleaudit_target_misfits():

@@ -65,7 +65,7 @@ def test_all_of_a_probe_is_in_the_json_and_in_the_schema():
     Draft202012Validator(strict).validate(document)
     found = document["targets"][0]["probe"]
     assert found["states"][0]["ratios"] == [38.0, 42.0]
-    assert [each["fix"] for each in found["runs"]][0] is None
+    assert found["runs"][0]["fix"] is None
     assert found["runs"][0]["states"][0]["norms"][-1][-1] == {
         "mean": 1000.0,
         "p95": 1500.0,
