@@ -126,11 +126,17 @@ def complain(error: ScaleAuditError) -> None:
 
 def confess() -> None:
     """Tell the user that the fault is ours, and where the traceback of it was written."""
-    with tempfile.NamedTemporaryFile("w", prefix="scaleaudit-", suffix=".log", delete=False) as log:
-        log.write(traceback.format_exc())
-    error = sys.exc_info()[1]
+    error, told = sys.exc_info()[1], traceback.format_exc()
     say(f"error: this is a bug of scaleaudit ({type(error).__name__})")
-    say(f"  hint: Please report it with {log.name}.")
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="scaleaudit-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            log.write(told)
+    except OSError as full:
+        say(f"  hint: Please report it; what happened could not be kept: {full.strerror}.")
+    else:
+        say(f"  hint: Please report it with {log.name}.")
 
 
 def say(text: str) -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -18,6 +19,8 @@ from scaleaudit.errors import ConfigError, ScaleAuditError
 
 # What a stream says that takes no more.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+# Characters of a name that is too long.
+_SHOWN = 60
 
 # In the order in which `--help` lists them.
 ENTRIES = {
@@ -71,7 +74,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except ScaleAuditError as error:
         complain(error)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # as `say` has it
+            error.show()
     except (KeyboardInterrupt, click.Abort):
         say("stopped")
         return EXIT_INTERRUPTED
@@ -94,6 +98,8 @@ def _explain(error: OSError) -> None:
     elif error.filename is None and error.errno in _NO_ROOM:
         _close_output()
         complain(ConfigError(f"the output cannot be written: {error.strerror}"))
+    elif error.errno == errno.ENAMETOOLONG:
+        complain(ConfigError(f"{str(error.filename)[:_SHOWN]}...: {error.strerror}"))
     else:
         confess()
 

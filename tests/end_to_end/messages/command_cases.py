@@ -27,6 +27,7 @@ _LINES = {
     "no_command": "chekc m.py",
     "no_path": "check",
     "path_gone": "check gone.py",
+    "name_too_long": f"config {'x' * 300}",
     "path_no_python": "check notes.txt",
     "folder_with_a_target": "check folder::M",
     "quiet_and_verbose": "check m.py --quiet --verbose",

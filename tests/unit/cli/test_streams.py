@@ -47,9 +47,10 @@ def test_an_error_has_its_code_though_nobody_can_be_told(monkeypatch):
 
     monkeypatch.setattr(sys, "stderr", Full())
     say("unheard")
-    with pytest.raises(SystemExit) as ended:
-        cli.main(["check", "nope"])
-    assert ended.value.code == 2
+    for arguments in (["check", "nope"], ["check", "--nope"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(arguments)
+        assert ended.value.code == 2
 
 
 def test_another_error_of_the_system_is_a_bug(monkeypatch, capsys, tmp_path):
@@ -62,3 +63,15 @@ def test_another_error_of_the_system_is_a_bug(monkeypatch, capsys, tmp_path):
         cli.main(["rules"])
     assert ended.value.code == 2
     assert "this is a bug of scaleaudit (FileNotFoundError)" in capsys.readouterr().err
+
+
+def test_a_bug_is_told_where_no_log_can_be_kept(monkeypatch, capsys, tmp_path):
+    def broken():
+        raise RuntimeError
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr("scaleaudit.rules.loader.shipped_folder", broken)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["rules"])
+    assert ended.value.code == 2
+    assert "could not be kept: No such file or directory." in capsys.readouterr().err
