@@ -19,11 +19,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.lines import RecordError, append_lines
 from benchmarks.zoo.architectures import KINDS, Architecture, architectures_of
 from benchmarks.zoo.comparing import compare
 from benchmarks.zoo.explanations import UnexplainedError, read_explanations
 from benchmarks.zoo.page import ordered, to_page
-from benchmarks.zoo.records import Record, RecordError, Status, append_records, read_records
+from benchmarks.zoo.records import Record, Status, read_records
 from benchmarks.zoo.sweeping import mappings, sweep
 
 _HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ def _sweep(asked: argparse.Namespace, err: Console) -> None:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for record in sweep(wanted, folder, hints, asked.jobs):
-            append_records(asked.json, (record,))
+            append_lines(asked.json, (record,))
             done += 1
             outcome = f"{record.verdict or record.status.value} {record.reason[:_REASON]}".strip()
             minutes = (time.monotonic() - started) / 60

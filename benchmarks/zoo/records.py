@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import msgspec
+from benchmarks.lines import read_lines
 
 
 class Status(Enum):
@@ -89,39 +87,10 @@ class Record:
     seconds: float = 0.0
 
 
-class RecordError(Exception):
-    """A file does not hold records."""
-
-
 def read_records(path: Path) -> dict[str, Record]:
     """Return the records of a file by class; a later line replaces an earlier one.
 
-    A last line that was cut off, as by a stopped sweep, is left out.
-
     Raises:
-        RecordError: Another line is no record.
+        RecordError: A line is no record.
     """
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-    found = {}
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            record = msgspec.json.decode(line, type=Record)
-        except msgspec.DecodeError as error:
-            raise RecordError(f"{path}:{number} is no record: {error}") from error
-        found[record.class_name] = record
-    return found
-
-
-def append_records(path: Path, records: Iterable[Record]) -> None:
-    """Add lines to a file, each written at once, behind what was cut off before."""
-    with path.open("ab+") as file:
-        _end_last_line(path)
-        for record in records:
-            file.write(msgspec.json.encode(record) + b"\n")
-            file.flush()
-
-
-def _end_last_line(path: Path) -> None:
-    content = path.read_bytes()
-    if content and not content.endswith(b"\n"):
-        os.truncate(path, content.rfind(b"\n") + 1)
+    return {record.class_name: record for record in read_lines(path, Record)}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.lines import RecordError, append_lines
 from benchmarks.zoo.__main__ import wanted_of
 from benchmarks.zoo.architectures import Architecture, architectures_of
 from benchmarks.zoo.auditing import Built, audit_targets, record_of
@@ -17,11 +18,9 @@ from benchmarks.zoo.records import (
     Finding,
     Loop,
     Record,
-    RecordError,
     State,
     Status,
     Unknown,
-    append_records,
     read_records,
 )
 from benchmarks.zoo.writing import target_text
@@ -66,17 +65,17 @@ def test_patterns_fit_classes_and_types_of_models():
 
 def test_a_stopped_sweep_goes_on_behind_its_last_whole_line(tmp_path):
     file = tmp_path / "zoo.jsonl"
-    append_records(file, [TIED, PLAIN])
+    append_lines(file, [TIED, PLAIN])
     file.write_bytes(file.read_bytes()[:-10])
     assert read_records(file) == {TIED.class_name: TIED}
-    append_records(file, [ODD])
+    append_lines(file, [ODD])
     assert read_records(file) == {TIED.class_name: TIED, ODD.class_name: ODD}
 
 
 def test_a_later_line_replaces_an_earlier_one(tmp_path):
     file = tmp_path / "zoo.jsonl"
-    append_records(file, [PLAIN])
-    append_records(file, [replace(PLAIN, verdict="warn")])
+    append_lines(file, [PLAIN])
+    append_lines(file, [replace(PLAIN, verdict="warn")])
     assert read_records(file)[PLAIN.class_name].verdict == "warn"
 
 
