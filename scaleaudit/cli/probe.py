@@ -118,10 +118,11 @@ class Flags(SettingsFlags):
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @colour_flag
 def probe(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
-    """Train the models in files, folders, or one target as file.py::Name, for a moment.
+    """Train models for a moment and say whether their states grow: confirmed or refuted.
 
-    Each is trained beside twins, the same model with a fix put on, on the same batches. A state
-    that the loss does not see and that grows where the twin stays is confirmed.
+    PATH is a file, a folder, or one target as file.py::Name. Each is trained beside twins, the
+    same model with a fix put on, on the same batches. A state that the loss does not see and that
+    grows where the twin stays is confirmed.
 
     Exit code: 0 all refuted; 1 something confirmed, or inconclusive (unless --on-unknown warn);
     2 wrong usage, or a target that could not be audited.

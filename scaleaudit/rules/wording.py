@@ -90,10 +90,10 @@ def measured(probe: StateProbe) -> str:
     """Give the numbers of a training run, to follow "trained"."""
     said = []
     if probe.norm is not None:
-        said.append(f"its norm ends at {probe.norm:.3g}")
+        said.append(f"its norm ends at {_length(probe.norm)}")
     if probe.twin_norm is not None:
         twin = f" ({probe.twin})" if probe.twin else ""
-        said.append(f"that of its twin{twin} at {probe.twin_norm:.3g}")
+        said.append(f"that of its twin{twin} at {_length(probe.twin_norm)}")
     if probe.deeper is not None:
         said.append(f"four times the turns multiply it by {probe.deeper:.2g}")
     if probe.response is not None:
@@ -104,3 +104,8 @@ def measured(probe: StateProbe) -> str:
 def _with(phrase: str, *numbers: str) -> str:
     given = ", ".join(number for number in numbers if number)
     return f"{phrase} ({given})" if given else phrase
+
+
+def _length(norm: float) -> str:
+    """Write a norm to three digits, without a power of ten where whole numbers say it."""
+    return f"{norm:,.0f}" if norm >= 100 else f"{norm:.3g}"  # noqa: PLR2004 - three digits
