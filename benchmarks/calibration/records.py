@@ -1,0 +1,71 @@
+"""What a run of the calibration found, one line of JSON each: figures, from which verdicts follow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.calibration.cases import Case
+from benchmarks.lines import read_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run showed of one state. None stands for what is no number.
+
+    Attributes:
+        known: Whether the objective is a number where the state is scaled.
+        response: How much it changes from 1e2 to 1e4 times the state.
+        first: The mean norm at the first step.
+        norm: The same at the end of training.
+        twin: The same in the twin with a penalty.
+        deeper: Factor on the norm at four times the turns.
+    """
+
+    state: str
+    known: bool
+    response: float | None
+    first: float | None
+    norm: float | None
+    twin: float | None
+    deeper: float | None
+
+    @property
+    def ratio(self) -> float:
+        """The norm over that of the twin."""
+        return self.norm / self.twin if self.norm is not None and self.twin else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run.
+
+    Attributes:
+        states: Empty where it failed, which ``reason`` then explains.
+        overflowed: Whether numbers ended in the target and not in the twin.
+        fall: By what share of its first value the loss of the twin fell.
+        loss: What the loss of the target ended at.
+        recipe: Device, precision, optimiser and data, in words.
+        seconds: What the run took, without building and capturing.
+    """
+
+    case: Case
+    steps: int
+    states: tuple[Figures, ...] = ()
+    reason: str = ""
+    overflowed: bool = False
+    fall: float | None = None
+    loss: float | None = None
+    recipe: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def read_records(path: Path) -> dict[Case, Record]:
+    """Return the records of a file by run; a later line replaces an earlier one.
+
+    Raises:
+        RecordError: A line is no record.
+    """
+    return {record.case: record for record in read_lines(path, Record)}
