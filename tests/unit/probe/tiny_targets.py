@@ -68,7 +68,7 @@ def scaleaudit_target_tuples():
 
 
 def scaleaudit_target_dicts():
-    return target(Tiny(), batches=lambda: iter([dict(zip(("tokens", "targets"), batch(4), strict=True))]))
+    return target(Tiny(), batches=lambda: iter([named(batch(4))]))
 
 
 def scaleaudit_target_misfits():
@@ -102,3 +102,7 @@ def scaleaudit_target_flipped():
 def batch(count):
     tokens = torch.randint(VOCABULARY, (count, LENGTH + 1))
     return tokens[:, :-1], tokens[:, 1:]
+
+
+def named(pair):
+    return dict(zip(("tokens", "targets"), pair, strict=True))
