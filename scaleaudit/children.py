@@ -22,7 +22,7 @@ from scaleaudit.domain.attempts import (
     next_attempt,
 )
 from scaleaudit.domain.plans import Plan
-from scaleaudit.domain.report import Skipped
+from scaleaudit.domain.report import Skip, Skipped
 from scaleaudit.isolation.jobs import (
     DEFAULT_LIMITS,
     Job,
@@ -183,9 +183,8 @@ def _surveyed(request: Request, entries: tuple[Plan, ...], outcome: Outcome[Surv
     if found is not None and found.given_up:
         return _nothing_built(request, found, outcome)
     only = _with_advice(_found(outcome, request.name or ""), request)
-    if _holds_no_model(request, only, entries):
-        message = only.trouble.message if only.trouble else ""
-        return Surveyed(request, skipped=(Skipped(request.path, message),))
+    if only.trouble is not None and _is_passed_over(request, entries):
+        return Surveyed(request, skipped=(_left_out(request.path, only.trouble),))
     return Surveyed(request, done=(_audited(request.path, only, outcome),))
 
 
@@ -209,7 +208,7 @@ def _to_audit(request: Request, found: Survey, outcome: Outcome[Survey]) -> Surv
         for lost in failed
     )
     skipped = (
-        Skipped(f"{request.path}::{lost.name}", lost.trouble.message)
+        _left_out(f"{request.path}::{lost.name}", lost.trouble)
         for lost in found.given_up
         if lost not in failed
     )
@@ -220,7 +219,7 @@ def _nothing_built(request: Request, found: Survey, outcome: Outcome[Survey]) ->
     """Tell of the models that a file defines and that could not be built or called."""
     lost = [each for each in found.given_up if each.whole] or found.given_up[:1]
     if not request.named:
-        skipped = (Skipped(request.path, each.trouble.message) for each in lost)
+        skipped = (_left_out(request.path, each.trouble) for each in lost)
         return Surveyed(request, skipped=tuple(skipped))
     done = (
         _audited(request.path, TargetFacts(each.name, trouble=each.trouble), outcome)
@@ -272,8 +271,8 @@ def _failure(attempt: Attempt, outcome: Outcome[Survey]) -> Failure | None:
         attempt,
         cause=trouble.kind.value,
         reason=trouble.message,
-        built=trouble.kind is not TroubleKind.TARGET,
-        telling=trouble.kind in {TroubleKind.TARGET, TroubleKind.CAPTURE},
+        built=trouble.kind not in {TroubleKind.EMPTY, TroubleKind.TARGET},
+        telling=trouble.kind in _TELLING,
         # Compiled code that was handed a tensor without memory may bear one that has some.
         curable=trouble.kind is TroubleKind.FAULT,
     )
@@ -284,18 +283,23 @@ def _found(outcome: Outcome[Survey], name: str) -> TargetFacts:
     return only or TargetFacts(name, trouble=outcome.trouble or _NO_MODEL)
 
 
-def _holds_no_model(request: Request, only: TargetFacts, entries: tuple[Plan, ...]) -> bool:
-    """Tell whether a file that nobody named failed before it came to a target."""
-    declared = bool(entries) or declares_target(request.path)
-    return only.trouble is not None and not request.named and not declared
+def _is_passed_over(request: Request, entries: tuple[Plan, ...]) -> bool:
+    """Tell whether a file that comes to no target is listed only: nobody named or declared any."""
+    return not (request.named or entries or declares_target(request.path))
+
+
+def _left_out(name: str, trouble: Trouble) -> Skipped:
+    empty = trouble.kind is TroubleKind.EMPTY
+    return Skipped(name, trouble.message, Skip.NO_MODEL if empty else Skip.NOT_BUILT)
 
 
 def _audited(path: str, found: TargetFacts, outcome: Outcome[Survey]) -> Audited:
     return Audited(path, found, outcome.output, outcome.seconds)
 
 
+_TELLING = frozenset({TroubleKind.EMPTY, TroubleKind.TARGET, TroubleKind.CAPTURE})
 _NO_MODEL = Trouble(
-    TroubleKind.TARGET,
+    TroubleKind.EMPTY,
     "it holds no model that can be built without arguments",
     hint="Add a function scaleaudit_target() that returns "
     '{"model": ..., "args": (...), "loss": ...}.',

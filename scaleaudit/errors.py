@@ -2,6 +2,7 @@
 
 ScaleAuditError
  x TargetError      a target cannot be found, imported or built
+    x NoModelError  a file holds nothing to audit
  x CaptureError     a model's forward or loss cannot be captured
  x ConfigError      the command line or the configuration is wrong
     x WeightsError  a checkpoint cannot be read, or is of another model
@@ -30,6 +31,10 @@ class ScaleAuditError(Exception):
 
 class TargetError(ScaleAuditError):
     """A target cannot be found, imported, built or called."""
+
+
+class NoModelError(TargetError):
+    """A file declares no target and defines no model."""
 
 
 class CaptureError(ScaleAuditError):

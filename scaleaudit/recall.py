@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from scaleaudit.caching.cache import Cache
 
 # What a file and its model bring about by themselves; the rest may be the machine's doing.
-_LASTING = frozenset({TroubleKind.TARGET, TroubleKind.CAPTURE, TroubleKind.CONFIG})
+_LASTING = frozenset(
+    {TroubleKind.EMPTY, TroubleKind.TARGET, TroubleKind.CAPTURE, TroubleKind.CONFIG}
+)
 
 
 @dataclass(frozen=True, slots=True)

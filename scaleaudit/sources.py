@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from scaleaudit.bases import may_hold_model
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Skipped
+from scaleaudit.domain.report import Skip, Skipped
 from scaleaudit.errors import ConfigError
 from scaleaudit.files import check_file, read_file
 
@@ -150,8 +150,16 @@ def declares_target(path: str) -> bool:
         return _holds_program(path)
     try:
         return any(map(_is_target_function, ast.walk(_parsed(path, _SIGN_OF_TARGET))))
-    except (SyntaxError, OSError, ValueError, RecursionError, MemoryError):
+    except OSError:
         return False
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _shows_target(path)
+
+
+def _shows_target(path: str) -> bool:
+    """Tell of a file that does not parse, whatever its encoding, whether it speaks of a target."""
+    data = read_file(path)
+    return len(data) <= _MAX_SOURCE_BYTES and bool(_SIGN_OF_TARGET.search(data.replace(b"\0", b"")))
 
 
 def passed_over(path: str) -> Skipped | None:
@@ -161,7 +169,7 @@ def passed_over(path: str) -> Skipped | None:
     class that may extend torch's can declare a model.
     """
     if not is_text(path):
-        return Skipped(path, f"its name is not {sys.getfilesystemencoding().upper()}", unread=True)
+        return Skipped(path, f"its name is not {sys.getfilesystemencoding().upper()}", Skip.UNREAD)
     try:
         if _may_hold_target(path):
             return None
@@ -176,7 +184,7 @@ def passed_over(path: str) -> Skipped | None:
         if is_archive(path):
             return Skipped(path, "holds no exported program")
         return Skipped(path, "declares no target and defines no model class")
-    return Skipped(path, why, unread=True)
+    return None if declares_target(path) else Skipped(path, why, Skip.UNREAD)
 
 
 def _may_hold_target(path: str) -> bool:

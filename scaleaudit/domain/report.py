@@ -90,17 +90,21 @@ class StaleEntry:
     message: str = ""
 
 
+class Skip(Enum):
+    """Why something is passed over: nothing to audit, or nobody knows what it holds."""
+
+    NO_MODEL = "no-model"
+    NOT_BUILT = "not-built"
+    UNREAD = "unread"
+
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """What was met and is not audited: a file, or a model as ``file.py::Name``.
-
-    Attributes:
-        unread: Whether it could not even be looked into: nobody knows what it holds.
-    """
+    """What was met and is not audited: a file, or a model as ``file.py::Name``."""
 
     path: str
     reason: str
-    unread: bool = False
+    kind: Skip = Skip.NO_MODEL
 
 
 @dataclass(frozen=True, slots=True)

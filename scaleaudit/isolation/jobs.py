@@ -13,7 +13,14 @@ from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.plans import Plan
 from scaleaudit.domain.reads import Seen
-from scaleaudit.errors import CaptureError, ConfigError, RuleError, ScaleAuditError, TargetError
+from scaleaudit.errors import (
+    CaptureError,
+    ConfigError,
+    NoModelError,
+    RuleError,
+    ScaleAuditError,
+    TargetError,
+)
 
 Value = TypeVar("Value")
 
@@ -71,11 +78,12 @@ class Job:
 
 
 class TroubleKind(Enum):
-    """Why a job has no value; the first four are the errors of scaleaudit.errors.
+    """Why a job has no value; the first five are the errors of scaleaudit.errors.
 
     A fault is a crash in compiled code, as of what was handed a tensor without memory.
     """
 
+    EMPTY = "empty"
     TARGET = "target"
     CAPTURE = "capture"
     CONFIG = "config"
@@ -179,6 +187,7 @@ class Outcome(Generic[Value]):
 
 
 _KINDS: tuple[tuple[type[ScaleAuditError], TroubleKind], ...] = (
+    (NoModelError, TroubleKind.EMPTY),
     (TargetError, TroubleKind.TARGET),
     (CaptureError, TroubleKind.CAPTURE),
     (ConfigError, TroubleKind.CONFIG),

@@ -45,7 +45,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield from _together("suppressed findings", accepted)
     yield from _together("stale baseline", [stale_text(entry) for entry in report.stale])
     yield from _together(
-        "no model", [f"{left.path}: skipped: {left.reason}" for left in report.skipped]
+        "skipped", [f"{left.path}: skipped: {left.reason}" for left in report.skipped]
     )
     # Nothing in it comes from a model: the runner looks for commands in the middle of lines too.
     yield closing_text(report)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from scaleaudit.domain.finding import Confidence, Finding, Severity
-from scaleaudit.domain.report import Report, TargetReport
+from scaleaudit.domain.report import Report, Skip, TargetReport
 from scaleaudit.report.excerpt import Sources, place
 from scaleaudit.report.markup import code_span, fenced, sentence
 from scaleaudit.report.proofs import proof_lines
@@ -35,6 +35,11 @@ _TABLE_BYTES, _LIST_BYTES = 16_384, 8_192
 _RESERVE = 512
 
 _ICONS = {Severity.ERROR: "❌", Severity.WARNING: "⚠️", Severity.NOTE: "ℹ️"}
+_SKIPPED = {
+    Skip.NO_MODEL: "Files without a model",
+    Skip.NOT_BUILT: "Could not be run or built",
+    Skip.UNREAD: "Files that could not be read",
+}
 _VERDICT_ICONS = {"fail": "❌", "warn": "⚠️", "pass": "✅", "unknown": "❔", "not audited": "🚫"}
 
 
@@ -51,8 +56,8 @@ def to_markdown(report: Report) -> str:
     ]
     _list(page, "Suppressed", accepted)
     _list(page, "Stale in the baseline", [sentence(stale_text(entry)) for entry in report.stale])
-    for title, unread in (("Files without a model", False), ("Files that could not be read", True)):
-        left = [each for each in report.skipped if each.unread is unread]
+    for kind, title in _SKIPPED.items():
+        left = [each for each in report.skipped if each.kind is kind]
         _list(page, title, [f"{code_span(each.path)}: {sentence(each.reason)}" for each in left])
     _findings(page, report)
     return page.text()

@@ -43,7 +43,7 @@ def to_json(report: Report) -> str:
 
 
 def _skipped(left: Skipped) -> Json:
-    return {"path": left.path, "reason": left.reason, "unread": left.unread}
+    return {"path": left.path, "reason": left.reason, "kind": left.kind.value}
 
 
 def _target(target: TargetReport) -> Json:

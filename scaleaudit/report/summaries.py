@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from scaleaudit.domain.finding import Finding, Severity, Suppressed, SuppressionKind
-from scaleaudit.domain.report import Report, StaleEntry, TargetReport, Verdict
+from scaleaudit.domain.report import Report, Skip, StaleEntry, TargetReport, Verdict
 from scaleaudit.report.words import counted
 
 # In the order in which a reader wants them.
@@ -61,12 +61,13 @@ def closing_text(report: Report) -> str:
     kinds = Counter(each.kind for target in report.targets for each in target.suppressed)
     suppressed = kinds.total()
     by = f"{kinds[SuppressionKind.COMMENT]} by comments, {kinds[SuppressionKind.BASELINE]} by the baseline"
-    unread = sum(left.unread for left in report.skipped)
-    without = len(report.skipped) - unread
+    skips = Counter(left.kind for left in report.skipped)
+    without, unread = skips[Skip.NO_MODEL], skips[Skip.UNREAD]
     asides = (
         f"{suppressed} suppressed ({by})" if suppressed else "",
         f"{len(report.stale)} stale in the baseline" if report.stale else "",
         f"{counted(without, 'file')} without a model" if without else "",
+        f"{skips[Skip.NOT_BUILT]} could not be run or built" if skips[Skip.NOT_BUILT] else "",
         f"{counted(unread, 'file')} could not be read" if unread else "",
     )
     return "; ".join((text, *(aside for aside in asides if aside)))

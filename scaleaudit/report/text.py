@@ -8,7 +8,7 @@ from enum import Enum
 from scaleaudit.domain.facts import LoopFacts, Opaque, ScaleFacts, StateFacts
 from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
 from scaleaudit.domain.graph import Note
-from scaleaudit.domain.report import Report, TargetReport, Verdict
+from scaleaudit.domain.report import Report, Skip, Skipped, TargetReport, Verdict
 from scaleaudit.report.excerpt import Sources, excerpt, place
 from scaleaudit.report.probing import probe_lines
 from scaleaudit.report.proofs import proof_lines
@@ -114,6 +114,9 @@ class _Page:
             yield from self._output(target)
         if quiet:
             return
+        yield from (
+            _skipped(each) for each in self._report.skipped if each.kind is not Skip.NO_MODEL
+        )
         for entry in self._report.stale:
             yield printable(stale_text(entry))
         yield self._closing()
@@ -221,8 +224,7 @@ class _Page:
                 yield Verbatim(f"    | {printable(line)}".rstrip())
 
     def _asides(self) -> Iterator[str]:
-        for left in self._report.skipped:
-            yield f"{printable(left.path)}: skipped: {printable(left.reason)}"
+        yield from map(_skipped, self._report.skipped)
         for entry in self._report.stale:
             yield printable(stale_text(entry))
         if self._report.skipped or self._report.stale:
@@ -230,3 +232,7 @@ class _Page:
 
     def _closing(self) -> str:
         return closing_text(self._report)
+
+
+def _skipped(left: Skipped) -> str:
+    return f"{printable(left.path)}: skipped: {printable(left.reason)}"

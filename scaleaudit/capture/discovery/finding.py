@@ -8,7 +8,7 @@ from pathlib import Path
 from scaleaudit.capture.discovery.search import Discovery, Search
 from scaleaudit.capture.targets import TargetFile
 from scaleaudit.domain.plans import Plan
-from scaleaudit.errors import TargetError
+from scaleaudit.errors import NoModelError, TargetError
 
 
 def find_targets(
@@ -34,7 +34,7 @@ def find_targets(
         raise _unknown(file.path, name, known)
     found = search.run(name)
     if not found.plans and not found.failures:
-        raise TargetError(
+        raise NoModelError(
             f"{file.path} declares no target and defines no model",
             where=str(file.path),
             hint=_SNIPPET,

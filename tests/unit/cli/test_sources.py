@@ -10,7 +10,7 @@ import pytest
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.domain.finding import Confidence, Finding, Related, Severity
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Skipped
+from scaleaudit.domain.report import Skip, Skipped
 from scaleaudit.errors import ConfigError
 from scaleaudit.sources import (
     Request,
@@ -102,7 +102,7 @@ def test_only_files_that_can_declare_a_model_are_run_on_a_walk(tmp_path, source,
     assert (left is None) == (reason is None)
     if left is not None:
         assert left.reason.startswith(reason)
-        assert left.unread is left.reason.startswith("not valid")
+        assert (left.kind is Skip.UNREAD) is left.reason.startswith("not valid")
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,15 @@ def test_what_cannot_be_parsed_is_passed_over_with_a_reason(tmp_path, data, reas
     file = tmp_path / "file.py"
     file.write_bytes(data)
     left = passed_over(str(file))
-    assert left.unread
+    assert left.kind is Skip.UNREAD
     assert left.reason.startswith(reason)
     assert not re.search("line (0|None)", left.reason)
     assert not declares_target(str(file))
+    # One that speaks of a target is to be told of by who runs it.
+    named = "\ndef scaleaudit_target(): ...\n".encode("utf-16" if b"\0" in data[:8] else "ascii")
+    file.write_bytes(data + named)
+    assert declares_target(str(file))
+    assert passed_over(str(file)) is None
 
 
 def test_what_is_no_regular_file_is_not_opened(tree):
@@ -131,13 +136,13 @@ def test_what_is_no_regular_file_is_not_opened(tree):
         with pytest.raises(ConfigError, match="is no regular file"):
             find_requests([name])
         (handed,) = find_requests([name], skip_non_models=True)
-        unread = Skipped(name, "cannot be read (it is no regular file)", unread=True)
+        unread = Skipped(name, "cannot be read (it is no regular file)", Skip.UNREAD)
         assert passed_over(handed.path) == unread
         assert not declares_target(name)
     assert read_sources(["pipe.py"]) == ()
     assert (passed_over("gone.py"), passed_over("pkg")) == (
-        Skipped("gone.py", "cannot be read (No such file or directory)", unread=True),
-        Skipped("pkg", "cannot be read (Is a directory)", unread=True),
+        Skipped("gone.py", "cannot be read (No such file or directory)", Skip.UNREAD),
+        Skipped("pkg", "cannot be read (Is a directory)", Skip.UNREAD),
     )
 
 
@@ -188,9 +193,9 @@ def test_a_name_that_is_no_text_is_refused_where_it_was_given_and_skipped_on_a_w
     with pytest.raises(ConfigError, match="not UTF-8"):
         find_requests([name])
     (found,) = find_requests([str(tmp_path)])
-    assert passed_over(found.path) == Skipped(found.path, "its name is not UTF-8", unread=True)
+    assert passed_over(found.path) == Skipped(found.path, "its name is not UTF-8", Skip.UNREAD)
     (handed,) = find_requests([name], skip_non_models=True)
-    assert passed_over(handed.path) == Skipped(handed.path, "its name is not UTF-8", unread=True)
+    assert passed_over(handed.path) == Skipped(handed.path, "its name is not UTF-8", Skip.UNREAD)
 
 
 def test_a_file_is_audited_once_however_it_is_spelled_and_seen_from_here(tree):

@@ -31,7 +31,7 @@ from reports import (
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.domain.finding import Fix, Related, Severity, Suppressed, SuppressionKind
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Report, Skipped, StaleEntry, TargetReport, Verdict
+from scaleaudit.domain.report import Report, Skip, Skipped, StaleEntry, TargetReport, Verdict
 from scaleaudit.report import sarif
 from scaleaudit.report.formats import FORMATS, Look
 from scaleaudit.report.github import to_github
@@ -147,12 +147,20 @@ def test_every_format_shows_what_was_not_audited_and_what_was_skipped(form):
 
 
 def test_files_that_could_not_be_read_are_counted_apart():
-    left = (Skipped("a.py", "x"), Skipped("b.py", "y", unread=True), Skipped("c.py", "z"))
+    left = (Skipped("a.py", "x"), Skipped("b.py", "y", Skip.UNREAD), Skipped("c.py", "z"))
+    left += (Skipped("d.py::M", "w", Skip.NOT_BUILT),)
     report = replace(not_audited(), skipped=left)
-    assert closing_text(report).endswith("; 2 files without a model; 1 file could not be read")
+    assert closing_text(report).endswith(
+        "; 2 files without a model; 1 could not be run or built; 1 file could not be read"
+    )
     page = to_markdown(report)
     assert page.index("Files without a model (2)") < page.index("Files that could not be read (1)")
     assert from_json(to_json(report), "r.json").skipped == left
+    concise = FORMATS["concise"](report, LOOK)
+    assert [line for line in concise.splitlines() if "skipped" in line] == [
+        "b.py: skipped: y",
+        "d.py::M: skipped: w",
+    ]
 
 
 # SARIF
@@ -394,7 +402,7 @@ REPORT = st.builds(
     TEXT,
     TEXT,
     st.lists(TARGET, max_size=2).map(tuple),
-    skipped=st.lists(st.builds(Skipped, TEXT, TEXT, st.booleans()), max_size=1).map(tuple),
+    skipped=st.lists(st.builds(Skipped, TEXT, TEXT, st.sampled_from(Skip)), max_size=1).map(tuple),
     stale=st.lists(st.builds(StaleEntry, TEXT, TEXT, TEXT, TEXT, TEXT), max_size=1).map(tuple),
 )
 
