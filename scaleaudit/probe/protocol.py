@@ -231,12 +231,13 @@ class _Probe:
         each = (self._now() - start) / step
         runs = 1 if self._runs else _FEWEST_RUNS
         needed = each * (self._recipe.steps * runs - step)
+        enough = self._request.budget - self._left() + 1.5 * needed
         if not self._runs and needed > self._left():
             raise ProbeError(
                 f"a step of training takes {each:.2g} s, so that a verdict takes about "
-                f"{each * self._recipe.steps * runs:.0f} s, and the budget is "
-                f"{self._request.budget:g} s",
-                hint=f"Give it --budget {math.ceil(1.5 * each * self._recipe.steps * runs / 10) * 10}, "
+                f"{each * self._recipe.steps * runs:.0f} s, and the budget of "
+                f"{self._request.budget:g} s has {max(self._left(), 0):.0f} s left",
+                hint=f"Give it --budget {math.ceil(enough / 10) * 10}, "
                 "fewer --steps, a faster --device, or a smaller model.",
             )
         if self._left() < 0:

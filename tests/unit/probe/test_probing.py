@@ -110,7 +110,7 @@ def test_what_cannot_be_probed_is_answered_in_words(name, said):
 
 def test_a_step_too_costly_for_the_budget_is_told():
     found = answered("free", ProbeRequest(steps=1_000_000, budget=1.0, device="cpu"))
-    assert "the budget is 1 s" in found.reason
+    assert "the budget of 1 s has" in found.reason
     assert "--budget" in found.reason
 
 
