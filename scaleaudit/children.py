@@ -121,14 +121,23 @@ def survey_all(
 def audit_all(
     surveyed: tuple[Surveyed, ...], pool: Pool, desk: Desk, watch: Watch
 ) -> tuple[Audited, ...]:
-    """Audit the targets that the survey left, and return all of them in the files' order."""
+    """Audit the targets that the survey left, and return all of them in the files' order.
+
+    A target that was asked for by its name and beside others of its file is told of once.
+    """
     pending = [(file.request.path, asked) for file in surveyed for asked in file.pending]
     names = [f"{path}::{_name(asked)}" for path, asked in pending]
     results = _watched(pool.map(partial(_audit, desk), pending), names, watch)
-    return tuple(
-        target
+    found = [
+        (file.request, target)
         for file in surveyed
         for target in (*file.done, *(next(results) for _ in file.pending))
+    ]
+    named = {(request.path, target.found.name) for request, target in found if request.name}
+    return tuple(
+        target
+        for request, target in found
+        if request.name or (target.path, target.found.name) not in named
     )
 
 

@@ -67,11 +67,13 @@ class RuleBook:
         rules = self._load(config.rule_paths)
         selection = self._settings.selection(path)
         self._check(config, selection, rules, path)
-        for sentence in (*_in_vain(config), *warnings(rules, selection)):
+        chosen = in_force(rules, selection)
+        nothing = () if path else _judging_nothing(chosen)
+        for sentence in (*_in_vain(config), *warnings(rules, selection), *nothing):
             if sentence not in self._warned:
                 self._warned.add(sentence)
                 self._warn(sentence)
-        return in_force(rules, selection)
+        return chosen
 
     def _load(self, folders: tuple[Path, ...]) -> tuple[Rule, ...]:
         from scaleaudit.rules.loader import load_rules
@@ -108,6 +110,14 @@ class RuleBook:
 def _everywhere(config: Config) -> tuple[str, ...]:
     """Return what is left out of some file or other."""
     return tuple(code for each in config.per_file_ignores for code in each.codes)
+
+
+def _judging_nothing(chosen: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Say that a run comes to no finding but of audits that failed."""
+    if any(rule.code not in ALWAYS_REPORTED for rule in chosen):
+        return ()
+    left = " and ".join(ALWAYS_REPORTED)
+    return (f"no rule is applied but {left}: whatever can be audited passes",)
 
 
 def _in_vain(config: Config) -> tuple[str, ...]:

@@ -177,6 +177,10 @@ UNSET = {
 }
 
 
+# The table that holds the settings of all tools in a pyproject.toml.
+_PROJECTS = "tool"
+
+
 def read_config(table: Mapping[str, object], place: Place) -> Config:
     """Read a table of settings.
 
@@ -185,10 +189,15 @@ def read_config(table: Mapping[str, object], place: Place) -> Config:
     """
     for key in table:
         if key not in KEYS:
+            hint = f"Known keys: {', '.join(KEYS)}."
+            if key == _PROJECTS and not place.table:
+                hint = (
+                    "Keys stand at the top of this file: only pyproject.toml has a table for them."
+                )
             raise ConfigError(
                 f"unknown key {key!r} in {place.title}{did_you_mean(str(key), KEYS)}",
                 where=str(place.at(key)),
-                hint=f"Known keys: {', '.join(KEYS)}.",
+                hint=hint,
             )
     values: dict[str, Any] = {
         each.name: _reader(each)(table[key], place.at(key))

@@ -118,7 +118,7 @@ def _wrong(comment: Comment, codes: Codes) -> Iterator[IdleComment]:
             why = f"names {code}, which cannot be accepted: without an audit there is no verdict"
             yield IdleComment(place, (code,), CommentFlaw.NOT_SUPPRESSIBLE, why)
         elif code not in codes.known:
-            why = f"names {code}, and there is no such rule{_nearest(code, codes.known)}"
+            why = f"names {code}, and there is no such rule{_meant(code, codes.known)}"
             yield IdleComment(place, (code,), CommentFlaw.UNKNOWN_CODE, why)
 
 
@@ -132,6 +132,10 @@ def _is_about(finding: Finding, comment: Comment) -> bool:
     return finding.code == IDLE_CODE and finding.location == comment.location
 
 
-def _nearest(code: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(code, list(known), n=1)
+def _meant(code: str, known: Iterable[str]) -> str:
+    """Say what a comment may have meant: one rule, as comments take no prefixes."""
+    can_be = [each for each in known if each not in ALWAYS_REPORTED]
+    if any(each.startswith(code) for each in can_be):
+        return " (a comment names whole codes, not the start of several)"
+    nearest = difflib.get_close_matches(code, can_be, n=1)
     return f"; did you mean {nearest[0]!r}?" if nearest else ""

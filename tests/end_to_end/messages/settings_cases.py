@@ -13,6 +13,7 @@ _TARGET = '[[targets]]\npath = "m.py"\nfactory = "Net"\n'
 _LAW = '[[laws]]\noperator = "a::f"\n'
 _TEXTS = {
     "unknown_key": 'selct = ["SCL1"]\n',
+    "table_of_a_project": "[tool.scaleaudit]\njobs = 1\n",
     "codes_no_list": 'select = "SCL1"\n',
     "pattern": '[per-file-ignores]\n"[z-a].py" = ["SCL1"]\n',
     "per_file_ignores_no_table": 'per-file-ignores = ["SCL1"]\n',

@@ -33,6 +33,25 @@ def test_what_was_not_audited_cannot_be_ignored_and_that_is_told_once():
     assert [text[:24] for text in said] == ["SCL901 cannot be ignored", "SCL904 cannot be ignored"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "is_told"),
+    [
+        ({"ignore": ("ALL",)}, True),
+        ({"ignore": ("SCL",)}, True),
+        ({"select": ("SCL901",)}, True),
+        ({"ignore": ("SCL1",)}, False),
+        ({}, False),
+    ],
+)
+def test_a_run_that_judges_nothing_says_so(flags, is_told):
+    said: list[str] = []
+    book = RuleBook(Settings(flags, isolated=True), said.append)
+    book.for_run()
+    book.for_file("m.py")
+    told = "no rule is applied but SCL901 and SCL904: whatever can be audited passes"
+    assert said.count(told) == is_told
+
+
 @pytest.mark.parametrize("prefix", ["SCL777", "", "scl"])
 def test_a_code_that_no_rule_has_is_a_mistake(prefix):
     with pytest.raises(ConfigError, match="no rule has the code or prefix") as error:

@@ -118,6 +118,12 @@ def test_a_comment_that_no_run_could_make_anything_of_is_told(comment: str, mess
     assert "SCL101" in [f.code for f in report.findings]
 
 
+@pytest.mark.parametrize("prefix", ["SCL1", "SCL"])
+def test_a_prefix_is_told_to_be_none_of_a_code(prefix: str) -> None:
+    (said,) = told(sifted(with_comment(STATE, f"# scaleaudit: ignore[{prefix}] why")))
+    assert said.endswith("no such rule (a comment names whole codes, not the start of several)")
+
+
 def test_the_nearest_code_is_named() -> None:
     (said,) = told(sifted(with_comment(STATE, "# scaleaudit: ignore[SLC101]")))
     assert said.endswith("did you mean 'SCL101'?")
