@@ -31,6 +31,9 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         (RISING, [seed(norm=426, twin=30)], OPEN),
         # The twin shrank, and the state stayed.
         (FLAT, [seed(norm=14, twin=5)], OPEN),
+        # After a few steps both have grown alike, as the penalty had no time.
+        (FLAT, [seed(norm=70, twin=66, deeper=3.8, first=10)], OPEN),
+        (FLAT, [seed(norm=70, twin=66, deeper=None, first=10)], OPEN),
         (FLAT, [seed(), STAYS], OPEN),
         (FLAT, [seed(norm=45, twin=30)], OPEN),
         (FLAT, [seed(deeper=None)], OPEN),
