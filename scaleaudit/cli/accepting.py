@@ -103,6 +103,18 @@ def baseline_in_use(settings: Settings, flags: AcceptanceFlags) -> Path | None:
     return known if written is None else _file(written) or known or Path(DEFAULT_FILE)
 
 
+def how_to_go_by(settings: Settings, flags: AcceptanceFlags) -> str:
+    """Say how later runs go by the baseline that this one writes; empty where they do already."""
+    written, known = baseline_in_use(settings, flags), settings.for_run().baseline
+    if flags["write_baseline"] is None or written is None:
+        return ""
+    if known is not None and known.absolute() == written.absolute():
+        return ""
+    return (
+        f"later runs go by it with --baseline {written}, or with the key baseline in the settings"
+    )
+
+
 def _asked(flags: AcceptanceFlags) -> list[str]:
     given = {
         "--write-baseline": flags["write_baseline"] is not None,

@@ -14,6 +14,7 @@ from scaleaudit.cli.accepting import (
     AcceptanceFlags,
     acceptance_flags,
     baseline_in_use,
+    how_to_go_by,
     read_acceptance,
     with_path,
 )
@@ -163,6 +164,7 @@ def _audited(
     if standin is not None:
         paths, settings = (str(standin.file),), replace(settings, alias=standin.alias)
     start, written, warnings = time.monotonic(), list[str](), list[str]()
+    next_step = how_to_go_by(settings, flags)
     settings, accepting = read_acceptance(settings, flags, written.append)
     _refuse_to_write(accepting, standin)
     progress = Progress(sys.stderr, wanted=not flags["quiet"])
@@ -177,7 +179,7 @@ def _audited(
     report = standin.renamed(report) if standin else report
     for warning in warnings if not flags["quiet"] else ():
         say(f"warning: {warning}")
-    for sentence in written:
+    for sentence in (*written, next_step) if next_step else written:
         say(sentence)
     if flags["verbose"]:
         for target in report.targets:

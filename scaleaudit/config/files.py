@@ -85,7 +85,9 @@ def _text(file: Path) -> str:
         text = read_bytes(file).decode().replace("\r\n", "\n")
         tomllib.loads(text)
     except UnicodeDecodeError as error:
-        raise ConfigError("cannot be read: it is not UTF-8", where=seen(file)) from error
+        raise ConfigError(
+            "cannot be read: it is not UTF-8", where=seen(file), hint="Save it as UTF-8."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         where = f"{seen(file)}:{line[1]}" if line else seen(file)

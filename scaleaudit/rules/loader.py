@@ -79,7 +79,9 @@ def _read(path: Path) -> str:
         return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise RuleError("the page is not in UTF-8", where=f"{path}:{line}") from None
+        raise RuleError(
+            "the page is not in UTF-8", where=f"{path}:{line}", hint="Save it as UTF-8."
+        ) from None
     except OSError as error:
         message = f"the page cannot be read: {error.strerror}"
         raise RuleError(message, where=str(path)) from None

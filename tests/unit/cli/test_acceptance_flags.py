@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scaleaudit.cli.accepting import AcceptanceFlags, read_acceptance, with_path
+from scaleaudit.cli.accepting import AcceptanceFlags, how_to_go_by, read_acceptance, with_path
 from scaleaudit.config import Settings
 from scaleaudit.errors import ConfigError
 from scaleaudit.triage.triaging import Renewal
@@ -81,3 +81,24 @@ def test_flags_that_contradict_each_other_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         read(baseline, **given)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "given", "told"),
+    [
+        (None, "", "with --baseline .scaleaudit-baseline.json, or with the key"),
+        (None, "b.json", "with --baseline b.json, or with the key"),
+        ("a.json", "b.json", "with --baseline b.json, or with the key"),
+        ("b.json", "./b.json", ""),
+        ("b.json", "src", ""),
+        ("b.json", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_it_is_said_how_later_runs_go_by_what_was_written(
+    baseline: str | None, given: str | None, told: str
+) -> None:
+    known = {"baseline": Path(baseline)} if baseline else {}
+    said = how_to_go_by(Settings(known, isolated=True), flags(write_baseline=given))
+    assert told in said
+    assert bool(told) == bool(said)
