@@ -45,10 +45,15 @@ def _file() -> Path:
     return folder / "scaleaudit" / "cache-key"
 
 
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Opening a pipe would wait for somebody to write to it.
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
 def _read(file: Path) -> bytes | None:
     """Return the secret in a file; None where there is none, or others could have put it there."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(file, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as opened:

@@ -170,7 +170,7 @@ def init() -> None:
     from scaleaudit.config.files import NAMES, PROJECT, read_file
 
     for name in NAMES:
-        if Path(name).is_file() and read_file(Path(name).absolute()) is not None:
+        if Path(name).exists() and read_file(Path(name).absolute()) is not None:
             raise ConfigError(
                 "there are settings already", where=name, hint="Edit them, or remove them first."
             )

@@ -45,7 +45,8 @@ def files_above(folder: Path) -> Iterator[SettingsFile]:
         ConfigError: A file is no TOML, or holds what it may not.
     """
     for parent in (folder, *folder.parents):
-        found = (read_file(file) for name in NAMES if (file := parent / name).is_file())
+        named = (parent / name for name in NAMES)
+        found = (read_file(file) for file in named if file.exists() and not file.is_dir())
         first = next((each for each in found if each is not None), None)
         if first is not None:
             yield first
