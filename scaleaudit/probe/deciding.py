@@ -55,13 +55,14 @@ class Seed:
         if not flat:
             return Growth.STAYS if ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
         longer = self.norm >= at.GROWN_ITSELF * self.first
-        # Where both grew alike, the penalty had no time to take hold of the twin.
-        alike = ratio <= at.STAYED_RATIO and not longer
         if deeper is None or not math.isfinite(deeper):
+            alike = ratio <= at.STAYED_RATIO and not longer
             return Growth.STAYS if alike else Growth.UNSURE
-        if longer and ratio >= at.GROWN_RATIO * margin and deeper >= at.GROWN_DEEPER:
-            return Growth.GROWS
-        return Growth.STAYS if alike or deeper <= at.STAYED_DEEPER else Growth.UNSURE
+        if longer and deeper >= at.GROWN_DEEPER:
+            # Where the twin grew alike, the penalty had no time to take hold of it.
+            return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE
+        stays = deeper <= at.STAYED_DEEPER or ratio <= at.STAYED_RATIO
+        return Growth.STAYS if stays else Growth.UNSURE
 
 
 @dataclass(frozen=True, slots=True)
