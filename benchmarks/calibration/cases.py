@@ -41,7 +41,7 @@ WIDTHS = {
     "128": Size(vocabulary=256, dim=128, heads=4, layers=2, hidden=512, context=64),
     "44m": SIZES["44m"],
 }
-SMALL_SIZES, LARGE_SIZES = ("64", "32", "128"), ("44m",)
+LARGE_SIZES = ("44m",)
 _BLIND = ("terminal_rmsnorm", "per_loop_rmsnorm")
 TRUTHS = {name: Truth.BLIND if name in _BLIND else Truth.CONTROLLED for name in CONDITIONS}
 # As each example says of itself. One without a loop has nothing to be probed.

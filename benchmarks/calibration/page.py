@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from benchmarks.calibration.cases import EXAMPLE, Case, Part
+from benchmarks.calibration.cases import EXAMPLE, WIDTHS, Case, Part, families, wanted
 from benchmarks.calibration.judging import (
     Bounds,
     Outcome,
@@ -22,18 +22,26 @@ from benchmarks.calibration.records import Record
 _HEAD = """\
 # The calibration of the probe
 
-Written by `python -m benchmarks.calibration --json FILE --page docs/calibration.md`; don't edit it.
-
 The probe's own protocol, a target and its twin with a penalty trained from one seed on the same batches, was run
 on models of which the truth is known: the eight conditions of the [reference models](reference-models.md), two of
-them blind, at 32, 64 and 128 features (and as `44m` where that says so), with embeddings drawn from N(0, 1) and from
-N(0, 0.02), on text (sources of the standard library as bytes) and on a Markov chain of order 2 over 32 symbols,
-and the examples. Runs on text with even seeds set thresholds; runs on the chain with odd seeds share neither data
-nor seeds with them.
+them blind, at 32, 64 and 128 features, with embeddings drawn from N(0, 1) and from N(0, 0.02), on text (sources of
+the standard library as bytes) and on a Markov chain of order 2 over 32 symbols; those of `44m` on a GPU; and the
+examples. Runs on text with even seeds set thresholds; runs on the chain with odd seeds share neither data nor
+seeds with them.
+
+```sh
+python -m benchmarks.calibration --json runs.jsonl --jobs 8                  # goes on where it was stopped
+python -m benchmarks.calibration --json large.jsonl --size 44m --device cuda --dtype bfloat16
+python -m benchmarks.calibration --json runs.jsonl --also large.jsonl --no-sweep --page docs/calibration.md  # this page
+```
 """
 _RATES = """\
 With the thresholds that the probe goes by. A model is what the command answers for: its runs of a part put together,
 up to three, fewer where they are clear. A run has to do by itself.
+"""
+_SET = """\
+With thresholds set by the first part alone, which knows nothing of models whose blind states grow less than those of
+the reference models do:
 """
 _FIGURES = """\
 From the smallest to the largest, over all initialisations, data and seeds. *Answer* is what the loss changes by as a
@@ -48,10 +56,11 @@ def to_page(records: Mapping[Case, Record]) -> str:
     sections = (
         _HEAD,
         _runs(records),
+        _left(records),
         "## How often it is right\n",
         _RATES,
         rates(records),
-        "With thresholds set by the first part alone:\n",
+        _SET,
         _with(bounds, records),
         "## Thresholds\n",
         _thresholds(bounds),
@@ -77,6 +86,16 @@ def _runs(records: Mapping[Case, Record]) -> str:
         minutes = f"{sum(seconds) / 60:.0f} min"
         lines.append(_row(len(found), *key, _range(seconds, 3), minutes))
     return "\n".join([*lines, ""])
+
+
+def _left(records: Mapping[Case, Record]) -> str:
+    """Say which runs were not made."""
+    planned = wanted(families(WIDTHS), None) + wanted(families((EXAMPLE,)), None)
+    counts = Counter(case.part for case in planned if case not in records)
+    if not counts:
+        return "Every run that was planned was made.\n"
+    left = ", ".join(f"{counts[part]} of {part.value}" for part in Part if counts[part])
+    return f"Of {len(planned)} runs that are planned,\nthese were not made: {left}.\n"
 
 
 def rates(records: Mapping[Case, Record]) -> str:

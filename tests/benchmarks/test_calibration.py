@@ -202,6 +202,7 @@ def test_the_page_tells_what_went_wrong():
     assert "| `per_loop_rmsnorm/64/N(0, 1)/text/1` | wrong refuted | 1e-13 | 1 | 1 | 0.9 |" in page
     assert "failed: The loss is constant: a\\|b." in page
     assert "| small, text, even seeds | 3 models | 2 (66.7%) | 0 | 0 | 0 | 1 (33.3%) |" in page
+    assert "these were not made: 141 of small, text, even seeds, " in page
     assert "every run by itself gives the right verdict" in to_page(kept(record()))
 
 
