@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scaleaudit.certify.program import Executable, LeafLike
-from scaleaudit.certify.thresholds import SHORT
+from scaleaudit.certify.thresholds import SHORT, SLIGHT
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 
 _VIEWS = frozenset({
@@ -143,8 +143,8 @@ def _picked(graph: OpGraph, reader: Node, index: int) -> Iterator[int]:
 def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
     """Return a boundary value as it is scaled from: what crossed, with a mean square of 1.
 
-    Elements that are zero at these weights are none, the state may hold any number; and no position
-    is so short beside the others that it is all eps.
+    Elements that are next to nothing at these weights are none, the state may hold any number; and no
+    position is so short beside the others that it is all eps.
     """
     if crossing.dtype == torch.bool or not crossing.numel():
         return crossing
@@ -155,4 +155,5 @@ def free_state(crossing: Tensor, generator: torch.Generator) -> Tensor:
         return _normal(tuple(crossing.shape), generator, crossing.dtype)
     drawn = _normal(tuple(crossing.shape), generator, crossing.dtype)
     lengths = crossing.abs().square().mean(dim=-1, keepdim=True).sqrt() if crossing.dim() else size
-    return torch.where((crossing == 0) | (lengths < SHORT * size), drawn, crossing / size)
+    slight = crossing.abs() < SLIGHT * size
+    return torch.where(slight | (lengths < SHORT * size), drawn, crossing / size)

@@ -51,3 +51,5 @@ JITTER = 4e-16
 NOISE = 100.0
 # A position this much shorter than the others shows the eps of norms, and little else.
 SHORT = 1e-2
+# An element this much smaller than the others does not outgrow what is written beside it at 2**20.
+SLIGHT = 1e-3

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from looped.draws import CHOICES, EXACT_FAMILIES, random_draw, settled
+from looped.draws import CHOICES, EXACT_FAMILIES, Draw, random_draw, settled
 from looped.families.base import Family, Shape
 from looped.families.caches import Caches
 from looped.families.coupled import Coupled
@@ -40,12 +40,18 @@ class Program:
     told: str
 
 
+def _shape(draw: Draw) -> Shape:
+    """One state in one loop; where every second boundary is written otherwise, it counts as two."""
+    alternates = draw.after == "norm every second" and draw.gradient == "detached every second"
+    return Shape(states=frozenset({1, 2})) if alternates else Shape()
+
+
 def random_program(family: str, seed: int) -> Program:
     """Draw a model of a family; ``plain`` ones are those of ``random_draw``."""
     if family in EXACT_FAMILIES:
         draw = random_draw(seed, family)
         model, *args = build(draw)
-        return Program(model, tuple(args), Shape(), str(draw))
+        return Program(model, tuple(args), _shape(draw), str(draw))
     made = COUNTED_FAMILIES[family]
     source = random.Random(seed)
     options = {**CHOICES, "gate_term": ("none",), "written": ("for",), **made.CHANGES}

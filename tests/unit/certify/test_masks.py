@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from scaleaudit.capture.capturing import capture
 from scaleaudit.capture.targets import Target
 from scaleaudit.certify.certifying import certify
+from scaleaudit.certify.leaves import free_state
+from scaleaudit.certify.thresholds import SLIGHT
 from scaleaudit.domain.facts import Outcome
 from scaleaudit.loops.finder import find_loops
 from scaleaudit.scale.analysis import analyse_and_claim
@@ -43,3 +45,13 @@ def test_padding_is_drawn_where_the_example_has_none(least):
     found = certify(program, claims, seconds=60)
     assert found is not None
     assert found.outcome is Outcome.CERTIFIED, found.disagreements
+
+
+def test_no_element_of_a_free_state_is_lost_beside_what_is_written():
+    generator = torch.Generator().manual_seed(0)
+    crossing = torch.randn(4, 6, 8, dtype=torch.float64, generator=generator)
+    crossing[0, 0, 0], crossing[1, 2, 3] = 0.0, 1e-62
+    free = free_state(crossing, generator)
+    assert free.abs().min() >= SLIGHT
+    kept = crossing.abs() > 0.1
+    assert torch.equal(free[kept] > 0, crossing[kept] > 0)
