@@ -18,6 +18,8 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # A killed process goes within milliseconds, unless a device holds it.
 _PATIENCE = 10.0
 _PAUSE = 0.002
+# Where the number of threads stands in /proc/PID/stat, counted from the state.
+_THREADS = 17
 
 
 def adopt_orphans() -> None:
@@ -41,6 +43,9 @@ def _control(option: int, value: int) -> None:
 def descendants(root: int, spared: Collection[int] = ()) -> list[int]:
     """Return what descends from a process and lives.
 
+    It is read one process after the other while they go on: one that changes its parent
+    meanwhile may be missed, and is found the next time.
+
     Args:
         spared: Processes that are left out, with what descends from them.
     """
@@ -60,8 +65,10 @@ def _parents() -> Iterable[tuple[int, int]]:
     for pid in _processes():
         with contextlib.suppress(OSError):
             # The name before the last bracket may hold anything; then come state and parent.
-            state, parent = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:2]
-            if state != b"Z":
+            facts = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+            state, parent, threads = facts[0], facts[1], facts[_THREADS]
+            # Where only the first thread has ended, the others live, and keep the children.
+            if state != b"Z" or int(threads) > 1:
                 yield pid, int(parent)
 
 
@@ -114,14 +121,14 @@ def end_all(find: Callable[[], list[int]]) -> None:
 
 
 def end_descendants(pid: int) -> None:
-    """Kill and reap all that descends from this process, whose id is given."""
+    """Kill and reap all that descends from this process, whose id is given and which adopts.
 
-    def left() -> list[int]:
-        return descendants(pid) if _has_children() else []
-
-    end_all(left)
-    # Those that died since they were last counted.
-    _has_children()
+    It is over once there is no child: what is left of a dying family becomes one.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while _has_children() and time.monotonic() < deadline:
+        kill(descendants(pid))
+        time.sleep(_PAUSE)
 
 
 def _has_children() -> bool:
