@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 import scaleaudit
+from scaleaudit.cli.endings import ending_in_order
 from scaleaudit.cli.lazy import Entry, LazyGroup
 from scaleaudit.cli.outcomes import EXIT_FOUND, EXIT_INTERRUPTED, EXIT_USAGE
 from scaleaudit.console import complain, confess, forgive_characters, open_closed_streams, say
@@ -65,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; whatever happens, the user sees no traceback."""
     open_closed_streams()
     forgive_characters()
-    sys.exit(_run(arguments))
+    with ending_in_order():
+        code = _run(arguments)
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:

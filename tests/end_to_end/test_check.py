@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from running import ROOT, environment, scaleaudit
+from running import ROOT, environment, scaleaudit, signals_heard
 from user_files import BLIND, MODEL, SAFE
 
 SCHEMA = json.loads(files("scaleaudit.report").joinpath("schema.json").read_text())
@@ -120,10 +120,11 @@ def test_ctrl_c_stops_the_run_and_every_process_of_it(folder):
     (folder / "hang.py").write_text(
         f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scaleaudit", "check", "hang.py"],
-        cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    with signals_heard():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scaleaudit", "check", "hang.py"],
+            cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
     pid = int(_wait_for_text(pid_file))
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hostile_files import ALL
-from running import environment
+from running import environment, signals_heard
 from user_files import BLIND
 
 from scaleaudit.api import Options, audit
 from scaleaudit.isolation.jobs import Limits
+from scaleaudit.isolation.runner import OnDemand
 from scaleaudit.isolation.spawning import Spawner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc and the fork server")
@@ -34,14 +37,15 @@ class Run:
         self._temporary = folder / "temporary"
         self._temporary.mkdir(exist_ok=True)
         self._started = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "scaleaudit", "check", *arguments, "--format", "json"],
-            cwd=folder,
-            env={**environment(), "TMPDIR": str(self._temporary), "SWEEP_MARK": self._mark},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        with signals_heard():
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "scaleaudit", "check", *arguments, "--format", "json"],
+                cwd=folder,
+                env={**environment(), "TMPDIR": str(self._temporary), "SWEEP_MARK": self._mark},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
 
     def finish(self) -> dict[str, dict]:
         """Wait for the end and return the targets by path."""
@@ -130,6 +134,7 @@ def test_a_run_that_is_ended_leaves_nothing_behind(number, tmp_path):
     assert run.left()
     run.process.send_signal(number)
     _, err = run.process.communicate(timeout=60)
+    assert run.process.returncode == (-number if number == signal.SIGKILL else 128 + number)
     assert "Traceback" not in err
     run.wait_until_nothing_is_left()
 
@@ -158,8 +163,9 @@ def test_spawned_children_stand_hostile_files_as_well(tmp_path):
     for name in SPAWNED:
         (tmp_path / f"{name}.py").write_text(ALL[name].text)
     options = Options(limits=Limits(seconds=SECONDS, memory=GIB << 30), jobs=2)
-    workers = Spawner(("scaleaudit.capture.warm",))
-    report = audit([str(tmp_path)], options, workers)
+    workers = OnDemand(partial(Spawner, ("scaleaudit.capture.warm",)))
+    with closing(workers):
+        report = audit([str(tmp_path)], options, staff=workers)
     for target in report.targets:
         hostile = ALL[Path(target.path).stem]
         messages = [found.message for found in target.findings if found.code == "SCL901"]
