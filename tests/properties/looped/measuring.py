@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from looped.model import Looped
 
-FACTORS = (1.0, 1e2, 1e4, 1e6)
+FACTORS = (1.0, 1e2, 1e4, 1e6, 1e8, 1e10)
+"""As far as float64 lets: a soft cap flattens late where one of its many logits is small."""
 EPS_TOLERANCE = 1e-4
 """A norm's eps changes this much at most, where the state has a mean square of 1."""
 FLAT = 1e-6
@@ -48,7 +49,7 @@ class Response:
     def kind(self) -> str:
         """Flat, converging, rising or falling, by what a gradient can follow."""
         size = abs(self.values[0])
-        first, _, late, last = self.slopes
+        first, *_, late, last = self.slopes
         if not any(self.slopes):
             return "flat"  # whatever the value does, no gradient follows it
         if abs(last) > ROUNDING * size and abs(last) > abs(late) / 2:
