@@ -21,6 +21,7 @@ class Figures:
         norm: The same at the end of training.
         twin: The same in the twin with a penalty.
         deeper: Factor on the norm at four times the turns.
+        depths: Numbers of turns, with the norm that the trained loop gives there.
     """
 
     state: str
@@ -30,6 +31,7 @@ class Figures:
     norm: float | None
     twin: float | None
     deeper: float | None
+    depths: tuple[tuple[int, float | None], ...] = ()
 
     @property
     def ratio(self) -> float:

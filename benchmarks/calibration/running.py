@@ -112,6 +112,7 @@ def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace) -> Figures:
         norm=_number(own.ended),
         twin=_number(twin.ended),
         deeper=_number(probed.deepers[0] if probed.deepers else None),
+        depths=tuple((depth.turns, _number(depth.norm)) for depth in own.depths),
     )
 
 

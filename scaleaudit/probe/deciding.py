@@ -61,7 +61,9 @@ class Seed:
         if longer and deeper >= at.GROWN_DEEPER:
             # Where the twin grew alike, the penalty had no time to take hold of it.
             return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE
-        stays = deeper <= at.STAYED_DEEPER or ratio <= at.STAYED_RATIO
+        # A blind loop that solved its task in one turn may turn around, as long as it has become.
+        escaped = longer and ratio >= at.ESCAPED_RATIO
+        stays = (deeper <= at.STAYED_DEEPER and not escaped) or ratio <= at.STAYED_RATIO
         return Growth.STAYS if stays else Growth.UNSURE
 
 

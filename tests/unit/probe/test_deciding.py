@@ -34,6 +34,8 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         # After a few steps both have grown alike, as the penalty had no time.
         (FLAT, [seed(norm=70, twin=66, deeper=3.8, first=10)], OPEN),
         (FLAT, [seed(norm=70, twin=66, deeper=None, first=10)], OPEN),
+        # It grew as blind states do, and more turns lead around.
+        (FLAT, [seed(norm=817, twin=30, deeper=1.0, first=13)], OPEN),
         # A gate opened, and more turns hardly add to it.
         (FLAT, [seed(norm=2.93, twin=2.87, deeper=1.12, first=1.24)], REFUTED),
         (FLAT, [seed(), STAYS], OPEN),
