@@ -14,7 +14,7 @@ from benchmarks.calibration.cases import Case, Family, Part, Truth
 from benchmarks.calibration.records import Figures, Record
 from scaleaudit.domain.facts import ProbeVerdict
 from scaleaudit.probe import thresholds
-from scaleaudit.probe.deciding import Seed, decide, is_clear, together
+from scaleaudit.probe.deciding import Seed, decide, is_clear, span, together
 from scaleaudit.probe.response import Response
 
 # The most seeds that the command runs where nobody asks for more.
@@ -130,6 +130,7 @@ def _seed(record: Record, state: Figures) -> Seed:
         norm=norm,
         twin=twin,
         deeper=state.deeper,
+        span=span(norm for _, norm in state.depths if norm is not None),
         overflowed=record.overflowed,
         learnt=(record.fall or 0.0) > thresholds.LEAST_LEARNT,
     )

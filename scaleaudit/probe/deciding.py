@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -29,6 +29,7 @@ class Seed:
         norm: The same at the end of training.
         twin: The same in the twin with a penalty.
         deeper: Factor on the length at four times the turns; None where it cannot be run deeper.
+        span: The largest of its lengths over the smallest, at any number of turns.
         overflowed: Whether numbers ended in the target and not in the twin.
         learnt: Whether the loss fell.
     """
@@ -37,6 +38,7 @@ class Seed:
     norm: float
     twin: float
     deeper: float | None
+    span: float = 1.0
     overflowed: bool = False
     learnt: bool = True
 
@@ -58,11 +60,11 @@ class Seed:
         if deeper is None or not math.isfinite(deeper):
             alike = ratio <= at.STAYED_RATIO and not longer
             return Growth.STAYS if alike else Growth.UNSURE
-        if longer and deeper >= at.GROWN_DEEPER:
-            # Where the twin grew alike, the penalty had no time to take hold of it.
-            return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE
         # A blind loop that solved its task in one turn may turn around, as long as it has become.
         escaped = longer and ratio >= at.ESCAPED_RATIO
+        if longer and (deeper >= at.GROWN_DEEPER or (escaped and self.span >= at.GROWN_DEEPER)):
+            # Where the twin grew alike, the penalty had no time to take hold of it.
+            return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE
         stays = (deeper <= at.STAYED_DEEPER and not escaped) or ratio <= at.STAYED_RATIO
         return Growth.STAYS if stays else Growth.UNSURE
 
@@ -111,6 +113,12 @@ def together(verdicts: Sequence[ProbeVerdict]) -> ProbeVerdict:
     if verdicts and set(verdicts) == {ProbeVerdict.REFUTED}:
         return ProbeVerdict.REFUTED
     return ProbeVerdict.INCONCLUSIVE
+
+
+def span(norms: Iterable[float]) -> float:
+    """Return the largest of the lengths that were measured over the smallest; 1 where none was."""
+    found = [norm for norm in norms if 0 < norm < math.inf]
+    return max(found) / min(found) if found else 1.0
 
 
 def _keeps(seeds: Sequence[Seed]) -> bool:

@@ -16,7 +16,7 @@ from scaleaudit.domain.probing import ProbeRequest, TrainingRun
 from scaleaudit.errors import ProbeError, described
 from scaleaudit.probe import thresholds
 from scaleaudit.probe.data import Feed, Stream
-from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
+from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, span, together
 from scaleaudit.probe.depth import cycles
 from scaleaudit.probe.diagnostics import diagnose
 from scaleaudit.probe.group import ALONE, Group
@@ -94,7 +94,7 @@ class _Probe:
         )
         self._runs: dict[tuple[int, Fix], TrainingRun] = {}
         self._notes: list[str] = []
-        self._slowest = 0.0
+        self._slowest = self._warm = 0.0
 
     def run(self) -> ProbeOutcome:
         program = self._bench.program
@@ -226,9 +226,11 @@ class _Probe:
 
     def _refuse_to_go_on(self, step: int, start: float) -> None:
         """Stop in the first run where the budget has no room for a verdict, later where it ends."""
-        if step < _TIMED_STEPS:
+        if step == _WARM_STEPS:
+            self._warm = self._now()
+        if step < _WARM_STEPS + _TIMED_STEPS:
             return
-        each = (self._now() - start) / step
+        each = (self._now() - self._warm) / (step - _WARM_STEPS)
         runs = 1 if self._runs else _FEWEST_RUNS
         needed = each * (self._recipe.steps * runs - step)
         enough = self._request.budget - self._left() + 1.5 * needed
@@ -273,6 +275,7 @@ class _Probe:
                     norm=mine.ended if mine.ended is not None else math.nan,
                     twin=other.ended if other.ended is not None else math.nan,
                     deeper=after / before if before and after is not None else None,
+                    span=span(norms.values()),
                     overflowed=own.overflowed is not None and twin.overflowed is None,
                     learnt=fallen(twin) > thresholds.LEAST_LEARNT,
                 )
@@ -360,7 +363,7 @@ def _mean(values: Iterator[float]) -> float | None:
 # How much longer measuring a state without training takes than scaling it, as measured.
 _DIAGNOSING = 5
 # Steps after which the time of one is known: the first ones set up what later ones use again.
-_TIMED_STEPS = 3
+_WARM_STEPS, _TIMED_STEPS = 2, 3
 _UNTRAINED = Decision(
     ProbeVerdict.INCONCLUSIVE,
     "it was not trained; training it, as `scaleaudit probe` does, would settle it",

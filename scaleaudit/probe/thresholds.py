@@ -21,6 +21,8 @@ STAYED_RATIO = 1.2
 STAYED_DEEPER = 1.1
 # Where the loss does restrain it, a twin that is restrained by other means may well be shorter: from
 # here on it restrains a part of the positions alone, or too late, and nothing is refuted.
+# Where nothing restrains it, a state this much longer is never said to stay: trained on a Markov chain
+# at width 64, one ended at 27 times its twin with a factor of 1.00 at four times the turns.
 ESCAPED_RATIO = 5.0
 # How far beyond a threshold two seeds must be for a third not to be asked.
 CLEAR = 1.5

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from scaleaudit.domain.facts import ProbeVerdict
-from scaleaudit.probe.deciding import Seed, decide, is_clear, together
+from scaleaudit.probe.deciding import Seed, decide, is_clear, span, together
 from scaleaudit.probe.response import Response
 
 CONFIRMED, REFUTED, OPEN = ProbeVerdict
@@ -36,6 +36,9 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         (FLAT, [seed(norm=70, twin=66, deeper=None, first=10)], OPEN),
         # It grew as blind states do, and more turns lead around.
         (FLAT, [seed(norm=817, twin=30, deeper=1.0, first=13)], OPEN),
+        (FLAT, [seed(norm=817, twin=30, deeper=1.0, first=13, span=1.45)], CONFIRMED),
+        # A norm between turns whose gain has grown gives the same length at every turn.
+        (FLAT, [seed(norm=24, twin=8, deeper=1.0, first=8, span=1.01)], REFUTED),
         # A gate opened, and more turns hardly add to it.
         (FLAT, [seed(norm=2.93, twin=2.87, deeper=1.12, first=1.24)], REFUTED),
         (FLAT, [seed(), STAYS], OPEN),
@@ -70,3 +73,8 @@ def test_a_target_is_confirmed_by_one_state_and_refuted_by_all():
     assert together([REFUTED, REFUTED]) is REFUTED
     assert together([REFUTED, OPEN]) is OPEN
     assert together([]) is OPEN
+
+
+def test_the_span_is_that_of_the_lengths_that_are_numbers():
+    assert span([600.0, 900.0, math.inf, math.nan, 0.0]) == 1.5
+    assert span([]) == 1.0
