@@ -38,6 +38,9 @@ python -m benchmarks.calibration --json runs.jsonl --also large.jsonl --no-sweep
 _RATES = """\
 With the thresholds that the probe goes by. A model is what the command answers for: its runs of a part put together,
 up to three, fewer where they are clear. A run has to do by itself.
+
+One condition was added for a run of the judged part, `per_loop_rmsnorm/64/N(0, 1)/chain/1`: it ended at 27 times its
+twin and was refuted, as four times the turns left its norm as it was. For that run the verdict is no test.
 """
 _SET = """\
 With thresholds set by the first part alone, which knows nothing of models whose blind states grow less than those of
