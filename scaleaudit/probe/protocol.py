@@ -204,7 +204,7 @@ class _Probe:
 
         def tick(step: int) -> None:
             self._tell(what, step, self._recipe.steps)
-            self._refuse_to_go_on(step, start)
+            self._refuse_to_go_on(step)
 
         weights, last = bench.weights(seed), list[Feed]()
 
@@ -224,7 +224,7 @@ class _Probe:
         if self._left() < self._slowest:
             raise _OverBudgetError
 
-    def _refuse_to_go_on(self, step: int, start: float) -> None:
+    def _refuse_to_go_on(self, step: int) -> None:
         """Stop in the first run where the budget has no room for a verdict, later where it ends."""
         if step == _WARM_STEPS:
             self._warm = self._now()
