@@ -290,6 +290,15 @@ def clamp(p: Program, op: str, x: Ref) -> Ref:
     return p(op, x, low, high)
 
 
+@TABLE.add("aten.clamp.default", common=False)
+def clamp_of_what_dies(p: Program, op: str, x: Ref) -> Ref:
+    """log |tanh x| dies as x grows, and takes a factor of x along."""
+    dying = p("aten.log.default", magnitude(p, p("aten.tanh.default", x)))
+    if p.random.random() < 0.5:
+        dying = p("aten.mul.Tensor", x, dying)
+    return p(op, dying, *p.random.choice([(-1.0, 1.0), (-2.0, 3.0), (-1.0, -0.25)]))
+
+
 @TABLE.add("aten.clamp.default")
 def half_clamp(p: Program, op: str, x: Ref) -> Ref:
     bound = p.random.choice([-1.0, 0.0, 1e-3, 1.0])

@@ -427,6 +427,17 @@ def written(p: Program, op: str, x: Ref, y: Ref) -> Ref:
     return p(op, x, value, (("aten.select.int", (1, 1), (), None),))
 
 
+@TABLE.add("scaleaudit.write_view", common=False, loose=True)
+def written_over(p: Program, op: str, x: Ref) -> Ref:
+    """Another write to the same place leaves nothing of the first."""
+    x = grid(p, x)
+    steps = (("aten.select.int", (1, 1), (), None),)
+    plain = p.parameter(*p.shape(x))
+    once = p(op, plain, p("aten.select.int", x, 1, 0), steps)
+    rest = p("aten.select.int", once if p.random.random() < 0.5 else plain, 1, 0)
+    return p(op, once, rest, steps)
+
+
 @TABLE.add("scaleaudit.write_view")
 def written_into_zeros(p: Program, op: str, x: Ref) -> Ref:
     x = grid(p, x)
@@ -444,7 +455,7 @@ def named_after_its_backward(p: Program, op: str, x: Ref) -> Ref:
 @TABLE.add("scaleaudit.unseen_write", "triton.kernel")
 def written_out_of_sight(p: Program, op: str, x: Ref) -> Ref:
     """What numbers alone could have filled, and a state that is beside it."""
-    return p("aten.add.Tensor", x, p(op, p.constant(torch.ones(2, 5, 6)), []))
+    return p("aten.add.Tensor", x, p(op, p.constant(torch.ones(p.shape(x))), []))
 
 
 @TABLE.add("aten.slice_scatter.default", "aten.select_scatter.default", arity=2)

@@ -283,7 +283,7 @@ def _between(x: Interval, low: Scale, high: Scale) -> Interval:
 
 def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
     """A value kept between two constants: it goes to one of them, or stays small."""
-    span = _between(x.span, low, high)
+    span, ends = _between(x.span, low, high), (low.span, high.span)
     g = x.growth
     if x.span.low >= low.span.high and x.span.high <= high.span.low:
         return x
@@ -295,11 +295,7 @@ def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
         if x.span.low >= 0 and low.is_zero:
             at_zero = False
         sparse = growth.fresh_pattern() if at_zero or g.sparse else frozenset()
-        g = Growth(sparse=sparse, precision=Precision.SATURATING, mix=g.mix)
-        inside = max(low.span.high, 0.0) <= 0 <= min(high.span.low, 0.0) or (
-            low.span.high <= 0 <= high.span.low
-        )
-        g = replace(g, lo=min(x.growth.lo, ZERO) if inside else ZERO)
+        g = _kept_small(g, Growth(sparse=sparse, precision=Precision.SATURATING, mix=g.mix), *ends)
     elif g.hi < ZERO:
         inside = low.span.high < 0 < high.span.low
         at_end = low.is_zero or high.is_zero
@@ -312,8 +308,17 @@ def _boxed(x: Scale, low: Scale, high: Scale) -> Scale:
     elif low.is_zero or high.is_zero:
         g = replace(g, sparse=growth.fresh_pattern(), slope=None)
     else:
-        g = growth.smooth(g)
+        g = _kept_small(g, growth.smooth(g), *ends)
     return algebra.derived(x, g, span)
+
+
+def _kept_small(x: Growth, boxed: Growth, low: Interval, high: Interval) -> Growth:
+    """Elements that die stay as they are in a box that may hold 0; the others end in it."""
+    if low.low > 0 or high.high < 0:
+        return boxed
+    alive = x.attained or x.floor >= ZERO
+    sparse = boxed.sparse or (growth.fresh_pattern() if x.sparse else frozenset())
+    return replace(boxed, lo=min(x.lo, ZERO), attained=alive, sparse=sparse)
 
 
 @TABLE.law("aten.gt", "aten.ge")

@@ -286,11 +286,12 @@ def masked_scattered(x: Arg, mask: Arg, source: Arg) -> Scale:
 
 
 def _over(value: Scale, base: Scale, mask: Scale) -> Scale:
-    """Return the base with a part of it replaced, which may be all that was not 0 in it."""
+    """Return the base with a part of it replaced, which may be all that was not 0, or grew, in it."""
     result = choice(mask, value, base)
     g = result.growth
-    may_be_all = bool(base.growth.sparse) or size_of(value.shape) >= size_of(base.shape)
-    if may_be_all and base.growth.hi > value.growth.hi:
+    may_be_all = not base.growth.is_pure or size_of(value.shape) >= size_of(base.shape)
+    grows_as_much = value.growth.attained and value.growth.hi >= base.growth.hi
+    if may_be_all and not grows_as_much:
         return replace(result, growth=replace(g, attained=False))
     return result
 
