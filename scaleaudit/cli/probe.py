@@ -22,7 +22,7 @@ from scaleaudit.report.formats import Look
 if TYPE_CHECKING:
     from scaleaudit.config import Settings
     from scaleaudit.domain.probing import ProbeRequest
-    from scaleaudit.domain.report import Report
+    from scaleaudit.domain.report import Report, TargetReport
 
 # The rules that a probe is asked for; that a target could not be audited is always told.
 _RULES = ("SCL4",)
@@ -151,7 +151,7 @@ def _answered(paths: tuple[str, ...], flags: Flags) -> int:
     config = settings.for_run()
     if flags["save"] is not None:
         _make(flags["save"])
-    report = _probed(paths, settings, flags)
+    report = _as_probed(_probed(paths, settings, flags))
     if flags["save"] is not None:
         _keep(report, flags["save"])
     look = Look(failing=failing(config.fail_level))
@@ -160,8 +160,6 @@ def _answered(paths: tuple[str, ...], flags: Flags) -> int:
     write_out(render(report, replace(look, colour=colour, columns=columns)))
     unknown_fails = config.on_unknown is OnUnknown.FAIL
     code = exit_code(report, config.fail_level, unknown_fails=unknown_fails)
-    if code == EXIT_CLEAN and unknown_fails and _any_open(report):
-        code = EXIT_FOUND
     return EXIT_CLEAN if config.exit_zero and code == EXIT_FOUND else code
 
 
@@ -196,14 +194,22 @@ def _request(flags: Flags) -> ProbeRequest:
     )
 
 
-def _any_open(report: Report) -> bool:
-    """Whether the probe of some target that carries a state did not come to a verdict."""
-    from scaleaudit.domain.facts import ProbeVerdict
+def _as_probed(report: Report) -> Report:
+    """Call a target unknown that the probe left open: its rules alone do not speak for it."""
+    return replace(report, targets=tuple(map(_settled, report.targets)))
 
-    return any(
-        target.facts.probe is None or target.facts.probe.verdict is ProbeVerdict.INCONCLUSIVE
-        for target in report.targets
-        if target.facts is not None and target.facts.loops
+
+def _settled(target: TargetReport) -> TargetReport:
+    from scaleaudit.domain.facts import ProbeVerdict
+    from scaleaudit.domain.report import Verdict
+
+    facts = target.facts
+    if facts is None or not facts.loops or target.verdict is Verdict.FAIL:
+        return target
+    if facts.probe is not None and facts.probe.verdict is not ProbeVerdict.INCONCLUSIVE:
+        return target
+    return replace(
+        target, verdict=Verdict.UNKNOWN, undecided=(*target.undecided, "the probe is inconclusive")
     )
 
 

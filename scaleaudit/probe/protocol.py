@@ -362,7 +362,8 @@ def _mean(values: Iterator[float]) -> float | None:
 
 # How much longer measuring a state without training takes than scaling it, as measured.
 _DIAGNOSING = 5
-# Steps after which the time of one is known: the first ones set up what later ones use again.
+# The first steps set up what later ones use again (seconds, on a GPU); after so many more the time of
+# one is known.
 _WARM_STEPS, _TIMED_STEPS = 2, 3
 _UNTRAINED = Decision(
     ProbeVerdict.INCONCLUSIVE,

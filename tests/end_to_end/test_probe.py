@@ -37,6 +37,8 @@ def test_a_blind_model_is_confirmed_and_a_controlled_one_refuted(probed):
         "held": "refuted",
         "lossless": "inconclusive",
     }
+    verdicts = {name: target["verdict"] for name, target in found.items()}
+    assert verdicts == {"free": "fail", "held": "pass", "lossless": "unknown"}
     assert "no loss" in found["lossless"]["probe"]["reason"]
     assert [each["code"] for each in found["free"]["findings"]] == ["SCL401"]
     assert not found["held"]["findings"]
