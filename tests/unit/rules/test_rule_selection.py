@@ -66,4 +66,6 @@ def test_the_audit_passes_on_what_there_is_to_say_once(monkeypatch: pytest.Monke
     book = RuleBook(Settings({"select": ("ACME102",)}, isolated=True), said.append)
     assert [rule.code for rule in book.for_run()] == list(ALWAYS_REPORTED)
     assert book.for_file("m.py") == book.for_run()
-    assert len(said) == 1
+    preview, alone = said
+    assert "ACME102 is a rule in preview" in preview
+    assert "no rule is applied but" in alone
