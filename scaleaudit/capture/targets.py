@@ -170,11 +170,6 @@ def build_plan(plan: Plan, *, fake: bool) -> Target:
     return _built(source, fake, lambda *, fake: build_plan(plan, fake=fake))
 
 
-def target_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the targets that a file declares; see TargetFile.names."""
-    return run_file(path).names
-
-
 def load_target(path: Path, name: str) -> Target:
     """Run a file and build one of its targets, of fakes, or of real tensors where fakes don't do.
 

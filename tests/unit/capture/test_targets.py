@@ -9,7 +9,7 @@ import torch
 
 from scaleaudit.capture._torch_private import FakeTensor
 from scaleaudit.capture.capturing import capture
-from scaleaudit.capture.targets import load_target, target_names
+from scaleaudit.capture.targets import load_target, run_file
 from scaleaudit.errors import TargetError
 
 MODEL = """
@@ -46,7 +46,7 @@ def failure_of(path: Path, name: str = "scaleaudit_target") -> TargetError:
 
 def test_a_target_is_found_by_its_function_and_by_its_class(tmp_path):
     path = write(tmp_path, MODEL + TARGET)
-    assert target_names(path) == ("scaleaudit_target",)
+    assert run_file(path).names == ("scaleaudit_target",)
     assert load_target(path, "scaleaudit_target").name == "Net"
     assert load_target(path, "Net").name == "Net"
 
@@ -54,7 +54,7 @@ def test_a_target_is_found_by_its_function_and_by_its_class(tmp_path):
 def test_several_targets_go_by_their_suffix(tmp_path):
     more = TARGET.replace("target()", "target_deep()") + TARGET.replace("target()", "target_wide()")
     path = write(tmp_path, MODEL + more)
-    assert target_names(path) == ("deep", "wide")
+    assert run_file(path).names == ("deep", "wide")
     assert load_target(path, "deep").name == "deep"
     assert load_target(path, "scaleaudit_target_wide").name == "wide"
 
