@@ -41,8 +41,8 @@ class Program:
 
 
 def _shape(draw: Draw) -> Shape:
-    """One state in one loop; where every second boundary is written otherwise, it counts as two."""
-    alternates = draw.after == "norm every second" and draw.gradient == "detached every second"
+    """One state in one loop; normed at some boundaries and detached there, it may count as two."""
+    alternates = draw.after == "norm every second" and draw.gradient.startswith("detached")
     return Shape(states=frozenset({1, 2})) if alternates else Shape()
 
 
