@@ -14,12 +14,13 @@ from scaleaudit.certify.declared import contradicted
 from scaleaudit.certify.iteration import set_kept_vectors
 from scaleaudit.certify.leaves import free_state, leaf_value
 from scaleaudit.certify.masks import InputMasks
-from scaleaudit.certify.program import Env, Executable, Machine, Unmeasured
+from scaleaudit.certify.program import Env, Machine, Unmeasured
 from scaleaudit.certify.runs import Findings, Key, Scaled
 from scaleaudit.certify.thresholds import DRAWS
 from scaleaudit.certify.values import named
 from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.claims import LoopClaims, PassClaims
+from scaleaudit.domain.executable import Executable
 from scaleaudit.domain.facts import Certification, Disagreement, Outcome
 from scaleaudit.domain.graph import Ref
 from scaleaudit.domain.reads import OUT_OF_TIME

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaleaudit.certify.program import Executable
+from scaleaudit.domain.executable import Executable
 from scaleaudit.domain.facts import Disagreement
 from scaleaudit.domain.graph import Argument, Location, Node, OpGraph, Ref
 from scaleaudit.domain.laws import DeclaredLaw

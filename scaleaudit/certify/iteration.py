@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from scaleaudit.certify.program import Env, Executable, Machine
+from scaleaudit.certify.program import Env, Machine
+from scaleaudit.domain.executable import Executable
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 
 _PRODUCTS = frozenset({"aten.mv", "aten.dot", "aten.vdot"})

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from scaleaudit.certify.program import Executable, LeafLike
 from scaleaudit.certify.thresholds import SHORT, SLIGHT
+from scaleaudit.domain.executable import Executable, LeafLike
 from scaleaudit.domain.graph import Node, NodeKind, OpGraph, Ref
 
 _VIEWS = frozenset({

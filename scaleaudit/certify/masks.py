@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, fx
 
 from scaleaudit.certify.leaves import drawn_mask
-from scaleaudit.certify.program import Executable, Machine, Value
+from scaleaudit.certify.program import Machine, Value
+from scaleaudit.domain.executable import Executable
 from scaleaudit.domain.graph import NodeKind
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from scaleaudit.certify.thresholds import JITTER
-from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, TensorMeta
+from scaleaudit.domain.executable import Executable
+from scaleaudit.domain.graph import NodeKind, Ref
 
 _WIDE = {
     torch.float16: torch.float64,
@@ -23,50 +24,6 @@ _WIDE = {
     torch.complex64: torch.complex128,
 }
 _NARROW = {torch.float64: torch.float32, torch.complex128: torch.complex64}
-
-
-class LeafLike(Protocol):
-    """A placeholder of the program."""
-
-    @property
-    def kind(self) -> NodeKind:
-        """What kind of leaf it is."""
-
-    @property
-    def node(self) -> int:
-        """Its id in the graph."""
-
-    @property
-    def meta(self) -> TensorMeta:
-        """Shape and dtype."""
-
-    @property
-    def value(self) -> Tensor | None:
-        """Its value where it is known."""
-
-
-class Executable(Protocol):
-    """A captured program: the graph that was judged, and the one that runs."""
-
-    @property
-    def graph(self) -> OpGraph:
-        """What was judged."""
-
-    @property
-    def leaves(self) -> Sequence[LeafLike]:
-        """The placeholders, in order."""
-
-    @property
-    def node_of(self) -> Mapping[int, fx.Node]:
-        """For the id of a node in ``graph`` the node that runs."""
-
-    @property
-    def picks(self) -> Mapping[Ref, fx.Node]:
-        """The nodes that hold single outputs of calls with several."""
-
-    @property
-    def fx_graph(self) -> fx.Graph:
-        """What runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +62,8 @@ class Machine:
 
     def node(self, ref: Ref) -> fx.Node:
         """Return the node that holds a value."""
-        return self._pair.get(ref) or self.program.node_of[ref.node]
+        found: fx.Node = self._pair.get(ref) or self.program.node_of[ref.node]
+        return found
 
     def holder(self, ref: Ref) -> fx.Node | None:
         """Return the node that holds a value; None where nothing picked it from several."""

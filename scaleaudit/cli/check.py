@@ -19,9 +19,9 @@ from scaleaudit.cli.accepting import (
     with_path,
 )
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
-from scaleaudit.cli.formats import FORMATS, InUse, parse_outputs
+from scaleaudit.cli.formats import InUse, parse_outputs
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
-from scaleaudit.cli.options import NO_CACHE, cache_dir
+from scaleaudit.cli.options import NO_CACHE, cache_dir, report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
 from scaleaudit.cli.stdin import Standin, standing_in
 from scaleaudit.console import Progress, say, write_atomically
@@ -58,14 +58,7 @@ class Flags(SettingsFlags, AcceptanceFlags):
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PATH...")
-@click.option(
-    "--format",
-    "shown",
-    type=click.Choice(FORMATS),
-    default="full",
-    show_default=True,
-    help="What to print.",
-)
+@report_format
 @click.option(
     "--output",
     "outputs",

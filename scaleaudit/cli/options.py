@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from scaleaudit.cli.formats import FORMATS
+
 CACHE_DIR, NO_CACHE = "SCALEAUDIT_CACHE_DIR", "SCALEAUDIT_NO_CACHE"
 
 rule_folders = click.option(
@@ -23,4 +25,13 @@ cache_dir = click.option(
     metavar="DIR",
     envvar=CACHE_DIR,
     help="Folder for answers that are kept.  [default: .scaleaudit_cache in the project]",
+)
+
+report_format = click.option(
+    "--format",
+    "shown",
+    type=click.Choice(FORMATS),
+    default="full",
+    show_default=True,
+    help="What to print.",
 )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Unpack
 import click
 
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
-from scaleaudit.cli.formats import FORMATS
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
+from scaleaudit.cli.options import report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
 from scaleaudit.cli.ranks import is_first
 from scaleaudit.console import Progress, say, write_atomically
@@ -100,14 +100,7 @@ class Flags(SettingsFlags):
     metavar="FILE",
     help="Take the weights from a file: safetensors, or a state dict of torch.save.",
 )
-@click.option(
-    "--format",
-    "shown",
-    type=click.Choice(FORMATS),
-    default="full",
-    show_default=True,
-    help="What to print.",
-)
+@report_format
 @click.option(
     "--save",
     type=click.Path(file_okay=False, path_type=Path),

@@ -10,66 +10,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, TensorMeta
+from scaleaudit.domain.executable import Executable
+from scaleaudit.domain.graph import NodeKind, Ref, TensorMeta
 from scaleaudit.domain.loops import LoopNest
 from scaleaudit.errors import ProbeError
 from scaleaudit.probe.portable import in_float64, moved
 
 Value = Any
 Env = dict[fx.Node, Value]
-
-
-class LeafLike(Protocol):
-    """A placeholder of the program."""
-
-    @property
-    def kind(self) -> NodeKind:
-        """What kind of leaf it is."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the model, or among the arguments."""
-
-    @property
-    def node(self) -> int:
-        """Its id in the graph."""
-
-    @property
-    def meta(self) -> TensorMeta:
-        """Shape and dtype."""
-
-    @property
-    def value(self) -> Tensor | None:
-        """Its value where it is known."""
-
-
-class Executable(Protocol):
-    """A captured program: the graph that was judged, and the one that runs."""
-
-    @property
-    def graph(self) -> OpGraph:
-        """What was judged."""
-
-    @property
-    def leaves(self) -> Sequence[LeafLike]:
-        """The placeholders, in order."""
-
-    @property
-    def node_of(self) -> Mapping[int, fx.Node]:
-        """For the id of a node in ``graph`` the node that runs."""
-
-    @property
-    def picks(self) -> Mapping[Ref, fx.Node]:
-        """The nodes that hold single outputs of calls with several."""
-
-    @property
-    def fx_graph(self) -> fx.Graph:
-        """What runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +115,13 @@ class Program:
 
     def node(self, ref: Ref) -> fx.Node:
         """Return the node that holds a value."""
-        return self._captured.picks.get(ref) or self._captured.node_of[ref.node]
+        found: fx.Node = self._captured.picks.get(ref) or self._captured.node_of[ref.node]
+        return found
 
     def call(self, node: int) -> fx.Node:
         """Return the call that a node of the graph stands for, whatever it returns."""
-        return self._captured.node_of[node]
+        found: fx.Node = self._captured.node_of[node]
+        return found
 
     def meta(self, ref: Ref) -> TensorMeta:
         """Return shape and type of a value as it was recorded."""
