@@ -32,6 +32,7 @@ from scaleaudit.isolation.jobs import (
     encode_plans,
 )
 from scaleaudit.isolation.runner import run
+from scaleaudit.wire import read_json
 
 _PROBE = "scaleaudit.probing:attempt_probe"
 # Seconds beside the budget in which a target is built and captured, each run once or twice.
@@ -145,7 +146,7 @@ def attempt_probe(
     from scaleaudit.bench import built, probe_target  # loads torch
 
     declare_all(decode_laws(laws))
-    asked = msgspec.json.decode(request, type=ProbeRequest)
+    asked = read_json(request, ProbeRequest)
     original, file = Original(), Path(progress)
 
     def tell(what: str, step: int, steps: int) -> None:

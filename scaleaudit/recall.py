@@ -14,6 +14,7 @@ import msgspec
 from scaleaudit.answers import Survey
 from scaleaudit.domain.reads import Seen
 from scaleaudit.isolation.jobs import Limits, Outcome, Trouble, TroubleKind
+from scaleaudit.wire import read_packed
 
 if TYPE_CHECKING:
     from scaleaudit.caching.cache import Cache
@@ -79,7 +80,7 @@ class Recall:
         if data is None:
             return None
         try:
-            known = msgspec.msgpack.decode(data, type=_Answer)
+            known = read_packed(data, _Answer)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         return Outcome(known.value, known.trouble, known.output, time.perf_counter() - began)

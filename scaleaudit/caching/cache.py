@@ -15,6 +15,7 @@ from scaleaudit.caching.observing import Observed, Observer
 from scaleaudit.caching.signing import load_secret
 from scaleaudit.caching.store import Store
 from scaleaudit.domain.reads import Seen
+from scaleaudit.wire import read_packed
 
 # Counts up when what records hold changes its form.
 _FORM = "1"
@@ -58,7 +59,7 @@ class Cache:
         if not body:
             return None
         try:
-            record = msgspec.msgpack.decode(body, type=_Record)
+            record = read_packed(body, _Record)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         return record.answer if self._observer.holds(record.places) else None

@@ -21,6 +21,7 @@ from scaleaudit.errors import (
     ScaleAuditError,
     TargetError,
 )
+from scaleaudit.wire import read_json, read_packed
 
 Value = TypeVar("Value")
 
@@ -262,9 +263,9 @@ def decode_answer(data: bytes, expected: type[Value]) -> tuple[Value, None] | tu
     """
     tag, body = data[:1], data[1:]
     if tag == _TROUBLE:
-        return None, msgspec.msgpack.decode(body, type=Trouble)
+        return None, read_packed(body, Trouble)
     if tag == _VALUE:
-        return msgspec.msgpack.decode(body, type=expected), None
+        return read_packed(body, expected), None
     return None, nonsense("no known kind of answer")
 
 
@@ -284,7 +285,7 @@ def encode_plans(plans: tuple[Plan, ...]) -> str:
 
 def decode_plans(text: str) -> tuple[Plan, ...]:
     """Read plans."""
-    return msgspec.json.decode(text, type=tuple[Plan, ...])
+    return read_json(text, tuple[Plan, ...])
 
 
 def encode_laws(laws: tuple[DeclaredLaw, ...]) -> str:
@@ -294,9 +295,9 @@ def encode_laws(laws: tuple[DeclaredLaw, ...]) -> str:
 
 def decode_laws(text: str) -> tuple[DeclaredLaw, ...]:
     """Read laws."""
-    return msgspec.json.decode(text, type=tuple[DeclaredLaw, ...])
+    return read_json(text, tuple[DeclaredLaw, ...])
 
 
 def decode_job(data: bytes) -> Job:
     """Read a job."""
-    return msgspec.msgpack.decode(data, type=Job)
+    return read_packed(data, Job)

@@ -22,6 +22,7 @@ import msgspec
 
 import scaleaudit
 from scaleaudit.domain.reads import OUT_OF_TIME, OWN_FOLDER, Read, Seen, Sort
+from scaleaudit.wire import read_packed
 
 _TAG = b"r"
 _SIZE = struct.Struct("!I")
@@ -78,7 +79,7 @@ def split_seen(data: bytes) -> tuple[Seen | None, bytes]:
     if len(data) < start:
         raise msgspec.DecodeError("it is cut short")
     end = start + _SIZE.unpack(data[len(_TAG) : start])[0]
-    return msgspec.msgpack.decode(data[start:end], type=Seen), data[end:]
+    return read_packed(data[start:end], Seen), data[end:]
 
 
 class _Watch:

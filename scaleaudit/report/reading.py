@@ -41,6 +41,7 @@ from scaleaudit.domain.report import (
 )
 from scaleaudit.errors import ConfigError
 from scaleaudit.report.structure import SCHEMA_VERSION
+from scaleaudit.wire import read_json
 
 
 def from_json(text: str, name: str) -> Report:
@@ -54,13 +55,13 @@ def from_json(text: str, name: str) -> Report:
         ConfigError: It is no such report, or one of another schema version.
     """
     try:
-        version = msgspec.json.decode(text, type=_Version).schema_version
+        version = read_json(text, _Version).schema_version
         if version != SCHEMA_VERSION:
             raise ConfigError(
                 f"{name} is a report of schema version {version}, not {SCHEMA_VERSION}",
                 hint="Write it again with this version of scaleaudit.",
             )
-        return msgspec.json.decode(text, type=_Report).report()
+        return read_json(text, _Report).report()
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise ConfigError(
             f"{name} is no report of scaleaudit: {error}",
