@@ -40,6 +40,7 @@ from scaleaudit.domain.report import (
     Verdict,
 )
 from scaleaudit.errors import ConfigError
+from scaleaudit.report.probe_reading import ReadProbe
 from scaleaudit.report.structure import SCHEMA_VERSION
 from scaleaudit.wire import read_json
 
@@ -236,6 +237,7 @@ class _Target:
     seconds: float = 0.0
     suppressed: tuple[_Suppressed, ...] = ()
     certification: Certification | None = None
+    probe: ReadProbe | None = None
 
     def target(self) -> TargetReport:
         return TargetReport(
@@ -257,6 +259,7 @@ class _Target:
             coverage=self.coverage.coverage(),
             loss_found=bool(self.loss_found),
             certification=self.certification,
+            probe=self.probe.outcome() if self.probe else None,
         )
 
 

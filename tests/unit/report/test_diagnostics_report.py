@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.resources import files
 
 from jsonschema import Draft202012Validator
-from reports import blind
+from probed_reports import with_probe
 
 from scaleaudit.domain.diagnostics import (
     SWEEP,
@@ -41,11 +41,8 @@ UNSEEN = replace(MEASURED, state="h", readouts=(), steps=())
 
 
 def _written(found):
-    report = blind()
-    target = report.targets[0]
     probe = ProbeOutcome(ProbeVerdict.INCONCLUSIVE, diagnostics=found)
-    facts = replace(target.facts, probe=probe)
-    return json.loads(to_json(replace(report, targets=(replace(target, facts=facts),))))
+    return json.loads(to_json(with_probe(probe)))
 
 
 def _closed(node):
