@@ -105,16 +105,26 @@ class LoopedDecoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> LoopedOutput:
         """Run the loop over tokens, (batch, tokens) of int64, at most ``context`` long."""
-        positions = torch.arange(tokens.shape[1], device=tokens.device)
-        h = self.token_embedding(tokens) + self.position_embedding(positions)
+        h = self.embed(tokens)
         states, logits = [], []
         for turn in range(1, self.config.turns + 1):
-            for block in self.blocks:
-                h = block(h)
-            h = self.loop_norm(h)  # (batch, tokens, dim)
+            h = self.turn(h)
             states.append(h)
             logits.append(self.read(h, last=turn == self.config.turns))
         return LoopedOutput(states=tuple(states), logits=tuple(logits))
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Make the initial state, (batch, tokens, dim), of tokens, (batch, tokens)."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device)
+        out: Tensor = self.token_embedding(tokens) + self.position_embedding(positions)
+        return out
+
+    def turn(self, h: Tensor) -> Tensor:
+        """Run all blocks once over a state, (batch, tokens, dim)."""
+        for block in self.blocks:
+            h = block(h)
+        out: Tensor = self.loop_norm(h)
+        return out
 
     def read(self, h: Tensor, *, last: bool) -> Tensor:
         """Decode a state, (batch, tokens, dim), into logits, (batch, tokens, vocabulary)."""
