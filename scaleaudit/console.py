@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from scaleaudit.errors import ConfigError, ScaleAuditError
+from scaleaudit.files import replacing
 
 _CLEAR_LINE = "\r\x1b[K"
 
@@ -86,31 +87,10 @@ def write_atomically(file: Path, text: str | bytes) -> None:
         if file.exists() and not (file.is_file() or file.is_dir()):
             file.write_bytes(data)
         else:
-            _replace(file.resolve(), data)
+            with replacing(file.resolve()) as temporary:
+                temporary.write_bytes(data)
     except OSError as error:
         raise ConfigError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _replace(file: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        temporary.chmod(_mode_of(file))
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _mode_of(file: Path) -> int:
-    """Return the permissions that the file has, or that a new one would get."""
-    if file.exists():
-        return file.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
 
 
 def complain(error: ScaleAuditError) -> None:

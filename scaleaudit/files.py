@@ -1,10 +1,13 @@
-"""Reading files that have an end: a pipe, a device or a socket may keep a reader for ever."""
+"""Reading files that have an end (a pipe may keep a reader for ever), and replacing whole ones."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # Without it, opening a pipe waits for somebody to write to it.
@@ -40,3 +43,33 @@ def _refuse_others(mode: int, path: Path | str) -> None:
         code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         why = os.strerror(code) if code == errno.EISDIR else "it is no regular file"
         raise OSError(code, why, str(path))
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Lend a temporary file beside another, which it replaces when all of it is written.
+
+    A reader sees the old content or the new, never a half; where writing fails nothing is left.
+
+    Raises:
+        OSError: It cannot be made, or take the other's place.
+    """
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(_mode_of(file))
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _mode_of(file: Path) -> int:
+    """Return the permissions that the file has, or that a new one would get."""
+    if file.exists():
+        return file.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
