@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
 from urllib.parse import quote
+
+from scaleaudit.wire import Json as Json  # noqa: PLC0414  # of those that import it from here
 
 # Production 2 of XML 1.0: Char.
 _XML = (
@@ -13,8 +14,6 @@ _XML = (
     range(0xE000, 0xFFFE),
     range(0x10000, 0x110000),
 )
-
-Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 
 
 def json_text(document: Json) -> str:

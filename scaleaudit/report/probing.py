@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
-from scaleaudit.domain.probing import StateTrace, TrainingRun
+from scaleaudit.domain.probing import TrainingRun
 from scaleaudit.report.diagnostics import diagnostics_document, diagnostics_lines
 from scaleaudit.report.encoding import Json
 from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.traces import run_document
 
 _BARS = "▁▂▃▄▅▆▇█"
 # Columns of a sparkline, and of what a run is called.
@@ -56,37 +57,6 @@ def _state_document(state: StateProbe) -> Json:
         "deeper": _number(state.deeper),
         "deepers": [_number(factor) for factor in state.deepers],
         "reason": state.reason or None,
-    }
-
-
-def run_document(run: TrainingRun) -> Json:
-    """Write one training run as JSON."""
-    return {
-        "seed": run.seed,
-        "fix": run.fix or None,
-        "seconds": round(run.seconds, 3),
-        "overflowed": run.overflowed,
-        "losses": [_number(loss) for loss in run.losses],
-        "measured": list(run.measured),
-        "states": [_trace_document(state) for state in run.states],
-    }
-
-
-def _trace_document(trace: StateTrace) -> Json:
-    return {
-        "name": trace.state,
-        "loop": trace.loop,
-        "norms": [
-            [
-                {"mean": _number(at.mean), "p95": _number(at.p95), "max": _number(at.largest)}
-                for at in turns
-            ]
-            for turns in trace.turns
-        ],
-        "depths": [
-            {"turns": at.turns, "norm": _number(at.norm), "loss": _number(at.loss)}
-            for at in trace.depths
-        ],
     }
 
 

@@ -8,7 +8,8 @@ from pathlib import PurePath
 
 from scaleaudit.domain.report import TargetReport
 from scaleaudit.report.encoding import Json
-from scaleaudit.report.probing import probe_document, run_document
+from scaleaudit.report.probing import probe_document
+from scaleaudit.traces import run_line
 
 
 def to_json_lines(target: TargetReport) -> str:
@@ -18,14 +19,10 @@ def to_json_lines(target: TargetReport) -> str:
     assert found is not None
     whole = probe_document(found)
     assert isinstance(whole, dict)
-    outcome = {key: value for key, value in whole.items() if key != "runs"}
-    of: dict[str, Json] = {"path": target.path, "target": target.name}
-    lines = [{**of, "kind": "outcome", **outcome}]
-    for run in found.runs:
-        document = run_document(run)
-        assert isinstance(document, dict)
-        lines.append({**of, "kind": "run", **document})
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
+    outcome: dict[str, Json] = {"path": target.path, "target": target.name, "kind": "outcome"}
+    outcome |= {key: value for key, value in whole.items() if key != "runs"}
+    runs = (run_line(target.path, target.name, run) for run in found.runs)
+    return "".join((f"{json.dumps(outcome)}\n", *runs))
 
 
 def file_name(target: TargetReport, taken: set[str]) -> str:
