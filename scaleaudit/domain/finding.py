@@ -25,12 +25,32 @@ class Confidence(Enum):
     UNKNOWN = "unknown"
 
 
+class FixKind(Enum):
+    """What a fix does to the model, where a probe trains a twin with the same thing put on it.
+
+    PENALTY: the loss charges for the length of what crosses. NORM_BETWEEN: a norm at the end of
+    every turn. RAW_READOUT: a supervised readout reads the state as it is.
+    """
+
+    PENALTY = "penalty"
+    NORM_BETWEEN = "norm-between"
+    RAW_READOUT = "raw-readout"
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A way out: one sentence, and code to write where it can be said."""
+    """A way out: one sentence, and code to write where it can be said.
+
+    Attributes:
+        kind: What it does to the model; None where no twin of a probe is made like it.
+        diff: A change of the user's own lines that does it, as a unified diff; empty where none
+            can be made safely. It was not applied, nor audited.
+    """
 
     text: str
     code: str = ""
+    kind: FixKind | None = None
+    diff: str = ""
 
 
 @dataclass(frozen=True, slots=True)

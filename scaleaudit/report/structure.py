@@ -19,7 +19,7 @@ from scaleaudit.domain.facts import (
     Readout,
     StateFacts,
 )
-from scaleaudit.domain.finding import Finding, Suppressed
+from scaleaudit.domain.finding import Finding, Fix, Suppressed
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, RuleDocument, Skipped, StaleEntry, TargetReport
 from scaleaudit.report.encoding import Json, json_text
@@ -157,8 +157,17 @@ def finding_document(finding: Finding) -> dict[str, Json]:
             {"location": location_document(related.location), "text": related.text}
             for related in finding.related
         ],
-        "fixes": [{"text": fix.text, "code": fix.code} for fix in finding.fixes],
+        "fixes": [_fix(fix) for fix in finding.fixes],
         "fingerprint": finding.fingerprint,
+    }
+
+
+def _fix(fix: Fix) -> Json:
+    return {
+        "text": fix.text,
+        "code": fix.code,
+        "kind": fix.kind.value if fix.kind else None,
+        "diff": fix.diff,
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import TypeVar
 
-from scaleaudit.domain.finding import Fix, Severity
+from scaleaudit.domain.finding import Fix, FixKind, Severity
 from scaleaudit.errors import RuleError
 from scaleaudit.rules import frontmatter, template
 from scaleaudit.rules.cel import CelError, Condition
@@ -169,13 +169,15 @@ class _Reader:
         return tuple(found)
 
     def fixes(self) -> tuple[Fix, ...]:
-        """The field ``fixes``: a sentence each, and code; the same for every model."""
+        """The field ``fixes``: a sentence each, code, and a kind; the same for every model."""
         found = []
-        for fields in self._mappings("fixes", ("text",), ("code",)):
+        for fields in self._mappings("fixes", ("text",), ("code", "kind")):
             sentence = self._as_text(fields.fields["text"], "`text`").value
-            code = fields.fields.get("code")
+            code, kind = fields.fields.get("code"), fields.fields.get("kind")
             written = self._as_text(code, "`code`").value.rstrip() if code is not None else ""
-            found.append(Fix(" ".join(sentence.split()), written))
+            named = self._as_text(kind, "`kind`") if kind is not None else None
+            chosen = self._choice(named, "kind", FixKind) if named is not None else None
+            found.append(Fix(" ".join(sentence.split()), written, chosen))
         return tuple(found)
 
     def template(self, text: Text, scope: Scope) -> Template:

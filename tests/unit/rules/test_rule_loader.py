@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rule_support import BODY, FRONT, changed, write_page
 
-from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.finding import FixKind, Severity
 from scaleaudit.errors import RuleError
 from scaleaudit.rules.cel import MAXIMUM_LENGTH
 from scaleaudit.rules.loader import load_page, load_rules
@@ -74,6 +74,14 @@ def test_messages_name_the_symptoms_that_people_search_for() -> None:
             assert "grow over training" in rule.message.text, rule.code
             assert "deeper than trained" in rule.message.text, rule.code
             assert "low precision" in rule.message.text or rule.code == "SCL103", rule.code
+
+
+def test_a_fix_says_which_twin_is_made_like_it() -> None:
+    kinds = {rule.code: [fix.kind for fix in rule.fixes] for rule in load_rules()}
+    every = [FixKind.PENALTY, FixKind.NORM_BETWEEN, FixKind.RAW_READOUT]
+    assert kinds["SCL101"] == every
+    assert set(kinds["SCL401"]) == set(every)
+    assert kinds["SCL204"] == [None, None]
 
 
 def test_messages_are_one_sentence() -> None:
@@ -214,6 +222,7 @@ def test_free_text_may_be_compared_with_anything(tmp_path: Path) -> None:
         ("fixes:\n  - text\n", 16, "an entry of `fixes` is no mapping"),
         ("fixes:\n  - code: x\n", 16, "the field `text` is missing"),
         ("fixes:\n  - text: x\n    cod: y\n", 17, "there is no `cod` here"),
+        ("fixes:\n  - text: x\n    kind: pray\n", 17, "`kind: pray` is none of penalty"),
         ("related:\n  - at: nowhere\n    text: x\n", 16, "there is no `nowhere` here"),
         ("related:\n  - at: loop.location\n    text: '{x.y}'\n", 17, "there is no `x.y`"),
         ("proof: state.prof\n", 15, "there is no `state.prof`"),
