@@ -24,8 +24,8 @@ from scaleaudit.domain.attempts import Attempt, Certify, Failure
 from scaleaudit.domain.collecting import collector_held
 from scaleaudit.domain.facts import ScaleFacts
 from scaleaudit.domain.finding import Finding
-from scaleaudit.domain.graph import Location
 from scaleaudit.domain.laws import declare_all
+from scaleaudit.domain.places import finding_places
 from scaleaudit.domain.probing import ProbeRequest
 from scaleaudit.domain.report import Report, Skipped, TargetReport, Verdict
 from scaleaudit.errors import ScaleAuditError
@@ -416,9 +416,7 @@ def _report(
     skipped: tuple[Skipped, ...],
     rules: tuple[Rule, ...],
 ) -> Report:
-    left = (found for target in targets for found in target.findings)
-    accepted = (each.finding for target in targets for each in target.suppressed)
-    named = (place.path for found in (*left, *accepted) for place in _places(found))
+    named = (place.path for target in targets for place in finding_places(target))
     return Report(
         version=scaleaudit.__version__,
         torch_version=torch_version(),
@@ -427,9 +425,3 @@ def _report(
         sources=read_sources(named),
         rules=tuple(rule.document for rule in rules),
     )
-
-
-def _places(finding: Finding) -> Iterable[Location]:
-    steps = (step.location for step in finding.proof)
-    found = (finding.location, *steps, *(related.location for related in finding.related))
-    return (place for place in found if place is not None)

@@ -23,6 +23,7 @@ from scaleaudit.cli.formats import InUse, parse_outputs
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
 from scaleaudit.cli.options import NO_CACHE, cache_dir, report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, exit_code, failing
+from scaleaudit.cli.provenance import this_run, with_provenance
 from scaleaudit.cli.stdin import Standin, standing_in
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ConfigError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from scaleaudit.api import Options
     from scaleaudit.config import Config, Settings
     from scaleaudit.domain.probing import ProbeRequest
-    from scaleaudit.domain.report import Report
+    from scaleaudit.domain.report import Report, Run
 
 _COUNTED = ("full", "concise", "json")
 
@@ -116,8 +117,9 @@ def check(paths: tuple[str, ...], **flags: Unpack[Flags]) -> int:
     settings = read_settings(flags)
     config = settings.for_run()
     files = parse_outputs(flags["outputs"], _in_use(paths, settings, flags))
+    run = this_run((flags["shown"], *(form for form, _ in files)))
     with standing_in(paths, flags["stdin_filename"]) as standin:
-        report = _audited(paths, settings, flags, standin)
+        report = _audited(paths, settings, flags, standin, run)
     look = _look(config, flags)
     for form, file in files:
         write_atomically(file, RENDERERS[form](report, look))
@@ -149,7 +151,11 @@ def _in_use(paths: tuple[str, ...], settings: Settings, flags: Flags) -> InUse:
 
 
 def _audited(
-    paths: tuple[str, ...], settings: Settings, flags: Flags, standin: Standin | None
+    paths: tuple[str, ...],
+    settings: Settings,
+    flags: Flags,
+    standin: Standin | None,
+    run: Run | None,
 ) -> Report:
     """Audit, and tell on stderr what there is to tell beside the report."""
     from scaleaudit.api import audit
@@ -166,7 +172,7 @@ def _audited(
         say(f"settings: {source.place.file if source else 'no file'}")
     try:
         options = replace(_options(settings, flags), accepting=accepting)
-        report = audit(paths, options, progress.show, warnings.append)
+        report = with_provenance(audit(paths, options, progress.show, warnings.append), run)
     finally:
         progress.clear()
     report = standin.renamed(report) if standin else report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -101,18 +100,13 @@ def _read(file: Path) -> Report:
     from dataclasses import replace
 
     from scaleaudit.cli.reports import read_report
+    from scaleaudit.domain.places import finding_places
     from scaleaudit.sources import read_sources
 
     report = read_report(file)
-    return replace(report, sources=read_sources(_named(report)))
-
-
-def _named(report: Report) -> Iterator[str]:
-    for target in report.targets:
-        for finding in (*target.findings, *(each.finding for each in target.suppressed)):
-            steps = (step.location for step in finding.proof)
-            related = (each.location for each in finding.related)
-            yield from (place.path for place in (finding.location, *steps, *related) if place)
+    named = (place.path for target in report.targets for place in finding_places(target))
+    at_hand = dict(read_sources(named))
+    return replace(report, sources=tuple({**dict(report.sources), **at_hand}.items()))
 
 
 def _rules(match: Match, settings: Settings) -> tuple[Rule, ...]:

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 import click
+
+# Where a context keeps the words of the command line.
+TYPED = "scaleaudit.typed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,19 @@ class LazyGroup(click.Group):
     def __init__(self, *args: object, entries: Mapping[str, Entry], **settings: object) -> None:
         super().__init__(*args, **settings)  # type: ignore[arg-type]  # click's own
         self.entries = entries
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401  # as click has it
+    ) -> click.Context:
+        """Keep what was typed, for reports to tell how they were made."""
+        typed = (info_name or "", *args)
+        context = super().make_context(info_name, args, parent, **extra)
+        context.meta[TYPED] = typed
+        return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands, loaded or not."""

@@ -13,6 +13,7 @@ from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
 from scaleaudit.cli.options import report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
+from scaleaudit.cli.provenance import this_run, with_provenance
 from scaleaudit.cli.ranks import is_first
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ScaleAuditError
@@ -144,7 +145,8 @@ def _answered(paths: tuple[str, ...], flags: Flags) -> int:
     config = settings.for_run()
     if flags["save"] is not None:
         _make(flags["save"])
-    report = _as_probed(_probed(paths, settings, flags))
+    run = this_run((flags["shown"],))
+    report = with_provenance(_as_probed(_probed(paths, settings, flags)), run)
     if flags["save"] is not None:
         _keep(report, flags["save"])
     look = Look(failing=failing(config.fail_level))

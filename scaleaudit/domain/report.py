@@ -108,14 +108,35 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Run:
+    """How a report came about.
+
+    Attributes:
+        command: What was run, as words.
+        date: When, as ISO 8601 has it, in UTC.
+        python: The version of Python that audited.
+        commit: The revision of the working directory; empty where it is in no repository.
+        modified: Whether tracked files there differed from that revision.
+    """
+
+    command: tuple[str, ...]
+    date: str
+    python: str
+    commit: str = ""
+    modified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All targets of a run, with the versions that judged them.
 
     Attributes:
         skipped: What was met while walking a folder and is no target, with the reason.
-        sources: Text of every source file that a finding names, by path, for excerpts.
+        sources: Text of every source file that a finding names, by path, for excerpts; of a report
+            that was read back the lines that it quotes, with nothing between them.
         rules: The rules that were applied, by code.
         stale: What a baseline holds of the audited files and the run did not find.
+        run: How it came about; None where nobody said.
     """
 
     version: str
@@ -125,3 +146,4 @@ class Report:
     sources: tuple[tuple[str, str], ...] = ()
     rules: tuple[RuleDocument, ...] = ()
     stale: tuple[StaleEntry, ...] = ()
+    run: Run | None = None

@@ -1,13 +1,14 @@
 """Reports read back from the JSON that they were written as.
 
-What a report does not hold is not there: no source lines, no pages of rules, and of declared laws
-only that they were declared.
+What a report does not hold is not there: of sources the lines that it quotes, of rules the pages of
+those that found something, and of declared laws nothing.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
@@ -34,6 +35,7 @@ from scaleaudit.domain.loops import TurnsFrom
 from scaleaudit.domain.report import (
     Report,
     RuleDocument,
+    Run,
     Skipped,
     StaleEntry,
     TargetReport,
@@ -41,8 +43,12 @@ from scaleaudit.domain.report import (
 )
 from scaleaudit.errors import ConfigError
 from scaleaudit.report.probe_reading import ReadProbe
+from scaleaudit.report.quoting import Quote, unquoted
 from scaleaudit.report.structure import SCHEMA_VERSION
 from scaleaudit.wire import read_json
+
+# No source that is read has more; a file that says so is none of ours.
+_MOST_LINES = 10_000_000
 
 
 def from_json(text: str, name: str) -> Report:
@@ -53,14 +59,15 @@ def from_json(text: str, name: str) -> Report:
         name: What it was read from, for messages.
 
     Raises:
-        ConfigError: It is no such report, or one of another schema version.
+        ConfigError: It is no such report, or one of a newer schema version.
     """
     try:
         version = read_json(text, _Version).schema_version
-        if version != SCHEMA_VERSION:
+        if version > SCHEMA_VERSION:
             raise ConfigError(
-                f"{name} is a report of schema version {version}, not {SCHEMA_VERSION}",
-                hint="Write it again with this version of scaleaudit.",
+                f"{name} was written by a newer scaleaudit: its schema version is {version}, and "
+                f"this one reads up to {SCHEMA_VERSION}",
+                hint="Read it with that version, or install it.",
             )
         return read_json(text, _Report).report()
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
@@ -269,9 +276,50 @@ class _Rule:
     name: str
     severity: Severity
     status: str
+    since: str | None = None
+    summary: str | None = None
+    help: str | None = None
+    references: tuple[str, ...] = ()
 
     def document(self) -> RuleDocument:
-        return RuleDocument(self.code, self.name, "", self.severity, self.status, "", "")
+        return RuleDocument(
+            code=self.code,
+            name=self.name,
+            summary=self.summary or "",
+            severity=self.severity,
+            status=self.status,
+            since=self.since or "",
+            help=self.help or "",
+            references=self.references,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Revision:
+    commit: str
+    modified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    command: tuple[str, ...]
+    date: str
+    python: str
+    revision: _Revision | None
+
+    def run(self) -> Run:
+        found = self.revision or _Revision("", modified=False)
+        return Run(self.command, self.date, self.python, found.commit, found.modified)
+
+
+@dataclass(frozen=True, slots=True)
+class _Excerpt:
+    path: str
+    line: Annotated[int, msgspec.Meta(ge=1, le=_MOST_LINES)]
+    text: str
+
+    def quote(self) -> Quote:
+        return Quote(self.path, self.line, tuple(self.text.split("\n")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +330,8 @@ class _Report:
     skipped: tuple[Skipped, ...] = ()
     rules: tuple[_Rule, ...] = ()
     stale: tuple[StaleEntry, ...] = ()
+    run: _Run | None = None
+    excerpts: tuple[_Excerpt, ...] = ()
 
     def report(self) -> Report:
         return Report(
@@ -289,6 +339,8 @@ class _Report:
             torch_version=self.torch,
             targets=tuple(target.target() for target in self.targets),
             skipped=self.skipped,
+            sources=unquoted(excerpt.quote() for excerpt in self.excerpts),
             rules=tuple(rule.document() for rule in self.rules),
             stale=self.stale,
+            run=self.run.run() if self.run else None,
         )

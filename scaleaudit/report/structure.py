@@ -21,25 +21,53 @@ from scaleaudit.domain.facts import (
 )
 from scaleaudit.domain.finding import Finding, Fix, Suppressed
 from scaleaudit.domain.graph import Location
-from scaleaudit.domain.report import Report, RuleDocument, Skipped, StaleEntry, TargetReport
+from scaleaudit.domain.report import Report, RuleDocument, Run, Skipped, StaleEntry, TargetReport
 from scaleaudit.report.encoding import Json, json_text
 from scaleaudit.report.probing import probe_document
+from scaleaudit.report.quoting import Quote, quotes
 
 SCHEMA_VERSION = 1
 
 
 def to_json(report: Report) -> str:
     """Write a report as JSON text."""
-    document: Json = {
+    return json_text(report_document(report))
+
+
+def report_document(report: Report) -> Json:
+    """Return a report as JSON."""
+    fired = {
+        finding.code
+        for target in report.targets
+        for finding in (*target.findings, *(each.finding for each in target.suppressed))
+    }
+    return {
         "schema_version": SCHEMA_VERSION,
         "scaleaudit": report.version,
         "torch": report.torch_version,
+        "run": _run(report.run),
         "targets": [_target(target) for target in report.targets],
         "skipped": [_skipped(left) for left in report.skipped],
-        "rules": [_rule(rule) for rule in report.rules],
+        "rules": [_rule(rule, fired=rule.code in fired) for rule in report.rules],
         "stale": [_stale(entry) for entry in report.stale],
+        "excerpts": [_excerpt(quote) for quote in quotes(report)],
     }
-    return json_text(document)
+
+
+def _run(run: Run | None) -> Json:
+    if run is None:
+        return None
+    revision: Json = {"commit": run.commit, "modified": run.modified} if run.commit else None
+    return {
+        "command": list(run.command),
+        "date": run.date,
+        "python": run.python,
+        "revision": revision,
+    }
+
+
+def _excerpt(quote: Quote) -> Json:
+    return {"path": quote.path, "line": quote.line, "text": "\n".join(quote.lines)}
 
 
 def _skipped(left: Skipped) -> Json:
@@ -182,12 +210,17 @@ def _suppressed(suppressed: Suppressed) -> Json:
     }
 
 
-def _rule(rule: RuleDocument) -> Json:
+def _rule(rule: RuleDocument, *, fired: bool) -> Json:
+    """Write a rule; what its page says, where it found something."""
     return {
         "code": rule.code,
         "name": rule.name,
         "severity": rule.severity.value,
         "status": rule.status,
+        "since": rule.since or None,
+        "summary": rule.summary or None,
+        "help": (rule.help or None) if fired else None,
+        "references": list(rule.references),
     }
 
 

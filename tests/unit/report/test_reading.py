@@ -43,5 +43,5 @@ def test_a_wrong_field_is_named():
 
 
 def test_a_report_of_another_version_is_refused():
-    with pytest.raises(ConfigError, match="schema version 2, not 1"):
+    with pytest.raises(ConfigError, match="its schema version is 2, and this one reads up to 1"):
         from_json('{"schema_version": 2}', "x.json")
