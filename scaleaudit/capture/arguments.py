@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from scaleaudit.capture import structures
-from scaleaudit.capture.leaves import shown
+from scaleaudit.capture.leaves import attributes, shown
 from scaleaudit.capture.targets import Target
 from scaleaudit.errors import ProbeError, class_name
 
@@ -41,6 +41,11 @@ def named_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     parameters = model.named_parameters(remove_duplicate=False)
     named = (*parameters, *model.named_buffers(remove_duplicate=False))
     return {shown(name): value for name, value in named}
+
+
+def named_attributes(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return tensors that modules hold and have not registered, by their names in the graph."""
+    return {shown(name): value for name, value in attributes(model)}
 
 
 def with_batch(target: Target, batch: Any) -> Target:

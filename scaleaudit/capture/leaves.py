@@ -26,7 +26,7 @@ class LeafNames:
             self.add(parameter, NodeKind.PARAMETER, name)
         for name, buffer in model.named_buffers(remove_duplicate=False):
             self.add(buffer, NodeKind.BUFFER, name)
-        for name, tensor in _attributes(model):
+        for name, tensor in attributes(model):
             self.add(tensor, NodeKind.CONSTANT, name)
 
     def add(self, tensor: torch.Tensor, kind: NodeKind, name: str) -> None:
@@ -53,7 +53,7 @@ def shown(name: str) -> str:
     return name.replace("_orig_mod.", "").removeprefix(EXPORTED)
 
 
-def _attributes(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+def attributes(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the tensors kept as plain attributes of modules."""
     for path, module in model.named_modules():
         for key, value in vars(module).items():

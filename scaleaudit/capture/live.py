@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,32 +37,51 @@ def live_target(
         kwargs: The same.
         path: The file that the model is said to be from.
     """
-    call = loss
-    if loss is not None and loss_args is None:
-        call, loss_args = _with_keywords(loss, tuple(kwargs)), (*args, *kwargs.values())
-    stage = _Stage((model, args, kwargs, loss, loss_args))
+    plain = as_target(model, args, kwargs, loss, loss_args, path)
+    stage = _Stage((model, args, kwargs, loss, plain.loss_args))
 
     def build(*, fake: bool) -> Target:
         engine = FakeEngine(building=False) if fake else None
         stage.set_up(model, engine)
-        return Target(
-            path=path,
-            name=name_of(model),
-            model=model,
-            args=args,
-            kwargs=kwargs,
-            loss=call,
-            loss_args=loss_args if loss_args is not None else args,
-            batches=None,
-            engine=engine,
-            rebuild=build,
-        )
+        return replace(plain, engine=engine, rebuild=build)
 
     with _draws_kept(), torch.inference_mode(mode=False):
         try:
             yield build(fake=True)
         finally:
             stage.clear()
+
+
+def as_target(
+    model: torch.nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    loss: Callable[..., Any] | None,
+    loss_args: tuple[Any, ...] | None,
+    path: Path,
+) -> Target:
+    """Describe a live model and its call as a target, of the real tensors; nothing is run."""
+    call = loss
+    if loss is not None and loss_args is None:
+        call, loss_args = _with_keywords(loss, tuple(kwargs)), (*args, *kwargs.values())
+
+    def same(*, fake: bool) -> Target:
+        assert not fake
+        return described
+
+    described = Target(
+        path=path,
+        name=name_of(model),
+        model=model,
+        args=args,
+        kwargs=kwargs,
+        loss=call,
+        loss_args=loss_args if loss_args is not None else args,
+        batches=None,
+        engine=None,
+        rebuild=same,
+    )
+    return described
 
 
 class _Stage:

@@ -69,18 +69,25 @@ class Program:
     Attributes:
         parameters: The names of what is trained, as in the model.
         inputs: The names of what batches fill in.
-        loss: The node that holds the objective.
+        loss: The node that holds the objective; of one that is only measured its last boundary.
         crossings: Every boundary of every loop.
-        steps: The calls that the loss and the boundaries need, in the order in which they run.
+        steps: The calls that these need, in the order in which they run.
     """
 
     def __init__(
-        self, captured: Executable, nest: LoopNest, device: torch.device, *, wide: bool = False
+        self,
+        captured: Executable,
+        nest: LoopNest,
+        device: torch.device,
+        *,
+        wide: bool = False,
+        objective: bool = True,
     ) -> None:
         """Prepare a program for a device.
 
         Args:
             wide: Whether it runs in float64, whatever it was recorded in.
+            objective: Whether the loss is computed, not only what crosses the boundaries.
 
         Raises:
             ProbeError: It has no loss, no parameter to train, or no loop.
@@ -88,21 +95,28 @@ class Program:
         self._captured, self.nest, self.device = captured, nest, device
         self._wide = wide
         loss = captured.graph.loss
-        if loss is None:
+        if loss is None and objective:
             raise ProbeError("the target has no loss to train on", hint=_NO_LOSS)
         if not nest.loops:
             raise ProbeError("no weight-tied loop was found, so there is no state to measure")
-        self.loss = self.node(loss)
-        self._leaves = {captured.node_of[leaf.node]: leaf for leaf in captured.leaves}
-        self.parameters = self._named(NodeKind.PARAMETER)
-        self.inputs = self._named(NodeKind.INPUT)
         self.crossings = {
             self.node(ref): Crossing(i, j, turn)
             for i, loop in enumerate(nest.loops)
             for j, state in enumerate(loop.states)
             for turn, ref in enumerate(state.boundary, start=1)
         }
+        wanted = loss if loss is not None and objective else _last_boundary(nest)
+        self.loss = self.node(wanted)
         self.steps = self._prepared()
+        read = {used for step in self.steps for used in step.node.all_input_nodes}
+        self._leaves = {
+            node: leaf
+            for leaf in captured.leaves
+            for node in [captured.node_of[leaf.node]]
+            if objective or node in read
+        }
+        self.parameters = self._named(NodeKind.PARAMETER)
+        self.inputs = self._named(NodeKind.INPUT)
 
     def with_calls(self, calls: Mapping[fx.Node, Callable[..., Value]]) -> Program:
         """Return the program with other functions called at some nodes, of the same arguments."""
@@ -123,6 +137,11 @@ class Program:
         found: fx.Node = self._captured.node_of[node]
         return found
 
+    def input_meta(self, name: str) -> TensorMeta:
+        """Return shape and type that an input was recorded with."""
+        leaves = (leaf for leaf in self._leaves.values() if leaf.kind is NodeKind.INPUT)
+        return next(leaf.meta for leaf in leaves if leaf.name == name)
+
     def meta(self, ref: Ref) -> TensorMeta:
         """Return shape and type of a value as it was recorded."""
         return self._captured.graph.meta(ref)
@@ -136,19 +155,23 @@ class Program:
                 reached.add(step.node)
         return self.loss in reached
 
-    def refuse_foreign(self) -> None:
+    def refuse_foreign(self, *, trained: bool = True) -> None:
         """Complain of what is seen in the graph and does not do there what the model does.
+
+        Args:
+            trained: Whether backward counts as well.
 
         Raises:
             ProbeError: There is some, so that training the graph would not be training the model.
         """
+        foreign = _FOREIGN | _FOREIGN_BACKWARD if trained else _FOREIGN
         names = {self._captured.node_of[node.id]: node for node in self._captured.graph.nodes}
         for step in self.steps:
             node = names.get(step.node)
             if node is None or node.base_op.startswith("aten.") or node.op.startswith("aten."):
                 continue
             family, _, name = node.op.removeprefix("scaleaudit.").partition(".")
-            if reason := _FOREIGN.get(family):
+            if reason := foreign.get(family):
                 where = f"{node.location.path}:{node.location.line}" if node.location else ""
                 raise ProbeError(reason.format(name=name or family), where=where, hint=_NO_GRAPH)
 
@@ -176,7 +199,8 @@ class Program:
         """Return the values of all leaves."""
         env: Env = {}
         for node, leaf in self._leaves.items():
-            value = feed.get(leaf.name) if leaf.kind is not NodeKind.CONSTANT else leaf.value
+            value = leaf.value if leaf.kind is NodeKind.CONSTANT else feed.get(leaf.name)
+            value = feed.get(leaf.name) if value is None else value
             if value is None:
                 raise ProbeError(f"{leaf.kind.value} {leaf.name} of the program has no value")
             value = value.to(self.device)
@@ -240,14 +264,20 @@ class Program:
 
 
 # What stands in the graph for something that only the user's code does, by the operator's family.
-_FOREIGN = {
+_FOREIGN_BACKWARD = {
     "custom_gradient": "the backward of the autograd function {name} is not that of its forward, "
     "and a graph of operators cannot train with it",
+}
+_FOREIGN = {
     "unseen_write": "memory is written out of torch's sight, which a graph cannot repeat",
     "triton": "the kernel {name} is launched out of torch's sight, which a graph cannot repeat",
 }
 _NO_GRAPH = "The probe trains the captured graph. Give it the plain PyTorch version of this part."
 _NO_LOSS = 'Give one in scaleaudit_target(): {"loss": ..., "loss_args": (...)}.'
+
+
+def _last_boundary(nest: LoopNest) -> Ref:
+    return nest.loops[-1].states[-1].boundary[-1]
 
 
 def _filled(argument: Any, env: Mapping[fx.Node, Value]) -> Any:
