@@ -16,13 +16,13 @@ from scaleaudit.capture.arguments import named_inputs, named_weights, with_batch
 from scaleaudit.capture.capturing import Captured, capture
 from scaleaudit.capture.leaves import shown
 from scaleaudit.capture.targets import Target, build_plan, open_file
+from scaleaudit.devices import chosen, described
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, Transition
 from scaleaudit.domain.plans import Plan
 from scaleaudit.domain.probing import Batches, ProbeRequest
 from scaleaudit.errors import CaptureError, ProbeError, full_sentence
 from scaleaudit.loops.finder import find_loops
 from scaleaudit.probe.data import Made, Own, Stream, guarded, widened
-from scaleaudit.probe.devices import chosen, described
 from scaleaudit.probe.group import ALONE, Group, Share, gathered, local_device
 from scaleaudit.probe.program import Program
 from scaleaudit.probe.protocol import Bench, probe

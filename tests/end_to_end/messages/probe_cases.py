@@ -12,10 +12,10 @@ import torch
 from cases import Case, commands
 
 from scaleaudit.bench import built, probe_target
+from scaleaudit.devices import chosen
 from scaleaudit.domain.probing import ProbeRequest
 from scaleaudit.isolation.jobs import Trouble, TroubleKind
 from scaleaudit.probe import text
-from scaleaudit.probe.devices import chosen
 from scaleaudit.probing import _failed
 
 _TINY = (Path(__file__).parents[2] / "unit" / "probe" / "tiny_targets.py").read_text()

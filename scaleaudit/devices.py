@@ -1,4 +1,4 @@
-"""Where a probe runs."""
+"""Where training and measuring run."""
 
 from __future__ import annotations
 
