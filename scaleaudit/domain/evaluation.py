@@ -79,7 +79,11 @@ class Evaluation:
     @property
     def trained(self) -> DepthEvaluation:
         """What comes out after as many turns as were trained."""
-        return next(depth for depth in self.depths if depth.turns == self.turns)
+        return self.at(self.turns)
+
+    def at(self, turns: int) -> DepthEvaluation:
+        """Return what comes out after so many turns, which were measured."""
+        return next(depth for depth in self.depths if depth.turns == turns)
 
 
 def exponential(loss: float) -> float:

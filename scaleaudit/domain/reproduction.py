@@ -1,0 +1,128 @@
+"""The trained reference models side by side, and what became of the claims of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from scaleaudit.domain.evaluation import Evaluation
+
+# From here on three digits are whole.
+_WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRun:
+    """One model, trained and evaluated.
+
+    Attributes:
+        condition: Its name.
+        per_loop: Whether every turn is in the loss, not the last alone.
+        blind: Whether nothing in its loss sees the length of the state.
+        step: Steps of training.
+        seen: Tokens of training.
+        text: What it was evaluated on, in words.
+    """
+
+    condition: str
+    per_loop: bool
+    blind: bool
+    size: str
+    seed: int
+    step: int
+    seen: int
+    text: str
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One thing that is said of the models, beside what was measured.
+
+    Attributes:
+        said: The claim.
+        found: What was measured.
+        holds: Whether that agrees; None where the runs at hand cannot tell.
+    """
+
+    said: str
+    found: str
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A number over the seeds."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{figure(self.mean)} ({figure(self.low)} to {figure(self.high)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionRuns:
+    """The runs of one condition, one for every seed.
+
+    Attributes:
+        length: What the paper says of the state's length.
+        perplexity: What it says beside the blind condition of the same supervision; None of blind
+            ones.
+    """
+
+    condition: str
+    per_loop: bool
+    blind: bool
+    runs: tuple[ReferenceRun, ...]
+    length: Claim
+    perplexity: Claim | None
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """The depths that were measured."""
+        return tuple(depth.turns for depth in self.runs[0].evaluation.depths)
+
+    def over_seeds(self, read: Callable[[Evaluation], float]) -> Spread:
+        """Return a number of every run's evaluation as mean and range."""
+        return spread(read(run.evaluation) for run in self.runs)
+
+    def lengths(self, turns: int) -> Spread:
+        """Return the mean length of the state after so many turns."""
+        return self.over_seeds(lambda found: found.at(turns).lengths.mean)
+
+    def perplexities(self, turns: int) -> Spread:
+        """Return the perplexity after so many turns."""
+        return self.over_seeds(lambda found: found.at(turns).perplexity)
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """A table of conditions and seeds, all of one size.
+
+    Attributes:
+        recipe: How the models were trained and evaluated, as names and values.
+        claims: Those of the paper about all conditions together.
+        separation: What is asked of every size, however brief its training: the gap between blind
+            and controlled conditions.
+        missing: Runs that were asked for and are not done, in words.
+    """
+
+    size: str
+    recipe: tuple[tuple[str, str], ...]
+    conditions: tuple[ConditionRuns, ...]
+    claims: tuple[Claim, ...]
+    separation: tuple[Claim, ...]
+    missing: tuple[str, ...] = ()
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Return the mean of some numbers, at least one, and their range."""
+    held = tuple(values)
+    return Spread(sum(held) / len(held), min(held), max(held))
+
+
+def figure(value: float) -> str:
+    """Write a number to three digits, whole ones with separators."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"

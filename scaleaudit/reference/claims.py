@@ -1,0 +1,155 @@
+"""What the paper says of its conditions, held against runs.
+
+References:
+    Sharma and Vu, arXiv 2606.24898: blind conditions end with lengths in the thousands to tens of
+    thousands, controlled ones in the tens, and controlled ones have the lower perplexity at matched
+    depth of inference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from scaleaudit.domain.reproduction import (
+    Claim,
+    ConditionRuns,
+    ReferenceRun,
+    figure,
+    spread,
+)
+
+# What counts as thousands to tens of thousands, and as tens.
+_THOUSANDS, _TENS = (1e3, 1e5), 100.0
+# How far apart blind and controlled conditions must be, and the two that differ by a norm alone.
+_APART, _NORMED_APART = 5.0, 10.0
+_NORMED, _RAW = "per_loop_rmsnorm", "per_loop_raw"
+
+
+def side_by_side(runs: Iterable[ReferenceRun], order: Iterable[str]) -> tuple[ConditionRuns, ...]:
+    """Put the runs of every condition together, in order of conditions and seeds."""
+    held = sorted(runs, key=lambda run: run.seed)
+    by_name = {name: tuple(run for run in held if run.condition == name) for name in order}
+    found = {name: each for name, each in by_name.items() if each}
+    return tuple(
+        _condition(each, _blind_beside(each[0], found.values())) for each in found.values()
+    )
+
+
+def claims(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
+    """Hold all conditions against what the paper says of them together."""
+    blind, controlled = _ends(conditions, blind=True), _ends(conditions, blind=False)
+    compared = [each.perplexity for each in conditions if each.perplexity is not None]
+    lower = sum(claim.holds is True for claim in compared)
+    return (
+        Claim(
+            "Blind conditions end with lengths in the thousands to tens of thousands.",
+            _ranged(blind),
+            all(map(_in_thousands, blind)) if blind else None,
+        ),
+        Claim(
+            "Controlled conditions end with lengths in the tens, or below.",
+            _ranged(controlled),
+            all(end < _TENS for end in controlled) if controlled else None,
+        ),
+        Claim(
+            "Controlled conditions have the lower perplexity at matched depth.",
+            f"at every trained depth in {lower} of {len(compared)} conditions",
+            lower == len(compared) if compared else None,
+        ),
+    )
+
+
+def separation(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
+    """Ask how far apart blind and controlled conditions are."""
+    blind, controlled = _ends(conditions, blind=True), _ends(conditions, blind=False)
+    gap = min(blind) / max(controlled) if blind and controlled else None
+    pairs = _ratios(conditions)
+    return (
+        _ratio(
+            f"Every blind length is at least {_APART:g} times every controlled one.", gap, _APART
+        ),
+        _ratio(
+            f"In every seed `{_NORMED}` ends at least {_NORMED_APART:g} times as long as `{_RAW}`.",
+            min(pairs) if pairs else None,
+            _NORMED_APART,
+        ),
+    )
+
+
+def _condition(
+    runs: tuple[ReferenceRun, ...], beside: tuple[ReferenceRun, ...] | None
+) -> ConditionRuns:
+    first = runs[0]
+    ends = spread(run.evaluation.trained.lengths.mean for run in runs)
+    length = (
+        Claim("thousands to tens of thousands", str(ends), _in_thousands(ends.mean))
+        if first.blind
+        else Claim("tens", str(ends), ends.mean < _TENS)
+    )
+    perplexity = None if beside is None else _against(runs, beside)
+    return ConditionRuns(first.condition, first.per_loop, first.blind, runs, length, perplexity)
+
+
+def _blind_beside(
+    run: ReferenceRun, every: Iterable[tuple[ReferenceRun, ...]]
+) -> tuple[ReferenceRun, ...] | None:
+    """Return the blind runs of the same supervision; None for a blind run or where there are none."""
+    fitting = (each for each in every if each[0].blind and each[0].per_loop == run.per_loop)
+    return None if run.blind else next(fitting, None)
+
+
+def _against(runs: tuple[ReferenceRun, ...], blind: tuple[ReferenceRun, ...]) -> Claim:
+    """Compare perplexities, as means over the seeds that both have."""
+    seeds = {run.seed for run in runs} & {run.seed for run in blind}
+    said = f"lower than `{blind[0].condition}` at every depth"
+    if not seeds:
+        return Claim(said, "no seed in common", None)
+    depths = range(1, runs[0].evaluation.turns + 1)
+    mine, theirs = ([_perplexity(of, seeds, turns) for turns in depths] for of in (runs, blind))
+    lower = [turns for turns, x, y in zip(depths, mine, theirs, strict=True) if x < y]
+    last = f"{figure(mine[-1])} against {figure(theirs[-1])} after {depths[-1]} turns"
+    at = f"lower after {', '.join(map(str, lower))}" if lower else "lower at none"
+    return Claim(said, f"{last}; {at} of {depths[-1]}", len(lower) == len(depths))
+
+
+def _perplexity(runs: Iterable[ReferenceRun], seeds: set[int], turns: int) -> float:
+    return spread(r.evaluation.at(turns).perplexity for r in runs if r.seed in seeds).mean
+
+
+def _ends(conditions: Sequence[ConditionRuns], *, blind: bool) -> list[float]:
+    """Return the lengths after the last trained turn, of every run."""
+    return [
+        run.evaluation.trained.lengths.mean
+        for condition in conditions
+        if condition.blind == blind
+        for run in condition.runs
+    ]
+
+
+def _ratios(conditions: Sequence[ConditionRuns]) -> list[float]:
+    """Return how many times longer the normed condition ends than the raw one, seed by seed."""
+    ends = {
+        (run.condition, run.seed): run.evaluation.trained.lengths.mean
+        for condition in conditions
+        for run in condition.runs
+    }
+    return [
+        end / ends[_RAW, seed]
+        for (condition, seed), end in ends.items()
+        if condition == _NORMED and (_RAW, seed) in ends
+    ]
+
+
+def _ratio(said: str, times: float | None, least: float) -> Claim:
+    if times is None:
+        return Claim(said, "not both are there", None)
+    return Claim(said, f"at least {figure(times)} times", times >= least)
+
+
+def _ranged(ends: list[float]) -> str:
+    return f"{figure(min(ends))} to {figure(max(ends))}" if ends else "none is there"
+
+
+def _in_thousands(end: float) -> bool:
+    least, most = _THOUSANDS
+    return least <= end < most
