@@ -11,10 +11,22 @@ if TYPE_CHECKING:
     from scaleaudit.api import Options
     from scaleaudit.api import audit as check
     from scaleaudit.domain.report import Report, Verdict
+    from scaleaudit.errors import ScaleWarning
     from scaleaudit.live import audit
+    from scaleaudit.monitoring.monitor import monitor
     from scaleaudit.report.text import to_text
 
-__all__ = ["Options", "Report", "Verdict", "audit", "check", "law", "to_text"]
+__all__ = [
+    "Options",
+    "Report",
+    "ScaleWarning",
+    "Verdict",
+    "audit",
+    "check",
+    "law",
+    "monitor",
+    "to_text",
+]
 
 __version__ = "0.1.0"
 
@@ -22,8 +34,10 @@ __version__ = "0.1.0"
 _LATER = {
     "Options": ("scaleaudit.api", "Options"),
     "Report": ("scaleaudit.domain.report", "Report"),
+    "ScaleWarning": ("scaleaudit.errors", "ScaleWarning"),
     "Verdict": ("scaleaudit.domain.report", "Verdict"),
     "audit": ("scaleaudit.live", "audit"),
+    "monitor": ("scaleaudit.monitoring.monitor", "monitor"),
     "check": ("scaleaudit.api", "audit"),
     "to_text": ("scaleaudit.report.text", "to_text"),
 }

@@ -57,6 +57,10 @@ class WeightsError(ConfigError):
     """A checkpoint cannot be read, or is of another model."""
 
 
+class ScaleWarning(UserWarning):
+    """A model that is monitored in training shows an early sign that its states come loose."""
+
+
 def full_sentence(error: ScaleAuditError) -> str:
     """Return in one line what failed, where, and what to do."""
     where = f" ({error.where})" if error.where else ""

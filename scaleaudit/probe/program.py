@@ -195,12 +195,24 @@ class Program:
         kept = self.advance(env, self.steps, edit, {*keep, self.loss})
         return kept[self.loss], kept
 
-    def start(self, feed: Mapping[str, Tensor]) -> Env:
-        """Return the values of all leaves."""
+    def generators(self) -> tuple[torch.Generator, ...]:
+        """Return the generators that calls are given."""
+        given = (value for step in self.steps for value in (*step.args, *step.kwargs.values()))
+        return tuple(value for value in given if isinstance(value, torch.Generator))
+
+    def start(
+        self, feed: Mapping[str, Tensor], constants: Mapping[str, Tensor] | None = None
+    ) -> Env:
+        """Return the values of all leaves.
+
+        Args:
+            constants: By name those that are no longer what they were, or were not kept.
+        """
         env: Env = {}
         for node, leaf in self._leaves.items():
-            value = leaf.value if leaf.kind is NodeKind.CONSTANT else feed.get(leaf.name)
-            value = feed.get(leaf.name) if value is None else value
+            is_constant = leaf.kind is NodeKind.CONSTANT
+            value = (constants or {}).get(leaf.name) if is_constant else feed.get(leaf.name)
+            value = leaf.value if value is None and is_constant else value
             if value is None:
                 raise ProbeError(f"{leaf.kind.value} {leaf.name} of the program has no value")
             value = value.to(self.device)
