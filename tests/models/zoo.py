@@ -66,6 +66,7 @@ THEMES = (
     "tied_encoders",
     "streams",
     "earlier_turns",
+    "memory_tokens",
     "value_residuals",
     "positions",
 )

@@ -39,7 +39,7 @@ def cat(values: Arg, dim: Arg = 0, *, out: Out) -> Scale:
     rank = len(out[0].shape)
     axis = integer(dim, 0) % max(rank, 1)
     result = algebra.mixture(*pieces, dims=frozenset({axis - rank}))
-    whole = _reassembled(pieces, axis, out[0].shape)
+    whole = _reassembled(pieces, axis, out[0].shape) or _placed_beside(pieces, axis, out[0].shape)
     result = replace(result, given=whole or None, pieces=tuple(pieces))
     if result.support is None:
         return result
@@ -93,6 +93,36 @@ def _reassembled(pieces: list[Scale], axis: int, shape: tuple[int, ...]) -> Form
     if not common:
         return None
     return _joined_form(pieces, held, common)
+
+
+def _placed_beside(pieces: list[Scale], axis: int, shape: tuple[int, ...]) -> Form | None:
+    """Pieces that hold states of their own keep them, each in its place of the whole."""
+    moving = [piece for piece in pieces if piece.depends]
+    if any(piece.opaque for piece in pieces) or not _of_their_own(moving):
+        return None
+    parts: dict[Atom, Poly] = {}
+    rests: list[Scale] = []
+    start = 0
+    for piece in pieces:
+        stop = start + piece.shape[axis]
+        held = rearranged(piece, ("place", (axis, start, stop), piece.shape, shape)).form
+        parts.update(held.parts)
+        rests.append(replace(algebra.from_form(Form({}, piece.form.rest)), shape=piece.shape))
+        start = stop
+    beside = replace(algebra.mixture(*rests), given=None).form
+    return Form(parts, beside.rest)
+
+
+def _of_their_own(pieces: list[Scale]) -> bool:
+    """Whether every piece holds states, and none of another's."""
+    held = [[atom for atom in piece.form.parts if atom.state is not None] for piece in pieces]
+    states = [{atom.state for atom in found} for found in held]
+    return (
+        bool(states)
+        and all(states)
+        and all(len(found) == len(p.form.parts) for found, p in zip(held, pieces, strict=True))
+        and len(set().union(*states)) == sum(map(len, states))
+    )
 
 
 def _whole(atom: Atom, axis: int, start: int, stop: int, shape: tuple[int, ...]) -> Atom | None:

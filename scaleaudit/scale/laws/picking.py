@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from scaleaudit.domain.graph import TensorMeta
 from scaleaudit.domain.scale import (
+    Form,
+    Layout,
     LayoutStep,
     Scale,
     Support,
@@ -44,13 +46,32 @@ def part_of(
     if len(indices) == size and not drop:
         return x
     layout: LayoutStep = ("slice", (dim, start, stop, step, int(drop)), x.shape, shape)
-    result = rearranged(x, layout)
+    result = _without_missed(rearranged(x, layout), dim, start, stop)
     g = result.growth
     if g.mix and (dim - len(x.shape)) in g.mix:
         g = replace(g, attained=False)
     elif g.mix and drop:
         g = replace(g, mix=frozenset(d + (d < dim - len(x.shape)) for d in g.mix))
     return replace(result, growth=g, support=picked(x.support, dim, indices, drop=drop))
+
+
+def _without_missed(x: Scale, dim: int, start: int, stop: int) -> Scale:
+    """Drop of a slice what its whole holds in other places."""
+    if x.given is None:
+        return x
+    parts = {a: p for a, p in x.form.parts.items() if not _misses(a.layout, dim, start, stop)}
+    if len(parts) == len(x.form.parts):
+        return x
+    left = algebra.from_form(Form(parts, x.form.rest))
+    return replace(x, growth=left.growth, given=left.given)
+
+
+def _misses(layout: Layout, dim: int, start: int, stop: int) -> bool:
+    """Whether the last step slices other places than those that the step before has filled."""
+    if len(layout) < 2 or layout[-1][0] != "slice" or layout[-2][0] != "place":
+        return False
+    along, first, last = layout[-2][1]
+    return along == dim and (stop <= first or last <= start)
 
 
 @TABLE.law("aten.narrow")

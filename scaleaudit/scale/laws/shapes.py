@@ -143,6 +143,17 @@ def composed(layout: Layout, step: LayoutStep) -> Layout:
         if joint == tuple(range(len(joint))):
             return layout
         return (*layout, ("permute", joint, first[2], after))
+    if kind == "slice" and layout and layout[-1][0] == "place":
+        return _taken_out(layout, step)
+    return (*layout, step)
+
+
+def _taken_out(layout: Layout, step: LayoutStep) -> Layout:
+    """A slice of what was put into a larger value: of the very places, what was put there."""
+    dim, start, stop = layout[-1][1]
+    along, first, last, by, drop = step[1]
+    if (along, first, last, by, drop) == (dim, start, stop, 1, 0):
+        return layout[:-1]
     return (*layout, step)
 
 

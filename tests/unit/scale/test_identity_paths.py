@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from lawkit.inferring import infer
 from lawkit.programs import SCALES, Program
 from lawkit.table import Apply, Operation, OperationTable, indices, mask
 
 from scaleaudit.domain.facts import Transition
 from scaleaudit.domain.graph import Ref
+from scaleaudit.domain.scale import Degree
 from scaleaudit.scale import judge
 
 torch.set_num_threads(1)
@@ -206,3 +209,25 @@ def test_all_rows_may_be_overwritten_by_index() -> None:
     order = p("aten.argsort.default", p("aten.sum.dim_IntList", h, [-1]))
     copied = p("aten.index_copy.default", h, 0, order, branch(p, h))
     assert not infer(p)[copied].growth.attained
+
+
+@given(st.integers(0, 3), st.integers(1, 3), st.integers(0, 3), st.data())
+def test_a_slice_of_states_side_by_side_holds_what_stands_there(
+    before: int, rows: int, after: int, data: st.DataObject
+) -> None:
+    """Constants around a state and another behind: x is found in its places, and only there."""
+    p = Program(1)
+    x, y = p.state(rows, WIDTH), p.state(2, WIDTH)
+    around = [p.parameter(n, WIDTH) for n in (before, after)]
+    whole = p("aten.cat.default", [around[0], x, around[1], y], 0)
+    written = p("aten.add.Tensor", whole, p.parameter(before + rows + after + 2, WIDTH))
+    start = data.draw(st.integers(0, before + rows + after - 1))
+    stop = data.draw(st.integers(start + 1, before + rows + after))
+    cut = p("aten.slice.Tensor", written, 0, start, stop)
+    table = infer(p)
+    held, meets = table[cut], max(start, before) < min(stop, before + rows)
+    assert held.growth.hi == Degree(int(meets))
+    assert len(held.form.parts) == meets
+    if (start, stop) == (before, before + rows):
+        ((atom, poly),) = held.form.parts.items()
+        assert (atom, poly.constant) == (next(iter(table[x].form.parts)), 1.0)
