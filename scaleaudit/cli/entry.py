@@ -41,6 +41,10 @@ ENTRIES = {
         "scaleaudit.cli.diff:diff",
         "Say what changed in facts and findings.",
     ),
+    "report": Entry(
+        "scaleaudit.cli.report:report",
+        "Show results that were kept, in any format; as a page of HTML by default.",
+    ),
     "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
     "rule": Entry(
         "scaleaudit.cli.rules:rule",

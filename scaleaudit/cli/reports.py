@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def read_report(file: Path) -> Report:
-    """Read a report in JSON.
+    """Read a report in JSON, or the one that a page of HTML holds.
 
     Raises:
         ConfigError: The file cannot be read or holds none.
     """
+    from scaleaudit.report.embedding import is_page, results_in
     from scaleaudit.report.reading import from_json
 
     try:
@@ -26,4 +27,12 @@ def read_report(file: Path) -> Report:
         raise ConfigError(f"{file} is no report of scaleaudit: it is not UTF-8") from None
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
-    return from_json(text, str(file))
+    if not is_page(text):
+        return from_json(text, str(file))
+    results = results_in(text)
+    if results is None:
+        raise ConfigError(
+            f"{file} is a page that holds no results of scaleaudit",
+            hint="Name a page that `scaleaudit check PATH --output html:FILE` wrote.",
+        )
+    return from_json(results, str(file))

@@ -49,9 +49,12 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, columns: in
     lines += [printable(f"note: {note}") for note in comparison.notes]
     for target in comparison.targets:
         if target.changed:
-            lines += ["", f"{ink(Style.STRONG, printable(_name(target)))}: {_verdicts(target)}"]
-            lines += [f"  {_marked(line, effect, ink)}" for line, effect in _told(target)]
-    lines += ["", _closing(comparison)]
+            lines += [
+                "",
+                f"{ink(Style.STRONG, printable(change_name(target)))}: {verdicts_text(target)}",
+            ]
+            lines += [f"  {_marked(line, effect, ink)}" for line, effect in told(target)]
+    lines += ["", closing_of(comparison)]
     if columns:
         lines = [part for line in lines for part in wrapped(line, columns)]
     return "\n".join(lines) + "\n"
@@ -59,13 +62,13 @@ def comparison_text(comparison: Comparison, *, colour: bool = False, columns: in
 
 def comparison_markdown(comparison: Comparison) -> str:
     """Write a comparison as a comment that GitHub takes whole."""
-    head = f"### scaleaudit: {_closing(comparison)}"
+    head = f"### scaleaudit: {closing_of(comparison)}"
     between = f"from {code_span(comparison.before)} to {code_span(comparison.after)}"
     lines = [head, "", between, "", *(f"- note: {sentence(note)}" for note in comparison.notes)]
     for target in comparison.targets:
         if target.changed:
-            lines += ["", f"**{code_span(_name(target))}**: {_verdicts(target)}", ""]
-            lines += [f"- {_ICONS[effect]} {sentence(line)}" for line, effect in _told(target)]
+            lines += ["", f"**{code_span(change_name(target))}**: {verdicts_text(target)}", ""]
+            lines += [f"- {_ICONS[effect]} {sentence(line)}" for line, effect in told(target)]
     return "\n".join(_fitting(lines)) + "\n"
 
 
@@ -91,11 +94,13 @@ def _fitting(lines: list[str]) -> Iterator[str]:
         yield line
 
 
-def _name(target: TargetChange) -> str:
+def change_name(target: TargetChange) -> str:
+    """Name a target as a user would to audit it alone."""
     return f"{target.path}::{target.name}" if target.name else target.path
 
 
-def _verdicts(target: TargetChange) -> str:
+def verdicts_text(target: TargetChange) -> str:
+    """Say what became of the verdict."""
     if target.before is None:
         return f"new, {_spelled(target.after)}"
     if target.after is None:
@@ -109,7 +114,7 @@ def _spelled(verdict: Verdict | None) -> str:
     return verdict.value if verdict else ""
 
 
-def _told(target: TargetChange) -> Iterator[tuple[str, Effect]]:
+def told(target: TargetChange) -> Iterator[tuple[str, Effect]]:
     """Yield what changed in sentences, findings first."""
     for change in target.findings:
         yield _finding_sentence(change), _EFFECTS[change.status]
@@ -134,7 +139,8 @@ def _marked(line: str, effect: Effect, ink: Ink) -> str:
     return f"{ink(_STYLES[effect], _MARKS[effect])} {printable(line)}"
 
 
-def _closing(comparison: Comparison) -> str:
+def closing_of(comparison: Comparison) -> str:
+    """Count what changed, in a line."""
     statuses = Counter(f.status for target in comparison.targets for f in target.findings)
     found = ", ".join(f"{statuses[s]} {s.value}" for s in FindingStatus if statuses[s])
     facts = sum(len(target.facts) for target in comparison.targets)

@@ -18,17 +18,18 @@ _XML = (
 
 def json_text(document: Json) -> str:
     """Write a document as JSON in ASCII; half of a surrogate pair, which is no text, is replaced."""
-    return json.dumps(_whole(document), indent=2, allow_nan=False) + "\n"
+    return json.dumps(whole_document(document), indent=2, allow_nan=False) + "\n"
 
 
-def _whole(value: Json) -> Json:
+def whole_document(value: Json) -> Json:
+    """Replace what cannot be encoded in all text of a document."""
     match value:
         case str():
             return whole(value)
         case list():
-            return [_whole(item) for item in value]
+            return [whole_document(item) for item in value]
         case dict():
-            return {whole(key): _whole(item) for key, item in value.items()}
+            return {whole(key): whole_document(item) for key, item in value.items()}
         case _:
             return value
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from scaleaudit.domain.comparison import Comparison  # noqa: TC004  # as below
     from scaleaudit.domain.finding import Severity  # noqa: TC004  # an annotation is never read
     from scaleaudit.domain.report import Report
 
@@ -21,6 +22,7 @@ class Look:
         unknown_fails: Whether a target without a verdict does.
         quiet: Whether to leave out all but findings, and why a verdict is unknown.
         columns: How wide the terminal is; 0 for no terminal.
+        comparison: What changed since another report; a page of HTML tells it.
     """
 
     failing: tuple[Severity, ...]
@@ -29,6 +31,7 @@ class Look:
     unknown_fails: bool = True
     quiet: bool = False
     columns: int = 0
+    comparison: Comparison | None = None
 
 
 Renderer: TypeAlias = "Callable[[Report, Look], str]"
@@ -95,6 +98,12 @@ def _markdown(report: Report, _: Look) -> str:
     return to_markdown(report)
 
 
+def _html(report: Report, look: Look) -> str:
+    from scaleaudit.report.html.page import to_html
+
+    return to_html(report, comparison=look.comparison, show_output=look.show_output)
+
+
 # In the order in which `--help` lists them.
 FORMATS: dict[str, Renderer] = {
     "full": _full,
@@ -105,4 +114,5 @@ FORMATS: dict[str, Renderer] = {
     "gitlab": _gitlab,
     "junit": _junit,
     "markdown": _markdown,
+    "html": _html,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # Points of a curve that are drawn; more would be closer together than its stroke is wide.
@@ -12,7 +12,7 @@ _MOST_POINTS = 120
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A point of a curve: over seeds the geometric mean, the least and the largest value."""
+    """A point of a curve: over seeds the mean, the least and the largest value."""
 
     x: float
     y: float
@@ -93,21 +93,31 @@ class Chart:
         return tuple(curve for curve in self.curves if curve.points)
 
 
-def spread(rows: Sequence[Sequence[tuple[float, float]]]) -> tuple[Point, ...]:
-    """Put the curves of several seeds together, where all of them have a positive number."""
-    by_x = [{x: y for x, y in row if 0 < y < math.inf} for row in rows]
+def lengths(rows: Sequence[Sequence[tuple[float, float]]]) -> tuple[Point, ...]:
+    """Put lengths of several seeds together, where all have one: they differ by factors."""
+    return _together([[(x, y) for x, y in row if y > 0] for row in rows], _geometric)
+
+
+def losses(rows: Sequence[Sequence[tuple[float, float]]]) -> tuple[Point, ...]:
+    """Put losses of several seeds together, where all have one; they may have any sign."""
+    return _together(rows, _arithmetic)
+
+
+def _together(
+    rows: Sequence[Sequence[tuple[float, float]]], mean: Callable[[Sequence[float]], float]
+) -> tuple[Point, ...]:
+    by_x = [{x: y for x, y in row if math.isfinite(y)} for row in rows]
     shared = sorted(set.intersection(*map(set, by_x))) if by_x else []
-    points = []
-    for x in shared:
-        values = [row[x] for row in by_x]
-        mean = math.exp(sum(map(math.log, values)) / len(values))
-        points.append(Point(x, mean, min(values), max(values)))
-    return thinned(tuple(points))
+    columns = [(x, [row[x] for row in by_x]) for x in shared]
+    return thinned(tuple(Point(x, mean(ys), min(ys), max(ys)) for x, ys in columns))
 
 
-def plain(row: Sequence[tuple[float, float]]) -> tuple[Point, ...]:
-    """Return the points of one run, of any sign, where they are numbers."""
-    return thinned(tuple(Point(x, y, y, y) for x, y in row if math.isfinite(y)))
+def _arithmetic(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _geometric(values: Sequence[float]) -> float:
+    return math.exp(_arithmetic([math.log(value) for value in values]))
 
 
 def thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
@@ -133,7 +143,7 @@ def number(value: float) -> str:
 
 def words(chart: Chart) -> str:
     """Describe a chart with its numbers, curve by curve."""
-    said = [f"{_x(chart)} against {chart.y.label}."]
+    said = [f"{chart.y.label[:1].upper()}{chart.y.label[1:]}, against {chart.x.label}."]
     for curve in chart.shown:
         first, last = curve.points[0], curve.points[-1]
         top = max(curve.points, key=lambda point: point.y)
@@ -148,10 +158,6 @@ def words(chart: Chart) -> str:
         said.append(f"{text}{f'; {curve.ended}' if curve.ended else ''}.")
     said.extend(f"{curve.name}: {curve.ended}." for curve in chart.curves if not curve.points)
     return " ".join(said)
-
-
-def _x(chart: Chart) -> str:
-    return chart.x.label[:1].upper() + chart.x.label[1:]
 
 
 # Rows of a table; it is read aloud.

@@ -1,0 +1,227 @@
+"""A report as a page tells it: findings under the states that they are about, proofs in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from scaleaudit.domain.facts import (
+    LoopFacts,
+    ProbeOutcome,
+    ProofStep,
+    StateFacts,
+    StateProbe,
+    subject_of,
+)
+from scaleaudit.domain.finding import Finding, Fix
+from scaleaudit.domain.report import Report, RuleDocument, TargetReport
+from scaleaudit.domain.twins import Measured, measured
+from scaleaudit.report.html.probed import Table, outcome_table
+from scaleaudit.report.proofs import fold
+from scaleaudit.report.summaries import target_text
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of a proof with its number; ``repeats`` says of a last one what is left out."""
+
+    number: int
+    step: ProofStep
+    repeats: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FixView:
+    """A way out, and what a probe measured of it."""
+
+    fix: Fix
+    measured: Measured | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding with its place on the page.
+
+    Attributes:
+        same_proof: The anchor of a finding that has the same proof; empty where this one tells it.
+    """
+
+    anchor: str
+    finding: Finding
+    steps: tuple[Step, ...]
+    fixes: tuple[FixView, ...]
+    same_proof: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """A proof that no finding tells, with what it proves."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """A state with all that is said of it."""
+
+    anchor: str
+    state: StateFacts
+    findings: tuple[FindingView, ...]
+    derivations: tuple[Derivation, ...]
+    probe: StateProbe | None
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoopView:
+    """A loop and its states."""
+
+    loop: LoopFacts
+    states: tuple[StateView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """A target: its loops, and the findings that are about no state of them."""
+
+    anchor: str
+    title: str
+    target: TargetReport
+    loops: tuple[LoopView, ...]
+    findings: tuple[FindingView, ...]
+
+    @property
+    def states(self) -> tuple[StateView, ...]:
+        """All states, loop by loop."""
+        return tuple(state for loop in self.loops for state in loop.states)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule that found something, and how often."""
+
+    anchor: str
+    code: str
+    name: str
+    count: int
+    document: RuleDocument | None
+
+
+def target_views(report: Report) -> tuple[TargetView, ...]:
+    """Arrange every target."""
+    return tuple(
+        _Arranger(f"t{number}", target).view() for number, target in enumerate(report.targets, 1)
+    )
+
+
+def rule_views(report: Report) -> tuple[RuleView, ...]:
+    """Arrange the rules that found something, by code."""
+    documents = {rule.code: rule for rule in report.rules}
+    found = [finding for target in report.targets for finding in target.findings]
+    found += [each.finding for target in report.targets for each in target.suppressed]
+    names = {finding.code: finding.name for finding in found}
+    counts = {code: sum(finding.code == code for finding in found) for code in names}
+    return tuple(
+        RuleView(f"rule-{number}", code, names[code], counts[code], documents.get(code))
+        for number, code in enumerate(sorted(names), 1)
+    )
+
+
+def steps_of(proof: tuple[ProofStep, ...]) -> Iterator[Step]:
+    """Number a proof; what repeats is told once."""
+    number = 0
+    for run in fold(proof):
+        first = number + 1
+        for index, step in enumerate(run.steps):
+            number += 1
+            last = index == len(run.steps) - 1
+            yield Step(number, step, _repeats(first, number, run.times) if last else "")
+        number += len(run.steps) * (run.times - 1)
+
+
+def _repeats(first: int, last: int, times: int) -> str:
+    if times == 1:
+        return ""
+    which = f"Step {first} repeats" if first == last else f"Steps {first} to {last} repeat"
+    return f"{which} {'once more' if times == 2 else f'{times - 1} more times'}."  # noqa: PLR2004
+
+
+@dataclass(slots=True)
+class _Arranger:
+    """Arranges one target, and remembers which proofs were told."""
+
+    anchor: str
+    target: TargetReport
+    told: dict[tuple[ProofStep, ...], str] = field(default_factory=dict)
+    number: int = 0
+
+    def view(self) -> TargetView:
+        facts = self.target.facts
+        subjects = {
+            subject_of(state, loop): (loop, state)
+            for loop in (facts.loops if facts else ())
+            for state in loop.states
+        }
+        others = tuple(f for f in self.target.findings if f.subject not in subjects)
+        found = tuple(self._finding(finding, None) for finding in others)
+        loops = tuple(self._loop(loop) for loop in (facts.loops if facts else ()))
+        return TargetView(self.anchor, target_text(self.target), self.target, loops, found)
+
+    def _loop(self, loop: LoopFacts) -> LoopView:
+        return LoopView(loop, tuple(self._state(state, loop) for state in loop.states))
+
+    def _state(self, state: StateFacts, loop: LoopFacts) -> StateView:
+        assert self.target.facts is not None
+        self.number += 1
+        outcome = self.target.facts.probe
+        index = _index(outcome, state, loop)
+        subject = subject_of(state, loop)
+        found = tuple(
+            self._finding(finding, index)
+            for finding in self.target.findings
+            if finding.subject == subject
+        )
+        probe = outcome.states[index] if outcome is not None and index is not None else None
+        return StateView(
+            anchor=f"{self.anchor}-s{self.number}",
+            state=state,
+            findings=found,
+            derivations=() if any(f.finding.proof for f in found) else _derivations(state),
+            probe=probe,
+            table=outcome_table(outcome, probe) if outcome and probe else None,
+        )
+
+    def _finding(self, finding: Finding, index: int | None) -> FindingView:
+        self.number += 1
+        anchor = f"{self.anchor}-f{self.number}"
+        same = self.told.setdefault(finding.proof, anchor) if finding.proof else anchor
+        return FindingView(
+            anchor=anchor,
+            finding=finding,
+            steps=tuple(steps_of(finding.proof)) if same == anchor else (),
+            fixes=tuple(FixView(fix, self._measured(fix, index)) for fix in finding.fixes),
+            same_proof="" if same == anchor else same,
+        )
+
+    def _measured(self, fix: Fix, index: int | None) -> Measured | None:
+        outcome = self.target.facts.probe if self.target.facts else None
+        if outcome is None or index is None:
+            return None
+        return measured(fix.kind, outcome, index)
+
+
+def _index(outcome: ProbeOutcome | None, state: StateFacts, loop: LoopFacts) -> int | None:
+    """Return the position of a state among those of a probe."""
+    if outcome is None:
+        return None
+    names = [(each.loop, each.state) for each in outcome.states]
+    wanted = (loop.name, state.name)
+    return names.index(wanted) if wanted in names else None
+
+
+def _derivations(state: StateFacts) -> tuple[Derivation, ...]:
+    proofs = [("What a turn does to the length", state.transition_proof)]
+    proofs += [(f"What the loss sees through {each.name}", each.proof) for each in state.readouts]
+    proofs += [(f"What the penalty {each.name} restrains", each.proof) for each in state.penalties]
+    return tuple(Derivation(title, tuple(steps_of(proof))) for title, proof in proofs if proof)

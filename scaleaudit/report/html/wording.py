@@ -1,0 +1,93 @@
+"""Filters of the templates: numbers, and facts in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from scaleaudit.domain.facts import StateFacts
+from scaleaudit.report.summaries import stale_text, suppressed_text, undecided, verdict_text
+from scaleaudit.report.words import (
+    certification_text,
+    counted,
+    coverage_text,
+    penalty_text,
+    readout_text,
+    reason,
+    transition_text,
+)
+
+# Signs beside the words, for eyes that go down a column.
+_SIGNS = {
+    "fail": "✕",
+    "warn": "!",
+    "pass": "✓",
+    "unknown": "?",
+    "not audited": "∅",
+    "error": "✕",
+    "warning": "!",
+    "note": "i",
+    "confirmed": "✕",
+    "refuted": "✓",
+    "inconclusive": "?",
+}
+_WHOLE, _PLAIN = 1_000, 1e6
+
+
+def number(value: float | None) -> str:
+    """Write a measured number in as few digits as tell it."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if _WHOLE <= abs(value) < _PLAIN:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def degree(value: float | None) -> str:
+    """Write a degree as the power of a by which a value grows."""
+    return "degree ?" if value is None else f"degree {value:g}"
+
+
+def shape(state: StateFacts) -> str:
+    """Write the shape of a state."""
+    return " × ".join(map(str, state.shape)) or "scalar"
+
+
+def sign(word: str) -> str:
+    """Return the sign of a verdict or a severity."""
+    return _SIGNS[word]
+
+
+def span_text(values: tuple[float, ...]) -> str:
+    """Write what seeds lie between; nothing for a single one."""
+    if len(values) < 2:  # noqa: PLR2004
+        return ""
+    return f"{number(min(values))} to {number(max(values))} over {counted(len(values), 'seed')}"
+
+
+def counted_as(count: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return counted(count, noun)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "degree": degree,
+    "shape": shape,
+    "sign": sign,
+    "span": span_text,
+    "counted": counted_as,
+    "verdict": verdict_text,
+    "undecided": undecided,
+    "suppressed": suppressed_text,
+    "stale": stale_text,
+    "reason": reason,
+    "transition": transition_text,
+    "readout": readout_text,
+    "penalty": penalty_text,
+    "coverage": coverage_text,
+    "certification": certification_text,
+}
