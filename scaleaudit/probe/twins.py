@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from scaleaudit.domain.finding import FixKind
+from scaleaudit.domain.twins import WORDS
 from scaleaudit.probe.norms import feature_axis
 from scaleaudit.probe.program import Crossing
 
@@ -20,9 +22,9 @@ class Fix(Enum):
     """What a twin differs by from the target: its words for people."""
 
     NONE = "nothing"
-    PENALTY = "a penalty on the carried state"
-    NORM = "a norm between turns"
-    RAW = "a raw readout"
+    PENALTY = WORDS[FixKind.PENALTY]
+    NORM = WORDS[FixKind.NORM_BETWEEN]
+    RAW = WORDS[FixKind.RAW_READOUT]
 
 
 class Twin(Protocol):

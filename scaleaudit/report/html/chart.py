@@ -6,6 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+LENGTH = "‖h‖, L2 over features, mean over tokens"
+LOSS = "loss, as the target computes it"
+# Values are shown on a logarithmic scale where the largest is this many times the least.
+_WIDE = 20.0
 # Points of a curve that are drawn; more would be closer together than its stroke is wide.
 _MOST_POINTS = 120
 
@@ -131,6 +135,22 @@ def thinned(points: tuple[Point, ...]) -> tuple[Point, ...]:
         ends = {min(part, key=lambda p: p.low), max(part, key=lambda p: p.high)}
         kept.extend(sorted(ends, key=lambda p: p.x))
     return (*kept, points[-1])
+
+
+def of_turns(curves: Sequence[Curve]) -> Axis:
+    """Name the deepest of the turns that were measured, and half and a quarter of it."""
+    found = sorted({point.x for curve in curves for point in curve.points})
+    shown: list[float] = []
+    for turns in reversed(found):
+        if not shown or turns * 2 <= shown[-1]:
+            shown.append(turns)
+    return Axis("turn of the loop", log=True, ticks=tuple(reversed(shown)))
+
+
+def is_wide(curves: Sequence[Curve]) -> bool:
+    """Whether the values of curves ask for a logarithmic scale, and can have one."""
+    values = [value for curve in curves for p in curve.points for value in (p.low, p.high)]
+    return bool(values) and min(values) > 0 and max(values) > _WIDE * min(values)
 
 
 def number(value: float) -> str:
