@@ -6,9 +6,58 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scaleaudit.domain.evaluation import Evaluation
+from scaleaudit.domain.training import TrainingRequest
 
 # From here on three digits are whole.
 _WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRequest:
+    """How a trained model is evaluated.
+
+    Attributes:
+        sequences: The most sequences of held-out text, of the model's context each.
+        target: The perplexity that early exits may cost, in terms of the one after all turns.
+        device: "auto", or a device as torch names it.
+        cache: Where prepared text is kept; None for the user's cache.
+    """
+
+    sequences: int = 256
+    target: float = 1.02
+    device: str = "auto"
+    cache: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """A run to train, unless that is done, and to evaluate, unless that is known.
+
+    Attributes:
+        place: The folder of the run, or a checkpoint.
+        name: What it is called before it is known what it is of.
+        training: How it is trained; None for one that is only evaluated.
+        threads: How many it may compute with; None for as many as torch takes.
+    """
+
+    place: str
+    name: str
+    evaluation: EvaluationRequest
+    training: TrainingRequest | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswer:
+    """What came of a run.
+
+    Attributes:
+        run: What it gives; None where it is not trained to its end.
+        why: Why it is not.
+    """
+
+    run: ReferenceRun | None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +70,7 @@ class ReferenceRun:
         blind: Whether nothing in its loss sees the length of the state.
         step: Steps of training.
         seen: Tokens of training.
-        text: What it was evaluated on, in words.
+        recipe: How it was trained and evaluated, as names and values.
     """
 
     condition: str
@@ -31,7 +80,7 @@ class ReferenceRun:
     seed: int
     step: int
     seen: int
-    text: str
+    recipe: tuple[tuple[str, str], ...]
     evaluation: Evaluation
 
 

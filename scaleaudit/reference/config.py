@@ -54,6 +54,15 @@ class Condition:
     penalty: float = 0.0
     norm_between: bool = False
 
+    @property
+    def blind(self) -> bool:
+        """Whether nothing sees or holds the length of the state."""
+        terminal = self.supervision is Supervision.TERMINAL
+        normed = self.readout is Readout.RMSNORM or (
+            self.readout is Readout.FINAL_NORM and terminal
+        )
+        return normed and not self.penalty and not self.norm_between
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceConfig:

@@ -57,22 +57,6 @@ def depths(turns: int) -> tuple[int, ...]:
     return (*range(1, turns + 1), *(turns * times for times in DEEPER))
 
 
-def windows_of(text: Tensor, context: int, most: int) -> Tensor:
-    """Cut sequences from a text, spread evenly over it, none upon another.
-
-    Args:
-        text: Tokens, (tokens,).
-
-    Returns:
-        (sequences, context + 1) of int64.
-    """
-    places = max(0, (len(text) - 1) // context)
-    count = min(most, places)
-    starts = [place * places // count * context for place in range(count)]
-    rows = [text[start : start + context + 1].long() for start in starts]
-    return torch.stack(rows) if rows else torch.empty(0, context + 1, dtype=torch.long)
-
-
 def tangential(before: Tensor, after: Tensor) -> Tensor:
     """Return a state without what the turn changed along the direction that the state had.
 

@@ -210,7 +210,7 @@ def _run_document(run: ReferenceRun) -> Json:
         "seed": run.seed,
         "step": run.step,
         "seen": run.seen,
-        "text": run.text,
+        "recipe": dict(run.recipe),
         **_evaluation_document(run.evaluation),
     }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 import torch
@@ -20,7 +19,6 @@ from scaleaudit.reference.evaluation import (
     evaluate,
     spread_of,
     tangential,
-    windows_of,
 )
 from scaleaudit.reference.exits import early_exit
 from scaleaudit.reference.model import LoopedDecoder
@@ -176,16 +174,6 @@ def test_how_a_text_is_split_into_batches_does_not_matter(monkeypatch: pytest.Mo
     split = evaluate(model, windows)
     assert split.scaled == pytest.approx(whole.scaled, rel=1e-5)
     assert [d.loss for d in split.depths] == pytest.approx([d.loss for d in whole.depths], rel=1e-5)
-
-
-@settings(max_examples=50)
-@given(st.integers(2, 400), st.integers(1, 40), st.integers(1, 30))
-def test_windows_lie_apart_within_the_text(tokens: int, context: int, most: int) -> None:
-    windows = windows_of(torch.arange(tokens), context, most)
-    assert windows.shape == (min(most, (tokens - 1) // context), context + 1)
-    starts = windows[:, 0].tolist()
-    assert all(row.tolist() == list(range(row[0], row[0] + context + 1)) for row in windows)
-    assert all(later - earlier >= context for earlier, later in pairwise(starts))
 
 
 def test_every_trained_turn_is_measured_and_twice_and_four_times_as_many() -> None:

@@ -49,6 +49,11 @@ def test_the_two_sizes_of_the_paper_are_near_44_and_129_million() -> None:
     assert BASE["129m"] == pytest.approx(129e6, rel=0.002)
 
 
+def test_two_conditions_are_blind() -> None:
+    blind = {name for name, condition in CONDITIONS.items() if condition.blind}
+    assert blind == {"terminal_rmsnorm", "per_loop_rmsnorm"}
+
+
 def test_every_condition_and_size_has_a_target_function() -> None:
     declared = {name for name in vars(targets) if name.startswith("scaleaudit_target_")}
     assert declared == {

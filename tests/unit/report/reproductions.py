@@ -31,7 +31,7 @@ def run(
         seed=seed,
         step=300,
         seen=153_600,
-        text="the standard library",
+        recipe=(("text", "the standard library"),),
         evaluation=Evaluation(
             turns=TURNS,
             tokens=4096,
