@@ -352,13 +352,17 @@ def analysed(
         seconds: How long all of it may take; certification has its share of that.
     """
     from scaleaudit.loops.finder import find_loops
-    from scaleaudit.scale.analysis import analyse, analyse_and_claim
+    from scaleaudit.picturing.picturing import with_pictures
+    from scaleaudit.scale.analysis import study
 
     graph = captured.graph
     with collector_held():
+        nest = find_loops(graph)
+        studied = study(graph, nest)
+        facts = with_pictures(graph, nest, studied.facts, studied.judged())
         if certify is Certify.NEVER:
-            return analyse(graph, find_loops(graph))
-        facts, claims = analyse_and_claim(graph, find_loops(graph))
+            return facts
+        claims = studied.claims()
     from scaleaudit.capture.building import OnCpu
     from scaleaudit.certify.certifying import certify_if_fit
 

@@ -9,6 +9,7 @@ from scaleaudit.domain.diagnostics import Diagnostics
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.loops import TurnsFrom
+from scaleaudit.domain.picture import Picture
 from scaleaudit.domain.probing import TrainingRun
 
 
@@ -174,6 +175,7 @@ class StateFacts:
         seen_through: Other states through which alone this one reaches the loss.
         carried_dtype: The narrowest dtype that its length passes on the way around; empty where
             that was not asked.
+        picture: Its loop in a few boxes; None where none was drawn up.
     """
 
     name: str
@@ -194,6 +196,7 @@ class StateFacts:
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
     carried_dtype: str = ""
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

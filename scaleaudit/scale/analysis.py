@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import networkx as nx
 
 from scaleaudit.domain.claims import LoopClaims
@@ -15,6 +17,7 @@ from scaleaudit.domain.facts import (
     Transition,
 )
 from scaleaudit.domain.graph import NodeKind, OpGraph, Ref, ancestors
+from scaleaudit.domain.judged import JudgedState
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.scale import (
@@ -58,11 +61,33 @@ def analyse_and_claim(
     graph: OpGraph, nest: LoopNest, *, claiming: bool = True
 ) -> tuple[ScaleFacts, tuple[LoopClaims, ...]]:
     """Judge every carried state, and hand out what the verdicts rest on, value by value."""
+    studied = study(graph, nest)
+    return studied.facts, studied.claims() if claiming else ()
+
+
+def study(graph: OpGraph, nest: LoopNest) -> Studied:
+    """Judge every carried state, and keep what the verdicts were read from."""
     interpreter = Interpreter(graph, with_declared(graph.declared))
-    studies = [Study(graph, interpreter, loop) for loop in nest.loops]
-    loops = tuple(study.facts() for study in studies)
-    facts = ScaleFacts(loops, _coverage(graph, interpreter, nest), graph.loss is not None)
-    return facts, tuple(study.claims() for study in studies) if claiming else ()
+    studies = tuple(Study(graph, interpreter, loop) for loop in nest.loops)
+    loops = tuple(each.facts() for each in studies)
+    coverage = _coverage(graph, interpreter, nest)
+    return Studied(ScaleFacts(loops, coverage, graph.loss is not None), studies)
+
+
+@dataclass(frozen=True, slots=True)
+class Studied:
+    """The facts of a program, and the studies of its loops that they come from."""
+
+    facts: ScaleFacts
+    studies: tuple[Study, ...]
+
+    def claims(self) -> tuple[LoopClaims, ...]:
+        """Return what the facts rest on, value by value."""
+        return tuple(each.claims() for each in self.studies)
+
+    def judged(self) -> tuple[tuple[JudgedState, ...], ...]:
+        """Return for every loop what the facts of each of its states were read from."""
+        return tuple(each.judged() for each in self.studies)
 
 
 def _coverage(graph: OpGraph, interpreter: Interpreter, nest: LoopNest) -> Coverage:
@@ -119,6 +144,10 @@ class Study:
     def claims(self) -> LoopClaims:
         """Put together what the facts rest on."""
         return loop_claims(self._loop, self._passes, self._judges)
+
+    def judged(self) -> tuple[JudgedState, ...]:
+        """Return what the facts of each state were read from."""
+        return tuple(each.judged() for each in self._judges)
 
 
 class LoopPasses:

@@ -19,6 +19,7 @@ from scaleaudit.domain.facts import (
     Visibility,
 )
 from scaleaudit.domain.graph import Location, OpGraph, Ref
+from scaleaudit.domain.judged import JudgedState, JudgedTerm
 from scaleaudit.domain.loops import Loop
 from scaleaudit.domain.scale import ZERO, Form, Interval, Poly, Precision, Scale
 from scaleaudit.scale import intervals, judge
@@ -72,8 +73,7 @@ class StateJudge:
                 penalties.append((judged, self._policed(term)))
             else:
                 readouts.extend(self._apart(term, judged))
-        if self.graph.loss is not None:
-            readouts.extend(self._unsupervised())
+        readouts.extend((readout, reads) for _, readout, reads in self._unsupervised)
         return Readings(_merged(readouts), _merged_penalties(penalties))
 
     @cached_property
@@ -260,9 +260,12 @@ class StateJudge:
         """Shape of the state at the boundary."""
         return self.graph.meta(self.state.boundary[-1]).shape
 
-    def _unsupervised(self) -> list[tuple[Readout, Reads]]:
+    @cached_property
+    def _unsupervised(self) -> list[tuple[Ref, Readout, Reads]]:
         """Projections of the state that reach no loss: exits, gates, probes."""
-        found: list[tuple[Readout, Reads]] = []
+        found: list[tuple[Ref, Readout, Reads]] = []
+        if self.graph.loss is None:
+            return found
         reaches = self.graph.reaches_loss
         for n, row in self.value.rows.items():
             if n in reaches or n in self.loop.body or not row or not row[0].depends:
@@ -275,18 +278,40 @@ class StateJudge:
                 continue
             seen = judge.visibility(row[0])
             readout = self._readout(end, reading, seen, supervised=False)
-            found.append((readout, Reads.of(row[0])))
+            found.append((end, readout, Reads.of(row[0])))
         return found
 
     # What a turn does.
 
+    @cached_property
+    def judged_turn(self) -> tuple[judge.Turn, Ref, Ref | None]:
+        """What a turn does, the value at a boundary that tells, and the sum of all, if any is kept."""
+        turn, end = self._transition()
+        if turn.transition in _FORGETFUL:
+            found = self._pile(self.passes.transitions_of(self.index))
+            if found is not None:
+                return found[1], end, found[0]
+        return turn, end, None
+
+    def judged(self) -> JudgedState:
+        """Hand out what the facts were read from."""
+        _, end, pile = self.judged_turn
+        read = [(term.value, judged) for term, judged in self.judged_terms]
+        read.extend((value, readout) for value, readout, _ in self._unsupervised)
+        heads = (self._reader.read_back(value).head for value, _ in read)
+        return JudgedState(
+            moving=self.passes.transitions_of(self.index),
+            end=pile or end,
+            cut=pile is None,
+            alone=self.value,
+            heard=self.gradient,
+            terms=tuple(JudgedTerm(v, head, j) for (v, j), head in zip(read, heads, strict=True)),
+        )
+
     def facts(self, own: list[Readings], index: int) -> StateFacts:
         """Put everything that is known of the state together."""
-        turn, end = self._transition()
+        turn, end, pile = self.judged_turn
         table = self.passes.transitions_of(index)
-        pile = None
-        if turn.transition in _FORGETFUL and (found := self._pile(table)):
-            pile, turn = found
         mine = own[index]
         through, answers = self._through(own)
         readouts = [(r, reads) for r, reads in mine.readouts if r.supervised]
