@@ -20,6 +20,7 @@ from scaleaudit.report.formats import Look
 if TYPE_CHECKING:
     from scaleaudit.domain.comparison import Comparison
     from scaleaudit.domain.report import Report
+    from scaleaudit.domain.traced import Traced
 
 _PAGE = "html"
 
@@ -30,6 +31,7 @@ class Flags(TypedDict):
     shown: str | None
     outputs: tuple[str, ...]
     against: Path | None
+    traces: Path | None
 
 
 @click.command()
@@ -39,6 +41,12 @@ class Flags(TypedDict):
     type=click.Path(path_type=Path),
     metavar="OLD",
     help="Tell what changed since these results; in HTML alone.",
+)
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Plot training that was kept, as by `probe --save`, as well; in HTML alone.",
 )
 @click.option(
     "--format",
@@ -62,12 +70,21 @@ def report(results: Path, **flags: Unpack[Flags]) -> int:
 
     Exit code: 0, whatever was found; 2 wrong usage, or no results.
     """
-    used = {file: "holds the results" for file in (results, flags["against"]) if file is not None}
+    against, traces = flags["against"], flags["traces"]
+    used = {file: "is to be read" for file in (results, against, traces) if file is not None}
     files = parse_outputs(flags["outputs"], InUse(files=used))
     shown = flags["shown"] or ("" if files else _PAGE)
+    if (against or traces) and _PAGE not in (shown, *(form for form, _ in files)):
+        raise ConfigError(
+            "--against and --traces are shown in HTML, and no format that is asked for is that",
+            hint="Write --output html:FILE; `scaleaudit diff` compares in other formats.",
+        )
     found = _read(results)
-    comparison = _compared(flags["against"], found, results, (shown, *(form for form, _ in files)))
-    look = Look(failing=failing(None), comparison=comparison)
+    look = Look(
+        failing=failing(None),
+        comparison=None if against is None else _compared(against, found, results),
+        traces=() if traces is None else _traced(traces),
+    )
     for form, file in files:
         write_atomically(file, RENDERERS[form](found, look))
         say(f"wrote {file}")
@@ -83,16 +100,14 @@ def _read(file: Path) -> Report:
     return read_report(file)
 
 
-def _compared(
-    against: Path | None, found: Report, results: Path, formats: tuple[str, ...]
-) -> Comparison | None:
-    if against is None:
-        return None
+def _compared(against: Path, found: Report, results: Path) -> Comparison:
     from scaleaudit.comparing.comparing import compare
 
-    if _PAGE not in formats:
-        raise ConfigError(
-            "--against is told in HTML, and no format that is asked for is that",
-            hint=f"Write --output html:FILE, or scaleaudit diff {against} {results}.",
-        )
     return compare(_read(against), found, (str(against), str(results)))
+
+
+def _traced(file: Path) -> tuple[Traced, ...]:
+    from scaleaudit.cli.reports import read_text
+    from scaleaudit.report.trace_reading import from_json_lines
+
+    return from_json_lines(read_text(file), str(file))

@@ -21,12 +21,7 @@ def read_report(file: Path) -> Report:
     from scaleaudit.report.embedding import is_page, results_in
     from scaleaudit.report.reading import from_json
 
-    try:
-        text = read_file(file).decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file} is no report of scaleaudit: it is not UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+    text = read_text(file)
     if not is_page(text):
         return from_json(text, str(file))
     results = results_in(text)
@@ -36,3 +31,17 @@ def read_report(file: Path) -> Report:
             hint="Name a page that `scaleaudit check PATH --output html:FILE` wrote.",
         )
     return from_json(results, str(file))
+
+
+def read_text(file: Path) -> str:
+    """Read what a run of ours wrote.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no text.
+    """
+    try:
+        return read_file(file).decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is nothing that scaleaudit wrote: it is not UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from scaleaudit.domain.comparison import Comparison  # noqa: TC004  # as below
     from scaleaudit.domain.finding import Severity  # noqa: TC004  # an annotation is never read
     from scaleaudit.domain.report import Report
+    from scaleaudit.domain.traced import Traced  # noqa: TC004  # as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Look:
         quiet: Whether to leave out all but findings, and why a verdict is unknown.
         columns: How wide the terminal is; 0 for no terminal.
         comparison: What changed since another report; a page of HTML tells it.
+        traces: Training that was kept; a page plots it.
     """
 
     failing: tuple[Severity, ...]
@@ -32,6 +34,7 @@ class Look:
     quiet: bool = False
     columns: int = 0
     comparison: Comparison | None = None
+    traces: tuple[Traced, ...] = ()
 
 
 Renderer: TypeAlias = "Callable[[Report, Look], str]"
@@ -101,7 +104,12 @@ def _markdown(report: Report, _: Look) -> str:
 def _html(report: Report, look: Look) -> str:
     from scaleaudit.report.html.page import to_html
 
-    return to_html(report, comparison=look.comparison, show_output=look.show_output)
+    return to_html(
+        report,
+        comparison=look.comparison,
+        traces=look.traces,
+        show_output=look.show_output,
+    )
 
 
 # In the order in which `--help` lists them.

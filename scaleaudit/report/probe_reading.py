@@ -89,7 +89,9 @@ class _Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class ReadRun:
+    """A run as it is kept."""
+
     seed: int
     fix: str | None
     seconds: float
@@ -99,6 +101,7 @@ class _Run:
     states: tuple[_Trace, ...]
 
     def run(self) -> TrainingRun:
+        """Return the run that it stands for."""
         return TrainingRun(
             seed=self.seed,
             fix=self.fix or "",
@@ -189,7 +192,7 @@ class ReadProbe:
     reason: str | None = None
     recipe: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    runs: tuple[_Run, ...] = ()
+    runs: tuple[ReadRun, ...] = ()
     diagnostics: _Diagnostics | None = None
 
     def outcome(self) -> ProbeOutcome:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from markupsafe import Markup
 
 from scaleaudit.domain.graph import Location
-from scaleaudit.report.excerpt import place, span
+from scaleaudit.report.excerpt import span
 from scaleaudit.report.html.anchors import line_anchor
 from scaleaudit.report.html.code import Line, coloured, written
+from scaleaudit.report.html.text import clipped
 from scaleaudit.report.quoting import Quote
+from scaleaudit.report.terminal import printable
 
 # Lines of a span that are shown; a longer one is recognised by its first.
 _SHOWN = 4
@@ -32,6 +36,7 @@ class Listing:
 
     def __init__(self, quotes: Iterable[Quote]) -> None:
         self._blocks = tuple(quotes)
+        self._called = Counter(PurePath(path).name for path in {each.path for each in self._blocks})
         self._text: dict[tuple[str, int], str] = {}
         self._lines: dict[tuple[str, int], Line] = {}
         for quote in self._blocks:
@@ -42,11 +47,21 @@ class Listing:
 
     def link(self, location: Location) -> Markup:
         """Write a place, as a link to its line where that is quoted."""
-        text = Markup("<bdi>{}</bdi>").format(place(location))
-        if (location.path, location.line) not in self._lines:
+        text = Markup("<bdi>{}</bdi>").format(self._short(location))
+        if not self.has(location):
             return Markup("<span class=at>{}</span>").format(text)
         anchor = line_anchor(location.path, location.line)
         return Markup('<a class=at href="#{}">{}</a>').format(anchor, text)
+
+    def has(self, location: Location) -> bool:
+        """Tell whether the line of a place is quoted."""
+        return (location.path, location.line) in self._lines
+
+    def _short(self, location: Location) -> str:
+        """Write a place by the last part of its path, where no other file is called that."""
+        last = PurePath(location.path).name
+        shown = last if self._called[last] == 1 else location.path
+        return printable(f"{clipped(shown)}:{location.line}")
 
     def excerpt(self, location: Location, around: int = 0) -> Markup:
         """Write the lines of a place, it being marked; nothing where they are missing.
@@ -63,13 +78,16 @@ class Listing:
         return _BLOCK.format(Markup("").join(self._shown(location, shown, marked)))
 
     def _shown(self, location: Location, shown: range, marked: range) -> Iterator[Markup]:
-        for number in shown:
-            line = self._lines.get((location.path, number))
-            if line is None:
-                continue
-            text = self._text[location.path, number]
+        for number in self._trimmed(location.path, shown):
+            line, text = self._lines[location.path, number], self._text[location.path, number]
             where = span(location, number, text) if number in marked and text.strip() else None
             yield _LINE.format("", number, written(line, where))
+
+    def _trimmed(self, path: str, shown: range) -> list[int]:
+        """Return the lines that are at hand, without blank ones at either end."""
+        numbers = [number for number in shown if (path, number) in self._lines]
+        written = [number for number in numbers if self._text[path, number].strip()]
+        return [number for number in numbers if written and written[0] <= number <= written[-1]]
 
     def files(self) -> tuple[File, ...]:
         """Return the listing of every file, with an anchor for every line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -13,12 +14,15 @@ from markupsafe import Markup
 
 from scaleaudit.domain.comparison import Comparison
 from scaleaudit.domain.report import Report, Run
+from scaleaudit.domain.traced import Traced
 from scaleaudit.report.comparison import change_name, closing_of, told, verdicts_text
 from scaleaudit.report.embedding import embedded
 from scaleaudit.report.html.headline import headline
 from scaleaudit.report.html.listing import Listing
+from scaleaudit.report.html.palette import style_sheet
+from scaleaudit.report.html.plots import StatePlots, plots_of_traces
 from scaleaudit.report.html.rules import rule_page
-from scaleaudit.report.html.text import LONG_NAME, clipped, name, prose, shown
+from scaleaudit.report.html.text import LONG_NAME, clipped, drawn, name, prose, shown
 from scaleaudit.report.html.views import rule_views, target_views
 from scaleaudit.report.html.wording import FILTERS
 from scaleaudit.report.quoting import quotes
@@ -29,35 +33,52 @@ _TEMPLATES = "templates"
 
 
 def to_html(
-    report: Report, *, comparison: Comparison | None = None, show_output: bool = False
+    report: Report,
+    *,
+    comparison: Comparison | None = None,
+    traces: tuple[Traced, ...] = (),
+    show_output: bool = False,
 ) -> str:
     """Write a report as a page.
 
     Args:
         report: The finished audit.
         comparison: What changed since another one.
+        traces: Training that was kept, to be plotted beside.
         show_output: Whether to show what the models' code printed.
     """
-    listing = Listing(quotes(report))
-    rules = rule_views(report)
-    template = _environment().get_template("page.html.jinja")
-    page = template.render(
-        report=report,
-        headline=headline(report),
-        closing=closing_text(report),
-        targets=target_views(report),
-        rules=rules,
-        rule_anchors={rule.code: rule.anchor for rule in rules},
-        verdicts={verdict_text(target) for target in report.targets},
-        listing=listing,
-        comparison=comparison,
-        command=_command(report.run),
-        show_output=show_output,
-        results=Markup(embedded(report_document(report))),  # noqa: S704  # escaped there
-        style=_part("style.css"),
-        script=_part("script.js"),
+    targets, rules = target_views(report), rule_views(report)
+    trained = tuple(_trained(traces))
+    plotted = bool(trained) or any(state.plots for view in targets for state in view.states)
+    page = (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            report=report,
+            headline=headline(report),
+            closing=closing_text(report),
+            targets=targets,
+            rules=rules,
+            rule_anchors={rule.code: rule.anchor for rule in rules},
+            verdicts={verdict_text(target) for target in report.targets},
+            listing=Listing(quotes(report)),
+            comparison=comparison,
+            trained=trained,
+            command=_command(report.run),
+            show_output=show_output,
+            results=Markup(embedded(report_document(report))),  # noqa: S704  # escaped there
+            style=_Part(_text("style.css") + (style_sheet() if plotted else "")),
+            script=_Part(_text("script.js")),
+        )
     )
     return page.encode("utf-8", "replace").decode() + "\n"
+
+
+def _trained(traces: tuple[Traced, ...]) -> Iterator[tuple[str, tuple[StatePlots, ...]]]:
+    """Yield what was trained, with its plots."""
+    for number, traced in enumerate(traces, 1):
+        called = f"{traced.path}::{traced.name}" if traced.name else traced.path
+        yield called, plots_of_traces(traced.runs, f"trace{number}")
 
 
 def _command(run: Run | None) -> str:
@@ -74,9 +95,9 @@ class _Part:
 
 
 @cache
-def _part(file: str) -> _Part:
+def _text(file: str) -> str:
     folder = files("scaleaudit.report.html").joinpath(_TEMPLATES)
-    return _Part(folder.joinpath(file).read_text(encoding="utf-8"))
+    return folder.joinpath(file).read_text(encoding="utf-8")
 
 
 @cache
@@ -90,7 +111,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.filters.update(name=name, prose=prose, clipped=clipped, rule_page=rule_page)
+    made.filters.update(drawn=drawn, name=name, prose=prose, clipped=clipped, rule_page=rule_page)
     made.globals.update(
         long_name=LONG_NAME,
         told=told,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from markupsafe import Markup
 
 from scaleaudit.domain.facts import (
     LoopFacts,
@@ -13,9 +16,10 @@ from scaleaudit.domain.facts import (
     StateProbe,
     subject_of,
 )
-from scaleaudit.domain.finding import Finding, Fix
+from scaleaudit.domain.finding import Finding, Fix, Related
 from scaleaudit.domain.report import Report, RuleDocument, TargetReport
 from scaleaudit.domain.twins import Measured, measured
+from scaleaudit.report.html.plots import Plot, StatePlots, plots_of_probe
 from scaleaudit.report.html.probed import Table, outcome_table
 from scaleaudit.report.proofs import fold
 from scaleaudit.report.summaries import target_text
@@ -39,6 +43,14 @@ class FixView:
 
 
 @dataclass(frozen=True, slots=True)
+class RelatedView:
+    """Another place, and whether its line is still to be shown."""
+
+    related: Related
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FindingView:
     """A finding with its place on the page.
 
@@ -50,6 +62,7 @@ class FindingView:
     finding: Finding
     steps: tuple[Step, ...]
     fixes: tuple[FixView, ...]
+    related: tuple[RelatedView, ...]
     same_proof: str = ""
 
 
@@ -63,14 +76,21 @@ class Derivation:
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """A state with all that is said of it."""
+    """A state with all that is said of it.
+
+    Attributes:
+        picture: Its loop, drawn; empty where there is no picture.
+        probe: What a probe says of it, with a table and plots.
+    """
 
     anchor: str
     state: StateFacts
     findings: tuple[FindingView, ...]
     derivations: tuple[Derivation, ...]
+    picture: Markup
     probe: StateProbe | None
     table: Table | None
+    plots: tuple[Plot, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +167,7 @@ def _repeats(first: int, last: int, times: int) -> str:
     return f"{which} {'once more' if times == 2 else f'{times - 1} more times'}."  # noqa: PLR2004
 
 
-@dataclass(slots=True)
+@dataclass
 class _Arranger:
     """Arranges one target, and remembers which proofs were told."""
 
@@ -155,6 +175,11 @@ class _Arranger:
     target: TargetReport
     told: dict[tuple[ProofStep, ...], str] = field(default_factory=dict)
     number: int = 0
+
+    @cached_property
+    def _plots(self) -> tuple[StatePlots, ...]:
+        probe = self.target.facts.probe if self.target.facts else None
+        return plots_of_probe(probe, f"{self.anchor}-plot") if probe else ()
 
     def view(self) -> TargetView:
         facts = self.target.facts
@@ -188,8 +213,10 @@ class _Arranger:
             state=state,
             findings=found,
             derivations=() if any(f.finding.proof for f in found) else _derivations(state),
+            picture=Markup(""),
             probe=probe,
             table=outcome_table(outcome, probe) if outcome and probe else None,
+            plots=self._plots[index].plots if index is not None else (),
         )
 
     def _finding(self, finding: Finding, index: int | None) -> FindingView:
@@ -201,6 +228,7 @@ class _Arranger:
             finding=finding,
             steps=tuple(steps_of(finding.proof)) if same == anchor else (),
             fixes=tuple(FixView(fix, self._measured(fix, index)) for fix in finding.fixes),
+            related=tuple(_related(finding)),
             same_proof="" if same == anchor else same,
         )
 
@@ -209,6 +237,13 @@ class _Arranger:
         if outcome is None or index is None:
             return None
         return measured(fix.kind, outcome, index)
+
+
+def _related(finding: Finding) -> Iterator[RelatedView]:
+    shown = {finding.location, *(step.location for step in finding.proof)}
+    lines = {(place.path, place.line) for place in shown if place is not None}
+    for each in finding.related:
+        yield RelatedView(each, (each.location.path, each.location.line) not in lines)
 
 
 def _index(outcome: ProbeOutcome | None, state: StateFacts, loop: LoopFacts) -> int | None:

@@ -51,6 +51,13 @@ def degree(value: float | None) -> str:
     return "degree ?" if value is None else f"degree {value:g}"
 
 
+def growth(value: float) -> str:
+    """Say how what a turn adds grows with the state."""
+    if value <= 0:
+        return f"does not grow with the state (degree {value:g})"
+    return f"grows with the state (degree {value:g})"
+
+
 def shape(state: StateFacts) -> str:
     """Write the shape of a state."""
     return " × ".join(map(str, state.shape)) or "scalar"
@@ -76,6 +83,7 @@ def counted_as(count: int, noun: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "degree": degree,
+    "growth": growth,
     "shape": shape,
     "sign": sign,
     "span": span_text,
