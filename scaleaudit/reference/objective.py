@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from scaleaudit.reference.config import Supervision
-from scaleaudit.reference.model import LoopedDecoder
+from scaleaudit.reference.config import Condition, Supervision
+from scaleaudit.reference.model import LoopedDecoder, LoopedOutput
 
 LossFunction: TypeAlias = Callable[[LoopedDecoder, Tensor, Tensor], Tensor]
 
@@ -22,8 +22,11 @@ def looped_loss(model: LoopedDecoder, tokens: Tensor, targets: Tensor) -> Tensor
         tokens: (batch, tokens) of int64.
         targets: The next tokens, of the same shape.
     """
-    condition = model.config.condition
-    output = model(tokens)
+    return loss_of(model.config.condition, model(tokens), targets)
+
+
+def loss_of(condition: Condition, output: LoopedOutput, targets: Tensor) -> Tensor:
+    """Return the loss of what a model gave, as ``looped_loss`` does."""
     supervised = (
         output.logits if condition.supervision is Supervision.PER_LOOP else output.logits[-1:]
     )
