@@ -14,9 +14,9 @@ from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_ou
 from scaleaudit.cli.options import report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
 from scaleaudit.cli.provenance import this_run, with_provenance
-from scaleaudit.cli.ranks import is_first
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ScaleAuditError
+from scaleaudit.ranks import is_first
 from scaleaudit.report.formats import FORMATS as RENDERERS
 from scaleaudit.report.formats import Look
 
