@@ -45,6 +45,14 @@ ENTRIES = {
         "scaleaudit.cli.report:report",
         "Show results that were kept, in any format; as a page of HTML by default.",
     ),
+    "reference": Entry(
+        "scaleaudit.cli.reference:reference",
+        "Train and evaluate the reference models, and print one table beside the paper's claims.",
+    ),
+    "train": Entry(
+        "scaleaudit.cli.train:train",
+        "Train one of the bundled reference models.",
+    ),
     "clean": Entry("scaleaudit.cli.cache:clean", "Remove the cache of the project."),
     "rule": Entry(
         "scaleaudit.cli.rules:rule",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scaleaudit.domain.evaluation import Evaluation
-from scaleaudit.domain.training import TrainingRequest
+from scaleaudit.domain.training import Text, TrainingRequest
 
 # From here on three digits are whole.
 _WHOLE = 100
@@ -27,6 +27,31 @@ class EvaluationRequest:
     target: float = 1.02
     device: str = "auto"
     cache: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRequest:
+    """Models of one size that are to be trained and compared. What is None is as its recipe says.
+
+    Attributes:
+        seeds: How many a condition is trained with.
+        accumulate: How many parts of a batch are computed one after another.
+        out: The folder of their runs.
+        threads: How many a run may compute with.
+        compile: Whether to compile; None for on CUDA.
+    """
+
+    size: str
+    seeds: int
+    out: str
+    text: Text
+    evaluation: EvaluationRequest
+    steps: int | None = None
+    lr: float | None = None
+    batch: int | None = None
+    accumulate: int = 1
+    threads: int | None = None
+    compile: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

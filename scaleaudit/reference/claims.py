@@ -22,6 +22,7 @@ from scaleaudit.domain.reproduction import (
 _THOUSANDS, _TENS = (1e3, 1e5), 100.0
 # How far apart blind and controlled conditions must be, and the two that differ by a norm alone.
 _APART, _NORMED_APART = 5.0, 10.0
+_NONE = "none is there"
 _NORMED, _RAW = "per_loop_rmsnorm", "per_loop_raw"
 
 
@@ -53,7 +54,9 @@ def claims(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
         ),
         Claim(
             "Controlled conditions have the lower perplexity at matched depth.",
-            f"at every trained depth in {lower} of {len(compared)} conditions",
+            f"at every trained depth in {lower} of {len(compared)} conditions"
+            if compared
+            else _NONE,
             lower == len(compared) if compared else None,
         ),
     )
@@ -147,7 +150,7 @@ def _ratio(said: str, times: float | None, least: float) -> Claim:
 
 
 def _ranged(ends: list[float]) -> str:
-    return f"{figure(min(ends))} to {figure(max(ends))}" if ends else "none is there"
+    return f"{figure(min(ends))} to {figure(max(ends))}" if ends else _NONE
 
 
 def _in_thousands(end: float) -> bool:

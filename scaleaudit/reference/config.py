@@ -64,13 +64,17 @@ class Condition:
         return normed and not self.penalty and not self.norm_between
 
 
+TURNS = 4
+"""How often the paper's models run all their layers."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceConfig:
     """One reference model: a size, a condition and the number of turns over all layers."""
 
     size: Size
     condition: Condition
-    turns: int = 4
+    turns: int = TURNS
     eps: float = 1e-6
 
 

@@ -49,7 +49,7 @@ def to_markdown(found: Reproduction) -> str:
     seeds = max((len(each.runs) for each in found.conditions), default=0)
     counts = f"{counted(len(found.conditions), 'condition')}, {counted(seeds, 'seed')}"
     lines = [
-        f"# The reference models at size {found.size}",
+        f"# The reference models{f' at size {found.size}' if found.size else ''}",
         "",
         f"{counts}. Numbers are means over the seeds, with the least and the largest in brackets.",
         "",
@@ -62,9 +62,7 @@ def to_markdown(found: Reproduction) -> str:
         *_claims(found.separation),
         *_conditions(found.conditions),
         *_tables(found.conditions),
-        "## How",
-        "",
-        *(f"- {name}: {sentence(value)}" for name, value in found.recipe),
+        *_recipe(found.recipe),
     ]
     return "\n".join(lines) + "\n"
 
@@ -85,6 +83,14 @@ def to_json(found: Reproduction) -> str:
     )
 
 
+def _recipe(recipe: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if recipe:
+        yield "## How"
+        yield ""
+    for name, value in recipe:
+        yield f"- {name}: {sentence(value)}"
+
+
 def _listed(title: str, items: Sequence[str]) -> Iterator[str]:
     if items:
         yield f"{title}: {', '.join(code_span(item) for item in items)}."
@@ -97,6 +103,8 @@ def _claims(claims: Iterable[Claim]) -> Iterator[str]:
 
 
 def _conditions(conditions: Sequence[ConditionRuns]) -> Iterator[str]:
+    if not conditions:
+        return
     rows = []
     for each in conditions:
         compared = each.perplexity

@@ -1,0 +1,65 @@
+"""The runs of a table: every condition with every seed, each in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from scaleaudit.domain.reproduction import CampaignRequest, RunRequest
+from scaleaudit.domain.training import TrainingPlan, TrainingRequest
+from scaleaudit.reference.config import TURNS
+from scaleaudit.reference.recipes import RECIPES
+from scaleaudit.reference.runs import Folder
+
+# Steps between two checkpoints of a run that may be cut off.
+_SAVED_EVERY = 500
+
+
+def campaign(asked: CampaignRequest, conditions: Sequence[str]) -> Iterator[RunRequest]:
+    """Yield the runs that are asked for, all conditions with one seed before the next seed.
+
+    Where time runs out the conditions can be compared all the same.
+    """
+    for seed in range(asked.seeds):
+        for condition in conditions:
+            folder = Folder(Path(asked.out) / f"{condition}-{seed}")
+            training = TrainingRequest(
+                plan=_plan(asked, condition, seed),
+                out=str(folder.path),
+                steps=asked.steps,
+                save_every=_SAVED_EVERY,
+                resume=folder.config.exists(),
+                device=asked.evaluation.device,
+                compile=asked.compile,
+                cache=asked.evaluation.cache,
+                tensorboard=False,
+            )
+            name = f"{condition}, seed {seed}"
+            yield RunRequest(str(folder.path), name, asked.evaluation, training, asked.threads)
+
+
+def _plan(asked: CampaignRequest, condition: str, seed: int) -> TrainingPlan:
+    """Train as the recipe of the size says, but for what is asked otherwise."""
+    recipe = RECIPES[asked.size]
+    return TrainingPlan(
+        condition=condition,
+        size=asked.size,
+        seed=seed,
+        turns=TURNS,
+        lr=recipe.lr if asked.lr is None else asked.lr,
+        batch=recipe.batch if asked.batch is None else asked.batch,
+        accumulate=asked.accumulate,
+        stride=recipe.stride,
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        every=recipe.every,
+        encoding=recipe.encoding,
+        text=asked.text,
+    )
+
+
+def runs_in(place: Path) -> list[Path]:
+    """Return the runs that a path stands for: a checkpoint, a run, or a folder of runs."""
+    if place.is_file() or Folder(place).checkpoint.exists():
+        return [place]
+    return sorted(path for path in place.iterdir() if Folder(path).checkpoint.exists())
