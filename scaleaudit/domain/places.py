@@ -50,6 +50,8 @@ def _of_facts(facts: ScaleFacts) -> Iterator[Location | None]:
 def _of_state(state: StateFacts) -> Iterator[Location | None]:
     yield from (state.location, state.branch_location, state.bypassed_norm)
     yield state.gain.location if state.gain is not None else None
+    if state.picture is not None:
+        yield from (box.location for box in state.picture.boxes)
     yield from _of_steps(state.transition_proof, state.opaque)
     terms: tuple[Readout | Penalty, ...] = (*state.readouts, *state.penalties)
     for term in terms:

@@ -53,13 +53,13 @@ def _add(line: list[tuple[str, str]], name: str, text: str) -> None:
         line.append((name, text))
 
 
-def written(line: Line, marked: tuple[int, int] | None = None) -> Markup:
-    """Write a line, with a span of it marked."""
+def written(line: Line, marked: tuple[int, int] | None = None, margin: int = 0) -> Markup:
+    """Write a line, with a span of it marked, and without so many characters at its start."""
     if marked is None:
-        return _pieces(line)
+        return _pieces(_cut(line, margin, None))
     start, end = marked
     return Markup("{}<mark>{}</mark>{}").format(
-        _pieces(_cut(line, 0, start)),
+        _pieces(_cut(line, margin, start)),
         _pieces(_cut(line, start, end)),
         _pieces(_cut(line, end, None)),
     )

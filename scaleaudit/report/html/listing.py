@@ -78,10 +78,14 @@ class Listing:
         return _BLOCK.format(Markup("").join(self._shown(location, shown, marked)))
 
     def _shown(self, location: Location, shown: range, marked: range) -> Iterator[Markup]:
-        for number in self._trimmed(location.path, shown):
-            line, text = self._lines[location.path, number], self._text[location.path, number]
+        numbers = self._trimmed(location.path, shown)
+        texts = [self._text[location.path, number] for number in numbers]
+        margin = _margin(texts)
+        for number, text in zip(numbers, texts, strict=True):
             where = span(location, number, text) if number in marked and text.strip() else None
-            yield _LINE.format("", number, written(line, where))
+            yield _LINE.format(
+                "", number, written(self._lines[location.path, number], where, margin)
+            )
 
     def _trimmed(self, path: str, shown: range) -> list[int]:
         """Return the lines that are at hand, without blank ones at either end."""
@@ -106,3 +110,8 @@ class Listing:
             for number in range(quote.line, quote.line + len(quote.lines))
         )
         return _BLOCK.format(Markup("").join(lines))
+
+
+def _margin(texts: list[str]) -> int:
+    """Return how far all lines are indented that hold anything, in spaces alone."""
+    return min((len(text) - len(text.lstrip(" ")) for text in texts if text.strip()), default=0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import TypeVar
@@ -12,30 +11,11 @@ from typing import TypeVar
 from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.probing import StateTrace, TrainingRun
 from scaleaudit.domain.twins import LAST_LOSSES
+from scaleaudit.report.html.chart import Table
+from scaleaudit.report.html.wording import number
 
 _Item = TypeVar("_Item")
 _AS_IT_IS = "as it is"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What became of the target, or of a twin: means over its seeds; None where not measured.
-
-    Attributes:
-        overflowed: The steps at which runs came to no number any more.
-    """
-
-    label: str
-    numbers: tuple[float | None, ...]
-    overflowed: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Runs held against each other, a row for each fix."""
-
-    heads: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 def outcome_table(found: ProbeOutcome, state: StateProbe) -> Table | None:
@@ -46,10 +26,11 @@ def outcome_table(found: ProbeOutcome, state: StateProbe) -> Table | None:
     depths = _depths(found, state)
     heads = ("norm at first", "norm at last", "loss at last")
     deeper = (f"{what} at {turns} turns" for what in ("norm", "loss") for turns in depths)
-    return Table((*heads, *deeper), tuple(_row(found, state, fix, depths) for fix in kinds))
+    rows = tuple(_row(found, state, fix, depths) for fix in kinds)
+    return Table(("run", *heads, *deeper), rows)
 
 
-def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) -> Row:
+def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) -> tuple[str, ...]:
     runs = [run for run in found.runs if run.fix == fix]
     traces = list(_traces(runs, state))
     numbers = [
@@ -59,8 +40,9 @@ def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) ->
     ]
     numbers += [_mean(traces, partial(_norm_at, n), _middle) for n in depths]
     numbers += [_mean(traces, partial(_loss_at, n), fmean) for n in depths]
-    ends = tuple(run.overflowed for run in runs if run.overflowed is not None)
-    return Row(f"with {fix}" if fix else _AS_IT_IS, tuple(numbers), ends)
+    ends = [run.overflowed for run in runs if run.overflowed is not None]
+    ended = f", no number from step {min(ends)} on" if ends else ""
+    return (f"with {fix}{ended}" if fix else f"{_AS_IT_IS}{ended}", *map(number, numbers))
 
 
 def _depths(found: ProbeOutcome, state: StateProbe) -> list[int]:

@@ -13,7 +13,7 @@ from scaleaudit.report.terminal import printable
 # What the template says itself: the code and the name.
 _TITLE = re.compile(r"\A\s*# [^\n]*\n")
 # Headings of the page are below those of the report around it.
-_DEEPER = 2
+_DEEPER = 1
 
 
 @cache

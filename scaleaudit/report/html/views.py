@@ -19,8 +19,10 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Finding, Fix, Related
 from scaleaudit.domain.report import Report, RuleDocument, TargetReport
 from scaleaudit.domain.twins import Measured, measured
+from scaleaudit.report.html.chart import Table
+from scaleaudit.report.html.diagnosed import Diagnosed, diagnosed
 from scaleaudit.report.html.plots import Plot, StatePlots, plots_of_probe
-from scaleaudit.report.html.probed import Table, outcome_table
+from scaleaudit.report.html.probed import outcome_table
 from scaleaudit.report.proofs import fold
 from scaleaudit.report.summaries import target_text
 
@@ -91,6 +93,7 @@ class StateView:
     probe: StateProbe | None
     table: Table | None
     plots: tuple[Plot, ...]
+    diagnosed: Diagnosed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,8 @@ class _Arranger:
             for finding in self.target.findings
             if finding.subject == subject
         )
-        probe = outcome.states[index] if outcome is not None and index is not None else None
+        found_of = outcome.states if outcome is not None else ()
+        probe = found_of[index] if index is not None and index < len(found_of) else None
         return StateView(
             anchor=f"{self.anchor}-s{self.number}",
             state=state,
@@ -217,6 +221,7 @@ class _Arranger:
             probe=probe,
             table=outcome_table(outcome, probe) if outcome and probe else None,
             plots=self._plots[index].plots if index is not None else (),
+            diagnosed=_diagnosed(outcome, index),
         )
 
     def _finding(self, finding: Finding, index: int | None) -> FindingView:
@@ -246,11 +251,19 @@ def _related(finding: Finding) -> Iterator[RelatedView]:
         yield RelatedView(each, (each.location.path, each.location.line) not in lines)
 
 
+def _diagnosed(outcome: ProbeOutcome | None, index: int | None) -> Diagnosed | None:
+    if outcome is None or outcome.diagnostics is None or index is None:
+        return None
+    known = index < len(outcome.diagnostics.states)
+    return diagnosed(outcome.diagnostics, index) if known else None
+
+
 def _index(outcome: ProbeOutcome | None, state: StateFacts, loop: LoopFacts) -> int | None:
     """Return the position of a state among those of a probe."""
     if outcome is None:
         return None
-    names = [(each.loop, each.state) for each in outcome.states]
+    measured_ones = outcome.diagnostics.states if outcome.diagnostics else ()
+    names = [(each.loop, each.state) for each in outcome.states or measured_ones]
     wanted = (loop.name, state.name)
     return names.index(wanted) if wanted in names else None
 
