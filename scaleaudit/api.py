@@ -351,6 +351,7 @@ def analysed(
         certify: Whether what is claimed is held against numbers.
         seconds: How long all of it may take; certification has its share of that.
     """
+    from scaleaudit.fixing.places import with_footholds
     from scaleaudit.loops.finder import find_loops
     from scaleaudit.picturing.picturing import with_pictures
     from scaleaudit.scale.analysis import study
@@ -360,6 +361,7 @@ def analysed(
         nest = find_loops(graph)
         studied = study(graph, nest)
         facts = with_pictures(graph, nest, studied.facts, studied.judged())
+        facts = with_footholds(graph, nest, facts)
         if certify is Certify.NEVER:
             return facts
         claims = studied.claims()
@@ -372,6 +374,7 @@ def analysed(
 
 
 def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
+    from scaleaudit.fixing.fixing import with_diffs
     from scaleaudit.rules.engine import evaluate
 
     found, here = target.found, Path.cwd()
@@ -394,9 +397,13 @@ def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
         report,
         verdict=judged.verdict,
         facts=replace(report.facts, coverage=coverage),
-        findings=judged.findings,
+        findings=with_diffs(judged.findings, report.facts, _source),
         undecided=judged.undecided,
     )
+
+
+def _source(path: str) -> str | None:
+    return dict(read_sources((path,))).get(path)
 
 
 def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:

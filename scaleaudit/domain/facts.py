@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.diagnostics import Diagnostics
+from scaleaudit.domain.footholds import Handover, NormCall
 from scaleaudit.domain.graph import Location, Note, NoteKind
 from scaleaudit.domain.laws import DeclaredLaw
 from scaleaudit.domain.loops import TurnsFrom
@@ -121,6 +122,7 @@ class Readout:
         coverage: Share of the state's positions that it reads, 0 to 1; None where unknown.
         location: The line of the last projection before the loss, else of the loss term.
         up_to_eps: Whether the invariance holds for lengths above a norm's eps only.
+        norms: The expressions, innermost first, that norm the state for it and do nothing else.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Readout:
     opaque: tuple[Opaque, ...] = ()
     coverage: float | None = 1.0
     up_to_eps: bool = False
+    norms: tuple[NormCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,8 @@ class StateFacts:
         seen_through: Other states through which alone this one reaches the loss.
         carried_dtype: The narrowest dtype that its length passes on the way around; empty where
             that was not asked.
+        handover: Where the loop's own function makes what crosses; None where that differs from
+            turn to turn.
         picture: Its loop in a few boxes; None where none was drawn up.
     """
 
@@ -196,6 +201,7 @@ class StateFacts:
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
     carried_dtype: str = ""
+    handover: Handover | None = None
     picture: Picture | None = None
 
 

@@ -1,0 +1,39 @@
+"""Where in a user's source a fix can take hold of a state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaleaudit.domain.graph import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Where a loop's own function makes the value that crosses to the next turn.
+
+    Attributes:
+        location: The expression: a sum, or the call of what makes it elsewhere.
+        visits: How often it runs for each time that the state crosses; more than once where a loop
+            inside of a turn does that.
+        loss: The expression of the same running function that makes the loss; None where that is
+            made elsewhere.
+    """
+
+    location: Location
+    visits: int
+    loss: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NormCall:
+    """An expression that norms one value, and does nothing else.
+
+    Attributes:
+        location: The expression, in whichever function it stands.
+        names: What the variable is called there that holds the value, where one does.
+        made: The expression of the same running function that makes the value, where one does.
+    """
+
+    location: Location
+    names: tuple[str, ...] = ()
+    made: Location | None = None
