@@ -74,7 +74,7 @@ class Loop:
             told = self._step in (1, self._steps) or self._step % every == 0
             if told or (due and not self._is_finite()):
                 self._measure(found)
-            progress(self._progress())
+            progress(self._progress(request.minutes))
             ending = self._ending(request.minutes, stopped)
             if due and ending is None:
                 self._save()
@@ -148,15 +148,16 @@ class Loop:
         """Return the tokens a second of this start."""
         return (self._step - self._first) * self._trainer.tokens / max(self._elapsed(), 1e-9)
 
-    def _progress(self) -> TrainingProgress:
+    def _progress(self, minutes: float | None) -> TrainingProgress:
         pace = self._pace()
+        limit = math.inf if minutes is None else max(0.0, minutes * 60 - self._elapsed())
         return TrainingProgress(
             step=self._step,
             steps=self._steps,
             loss=self._loss(),
             norm=self._norms()[-1] if self._norms() else math.nan,
             pace=pace,
-            left=(self._steps - self._step) * self._trainer.tokens / pace,
+            left=min((self._steps - self._step) * self._trainer.tokens / pace, limit),
         )
 
     def _outcome(self, ending: Ending) -> TrainingOutcome:

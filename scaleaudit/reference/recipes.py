@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scaleaudit.domain.training import Encoding
+from scaleaudit.domain.training import Encoding, TrainingPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +39,22 @@ RECIPES: dict[str, Recipe] = {
     "44m": Recipe(lr=3e-4, batch=64, stride=128, every=50, encoding=Encoding.BPE),
     "129m": Recipe(lr=3e-4, batch=32, stride=128, every=50, encoding=Encoding.BPE),
 }
+
+
+def plan_by_recipe(condition: str, size: str, seed: int = 0) -> TrainingPlan:
+    """Return how a size is trained where nobody asks for anything else."""
+    recipe = RECIPES[size]
+    return TrainingPlan(
+        condition=condition,
+        size=size,
+        seed=seed,
+        turns=4,
+        lr=recipe.lr,
+        batch=recipe.batch,
+        accumulate=1,
+        stride=recipe.stride,
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        every=recipe.every,
+        encoding=recipe.encoding,
+    )
