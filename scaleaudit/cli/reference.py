@@ -13,6 +13,7 @@ from scaleaudit.cli.manners import colour_flag, write_out
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ConfigError
+from scaleaudit.reference.config import SIZES
 
 if TYPE_CHECKING:
     from scaleaudit.domain.reproduction import (
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
         RunRequest,
     )
 
-_SIZES = ("tiny", "44m", "129m")
 _MOST_SEEDS, _MOST_JOBS, _MOST_STEPS, _A_MONTH = 100, 256, 100_000_000, 43_200.0
 _MOST_SEQUENCES = 1_000_000
 
@@ -53,7 +53,7 @@ class Flags(TypedDict):
 
 
 @click.command()
-@click.option("--size", type=click.Choice(_SIZES), default="tiny", show_default=True)
+@click.option("--size", type=click.Choice([*SIZES]), default="tiny", show_default=True)
 @click.option(
     "--conditions",
     metavar="NAMES",
@@ -174,7 +174,6 @@ def _asked(flags: Flags) -> list[RunRequest]:
     from scaleaudit.domain.reproduction import CampaignRequest
     from scaleaudit.domain.training import Text
     from scaleaudit.reference.campaign import campaign
-    from scaleaudit.reference.config import CONDITIONS
 
     text = Text(
         dataset=flags["dataset"], config=flags["dataset_config"], column=flags["text_column"]
@@ -192,20 +191,16 @@ def _asked(flags: Flags) -> list[RunRequest]:
         threads=_threads(flags),
         compile=flags["compiled"],
     )
-    return [*campaign(asked, _conditions(flags["conditions"], tuple(CONDITIONS)))]
+    return [*campaign(asked, _conditions(flags["conditions"]))]
 
 
-def _conditions(given: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    if given is None:
-        return known
-    names = [name.strip().replace("-", "_") for name in given.split(",") if name.strip()]
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"--conditions: there is no condition {name!r}",
-                hint=f"There are {', '.join(known)}.",
-            )
-    return tuple(name for name in known if name in names) or known
+def _conditions(given: str | None) -> tuple[str, ...]:
+    """Return conditions by their names, in the order of the table."""
+    from scaleaudit.cli.train import condition_of
+    from scaleaudit.reference.config import CONDITIONS
+
+    names = {condition_of(name.strip()) for name in (given or "").split(",") if name.strip()}
+    return tuple(name for name in CONDITIONS if name in names or not names)
 
 
 def _named(flags: Flags) -> list[RunRequest]:

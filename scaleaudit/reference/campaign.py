@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from scaleaudit.domain.reproduction import CampaignRequest, RunRequest
 from scaleaudit.domain.training import TrainingPlan, TrainingRequest
-from scaleaudit.reference.config import TURNS
-from scaleaudit.reference.recipes import RECIPES
+from scaleaudit.reference.recipes import plan_by_recipe
 from scaleaudit.reference.runs import Folder
 
 # Steps between two checkpoints of a run that may be cut off.
@@ -40,20 +40,12 @@ def campaign(asked: CampaignRequest, conditions: Sequence[str]) -> Iterator[RunR
 
 def _plan(asked: CampaignRequest, condition: str, seed: int) -> TrainingPlan:
     """Train as the recipe of the size says, but for what is asked otherwise."""
-    recipe = RECIPES[asked.size]
-    return TrainingPlan(
-        condition=condition,
-        size=asked.size,
-        seed=seed,
-        turns=TURNS,
-        lr=recipe.lr if asked.lr is None else asked.lr,
-        batch=recipe.batch if asked.batch is None else asked.batch,
+    plan = plan_by_recipe(condition, asked.size, seed)
+    return replace(
+        plan,
+        lr=plan.lr if asked.lr is None else asked.lr,
+        batch=plan.batch if asked.batch is None else asked.batch,
         accumulate=asked.accumulate,
-        stride=recipe.stride,
-        weight_decay=recipe.weight_decay,
-        clip=recipe.clip,
-        every=recipe.every,
-        encoding=recipe.encoding,
         text=asked.text,
     )
 

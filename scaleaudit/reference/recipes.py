@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaleaudit.domain.training import Encoding, TrainingPlan
+from scaleaudit.reference.config import TURNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def plan_by_recipe(condition: str, size: str, seed: int = 0) -> TrainingPlan:
         condition=condition,
         size=size,
         seed=seed,
-        turns=4,
+        turns=TURNS,
         lr=recipe.lr,
         batch=recipe.batch,
         accumulate=1,
