@@ -140,7 +140,7 @@ class Draft:
                 if node not in found:
                     place, label = self._graph[node].location, source_label(self._graph[node])
                     found[node] = self._sketch.add(Part(BoxKind.SOURCE, [], label, place=place))
-                self._sketch.link(found[node], name, Link("held", Role.PLAIN))
+                self._sketch.link(found[node], name, Link("independent", Role.PLAIN))
 
     def _add_other_states(self) -> None:
         """Show where this state takes part in what another one becomes by its own turn."""

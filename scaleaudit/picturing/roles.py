@@ -34,7 +34,7 @@ def degree_of(scale: Scale) -> str:
     if scale.opaque:
         return "unknown"
     if not growth.depends:
-        return "held"
+        return "independent"
     if growth.hi == VANISHING:
         return "vanishing"
     if growth.hi <= ZERO and growth.precision is Precision.SATURATING:

@@ -9,7 +9,7 @@ import networkx as nx
 from scaleaudit.domain.picture import BoxKind
 from scaleaudit.picturing.sketch import Sketch
 
-MOST_BOXES = 18
+MOST_BOXES = 20
 
 # What is taken together first; ends of ways are never taken in.
 _MERGING = {
