@@ -40,7 +40,7 @@ class _Files:
         return self._known[path]
 
     def _opened(self, path: str) -> Source | None:
-        text = self._read(path)
+        text = self._read(path) if path.isprintable() else None  # a diff has it in a line
         try:
             return Source(path, text) if text is not None else None
         except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -9,6 +9,7 @@ from scaleaudit.domain.facts import Gain, LoopFacts, Penalty, ProofStep, Readout
 from scaleaudit.domain.finding import Finding, Severity
 from scaleaudit.domain.report import Report
 from scaleaudit.report.excerpt import Sources, excerpt, place
+from scaleaudit.report.patches import change_lines
 from scaleaudit.report.proofs import fold
 from scaleaudit.report.summaries import suppressed_text, target_text, verdict_text
 from scaleaudit.report.terminal import Ink, Style, Verbatim, printable, wrapped
@@ -162,7 +163,9 @@ class _Page:
             yield from self._section("Ways out, as the rule has them")
             for fix in finding.fixes:
                 yield f"  - {printable(fix.text)}"
-                for line in fix.code.splitlines():
+                for line in change_lines(fix, self._ink):
+                    yield Verbatim(f"        {line}")
+                for line in fix.code.splitlines() if not fix.diff else ():
                     yield Verbatim(f"        {printable(line)}")
 
     def _what_if(self, what_if: WhatIf, finding: Finding) -> Iterator[str]:

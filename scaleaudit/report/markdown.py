@@ -13,6 +13,7 @@ from scaleaudit.domain.finding import Confidence, Finding, Severity
 from scaleaudit.domain.report import Report, Skip, TargetReport
 from scaleaudit.report.excerpt import Sources, place
 from scaleaudit.report.markup import code_span, fenced, sentence
+from scaleaudit.report.patches import UNTRIED
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.summaries import (
     closing_text,
@@ -169,7 +170,11 @@ def _details(target: TargetReport, finding: Finding, sources: Sources) -> Iterat
         yield f"- note: {code_span(place(related.location))}: {sentence(related.text)}"
     for fix in finding.fixes:
         yield f"- fix: {sentence(fix.text)}"
-        if fix.code:
+        if fix.diff:
+            yield f"  ({UNTRIED})"
+            yield ""
+            yield from fenced([printable(line) for line in fix.diff.split("\n")[:-1]], "diff")
+        elif fix.code:
             yield ""
             yield from fenced([printable(line) for line in fix.code.splitlines()], "python")
     if finding.confidence is not Confidence.PROVEN:

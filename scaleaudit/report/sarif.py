@@ -7,15 +7,15 @@ https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-upl
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from scaleaudit.domain.facts import ProofStep
 from scaleaudit.domain.finding import Confidence, Finding, Related, Severity, Suppressed
 from scaleaudit.domain.finding import SuppressionKind as Kind
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, RuleDocument, TargetReport
-from scaleaudit.report.encoding import Json, json_text, uri_path
+from scaleaudit.report.encoding import Json, json_text
 from scaleaudit.report.proofs import fold
+from scaleaudit.report.sarif_parts import ROOT, fixes_of, sarif_location, sarif_message
 from scaleaudit.report.summaries import ranked, stale_text, target_text, undecided
 from scaleaudit.report.terminal import printable
 from scaleaudit.report.words import counted
@@ -23,7 +23,6 @@ from scaleaudit.report.words import counted
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-ROOT = "SRCROOT"
 # A verdict that is open is no rule's finding.
 UNDECIDED = "undecided"
 # What GitHub takes of a run, of a result's code flow and of its further locations.
@@ -44,6 +43,7 @@ class _Run:
 
     def __init__(self, report: Report) -> None:
         self._report = report
+        self._paths = [path for path, _ in report.sources]
         self._positions = {rule.code: index for index, rule in enumerate(report.rules)}
 
     def document(self) -> Json:
@@ -59,7 +59,7 @@ class _Run:
             "automationDetails": {"id": "scaleaudit/"},
             "columnKind": "unicodeCodePoints",  # as Python counts the characters of a line
             "originalUriBaseIds": {
-                ROOT: {"description": _message("The folder in which the audit was started.")}
+                ROOT: {"description": sarif_message("The folder in which the audit was started.")}
             },
             "invocations": [self._invocation(len(results) - MOST_RESULTS)],
             "results": results[:MOST_RESULTS],
@@ -83,7 +83,7 @@ class _Run:
         result: dict[str, Json] = {
             "ruleId": printable(finding.code),
             "level": finding.severity.value,
-            "message": _message(text),
+            "message": sarif_message(text),
             "locations": [_result_location(target, finding)],
             "properties": _properties(target, finding),
         }
@@ -95,6 +95,9 @@ class _Run:
             result["codeFlows"] = [_code_flow(finding.proof)]
         if finding.related:
             result["relatedLocations"] = _related(finding.related)
+        fixes = list(fixes_of(finding, self._paths))
+        if fixes:
+            result["fixes"] = fixes
         return result
 
     def _open(self, target: TargetReport, reason: str) -> Json:
@@ -103,8 +106,8 @@ class _Run:
             "ruleIndex": len(self._report.rules),
             "kind": "open",
             "level": "none",
-            "message": _message(f"The verdict is unknown: {printable(reason)}"),
-            "locations": [_location(Location(target.path, 1))],
+            "message": sarif_message(f"The verdict is unknown: {printable(reason)}"),
+            "locations": [sarif_location(Location(target.path, 1))],
             "properties": {"target": printable(target_text(target))},
         }
 
@@ -130,8 +133,8 @@ def _rule(rule: RuleDocument) -> Json:
     return {
         "id": printable(rule.code),
         "name": printable(rule.name),
-        "shortDescription": _message(printable(rule.summary)),
-        "fullDescription": _message(printable(rule.summary)),
+        "shortDescription": sarif_message(printable(rule.summary)),
+        "fullDescription": sarif_message(printable(rule.summary)),
         "help": {"text": rule.help or rule.summary, "markdown": rule.help or rule.summary},
         "defaultConfiguration": {"level": rule.severity.value},
         "properties": {
@@ -150,7 +153,7 @@ def _undecided_rule() -> Json:
     return {
         "id": UNDECIDED,
         "name": "verdict-unknown",
-        "shortDescription": _message(text),
+        "shortDescription": sarif_message(text),
         "help": {"text": text},
         "defaultConfiguration": {"level": "none"},
     }
@@ -172,7 +175,7 @@ def _properties(target: TargetReport, finding: Finding) -> Json:
 
 
 def _ways_out(finding: Finding) -> Iterator[str]:
-    """Yield what can be done, in words: no edit of the source is known to be right."""
+    """Yield what can be done, in words: that an edit of the source is right was not tried."""
     for fix in finding.fixes:
         yield f"Fix: {printable(fix.text)}"
     if finding.confidence is not Confidence.PROVEN:
@@ -205,52 +208,30 @@ def _steps(proof: tuple[ProofStep, ...]) -> Iterator[tuple[ProofStep, str]]:
 
 def _step(index: int, step: ProofStep, text: str) -> Json:
     degree = "unknown" if step.degree is None else f"{step.degree:g}"
-    said = _message(f"{printable(text)} ({printable(step.operator)}, degree {degree})")
+    said = sarif_message(f"{printable(text)} ({printable(step.operator)}, degree {degree})")
     location: dict[str, Json] = {"message": said}
     if step.location is not None:
-        location = {**_location(step.location), **location}
+        location = {**sarif_location(step.location), **location}
     return {"executionOrder": index, "location": location, "importance": "essential"}
 
 
 def _related(related: tuple[Related, ...]) -> Json:
     return [
-        {"id": number, **_location(each.location), "message": _message(printable(each.text))}
+        {
+            "id": number,
+            **sarif_location(each.location),
+            "message": sarif_message(printable(each.text)),
+        }
         for number, each in enumerate(related[:MOST_RELATED], 1)
     ]
 
 
 def _result_location(target: TargetReport, finding: Finding) -> Json:
     """Place a result; one that names no line stands at the head of its file."""
-    location = _location(finding.location or Location(target.path, 1))
+    location = sarif_location(finding.location or Location(target.path, 1))
     if finding.subject:
         location["logicalLocations"] = [{"fullyQualifiedName": printable(finding.subject)}]
     return location
-
-
-def _location(location: Location) -> dict[str, Json]:
-    place: dict[str, Json] = {"artifactLocation": _artifact(location.path)}
-    if location.line > 0:
-        place["region"] = _region(location)
-    return {"physicalLocation": place}
-
-
-def _artifact(path: str) -> Json:
-    """Write a path as a URI: of a file outside the folder absolutely, else relative to it."""
-    if PurePosixPath(path).is_absolute():
-        return {"uri": f"file://{uri_path(path)}"}
-    return {"uri": uri_path(path), "uriBaseId": ROOT}
-
-
-def _region(location: Location) -> Json:
-    region: dict[str, Json] = {"startLine": location.line}
-    last = max(location.end_line, location.line)
-    if location.end_line:
-        region["endLine"] = last
-    if location.column:
-        region["startColumn"] = location.column
-        if location.end_column and (last > location.line or location.end_column >= location.column):
-            region["endColumn"] = location.end_column
-    return region
 
 
 def _suppression(suppressed: Suppressed) -> Json:
@@ -260,29 +241,23 @@ def _suppression(suppressed: Suppressed) -> Json:
         "justification": printable(suppressed.reason or f"accepted by a {suppressed.kind.value}"),
     }
     if suppressed.location is not None:
-        document["location"] = _location(suppressed.location)
+        document["location"] = sarif_location(suppressed.location)
     return document
 
 
 def _failure(finding: Finding) -> Json:
     document: dict[str, Json] = {
         "level": "error",
-        "message": _message(printable(finding.message)),
+        "message": sarif_message(printable(finding.message)),
         "associatedRule": {"id": printable(finding.code)},
     }
     if finding.location is not None:
-        document["locations"] = [_location(finding.location)]
+        document["locations"] = [sarif_location(finding.location)]
     return document
 
 
 def _notification(text: str, path: str = "") -> Json:
-    document: dict[str, Json] = {"level": "note", "message": _message(printable(text))}
+    document: dict[str, Json] = {"level": "note", "message": sarif_message(printable(text))}
     if path:
-        document["locations"] = [_location(Location(path, 0))]
+        document["locations"] = [sarif_location(Location(path, 0))]
     return document
-
-
-def _message(text: str) -> Json:
-    """Write a message in which nothing is a placeholder and nothing is a link (3.11.5, 3.11.6)."""
-    escaped = text.replace("{", "{{").replace("}", "}}")
-    return {"text": escaped.replace("](", "\\](") if "](" in escaped else escaped}

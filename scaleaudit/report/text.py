@@ -10,6 +10,7 @@ from scaleaudit.domain.finding import Confidence, Finding, Fix, Severity
 from scaleaudit.domain.graph import Note
 from scaleaudit.domain.report import Report, Skip, Skipped, TargetReport, Verdict
 from scaleaudit.report.excerpt import Sources, excerpt, place
+from scaleaudit.report.patches import change_lines
 from scaleaudit.report.probing import probe_lines
 from scaleaudit.report.proofs import proof_lines
 from scaleaudit.report.summaries import (
@@ -156,7 +157,9 @@ class _Page:
 
     def _fix(self, fix: Fix) -> Iterator[str]:
         yield f"  {self._ink(Style.MARGIN, '=')} {self._ink(Style.GOOD, 'fix:')} {printable(fix.text)}"
-        for line in fix.code.splitlines():
+        for line in change_lines(fix, self._ink):
+            yield Verbatim(f"        {line}")
+        for line in fix.code.splitlines() if not fix.diff else ():
             yield Verbatim(f"        {printable(line)}".rstrip())
 
     def _target(self, target: TargetReport) -> Iterator[str]:
