@@ -158,13 +158,21 @@ class Memento:
         if not is_library_file(function.__code__.co_filename):
             self._globals(function.__globals__, names_of_code(function.__code__))
 
-    def _globals(self, known: dict[str, Any], names: tuple[str, ...]) -> None:
-        """Keep globals that code names, in files of the user's that it names too."""
+    def _globals(
+        self, known: dict[str, Any], names: tuple[str, ...], met: set[int] | None = None
+    ) -> None:
+        """Keep globals that code names, in files of the user's that it names too.
+
+        Args:
+            met: The modules that were looked at already; some name each other.
+        """
+        met = set() if met is None else met
+        met.add(id(known))
         for name in names:
             value = known.get(name, _MISSING)
             if isinstance(value, ModuleType):
-                if known is not vars(value) and is_user_file(_file_of(value)):
-                    self._globals(vars(value), names)
+                if id(vars(value)) not in met and is_user_file(_file_of(value)):
+                    self._globals(vars(value), names, met)
             elif value is not _MISSING:
                 self._undo.append(partial(_bind_again, known, name, value))
                 self._meet((value,))

@@ -25,6 +25,8 @@ from scaleaudit.wire import Json
 # Seconds between two writings, at least; and how many times what one took.
 _PAUSE, _SHARE = 1.0, 100
 
+_OTHER = "Give another file as out; its folder has to be there."
+
 
 class Journal:
     """The traces of one training, and the file that they go to."""
@@ -62,7 +64,8 @@ class Journal:
                 self._before = out.read_text(encoding="utf-8")
             self.write()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the traces cannot be written to {out}: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else "what it holds is no text"
+            raise ConfigError(f"traces cannot be written to {out}: {why}", hint=_OTHER) from error
 
     def lose(self, losses: Sequence[float]) -> None:
         """Note the losses of steps in a row; NaN for one that was not told."""

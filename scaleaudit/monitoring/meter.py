@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scaleaudit.domain.probing import Turn
 from scaleaudit.monitoring.signs import Look
-from scaleaudit.probe.norms import Recorder
+from scaleaudit.probe.norms import Recorder, features
 from scaleaudit.probe.program import Crossing
 
 # Types so narrow that a long state loses what turns write to it, or overflows.
@@ -23,14 +23,15 @@ class Meter:
     def __init__(self) -> None:
         self._norms = Recorder()
         self._more: dict[Crossing, Tensor] = {}
-        self._dtypes: dict[Crossing, str] = {}
+        self._kinds: dict[Crossing, tuple[str, float]] = {}
         self._before: dict[tuple[int, int], Tensor] = {}
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Measure what crosses; what is no real number has no length."""
         if value.is_floating_point() and value.numel():
             self._norms(crossing, value)
-            self._dtypes[crossing] = str(value.dtype).removeprefix("torch.")
+            unit = math.sqrt(features(value.shape))
+            self._kinds[crossing] = str(value.dtype).removeprefix("torch."), unit
             more = [_room(value), self._unchanged(crossing, value)]
             self._more[crossing] = torch.stack(more)
         return value
@@ -57,7 +58,7 @@ class Meter:
         return {
             crossing: Look(
                 Turn(found.mean, found.p95, found.largest),
-                self._dtypes[crossing],
+                *self._kinds[crossing],
                 room,
                 None if math.isnan(unchanged) else unchanged,
             )

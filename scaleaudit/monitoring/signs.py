@@ -46,6 +46,7 @@ class Look:
     Attributes:
         turn: Its lengths.
         dtype: As 'float32'.
+        unit: The length that it would have if all its elements were 1.
         room: The largest number of its type over its own largest element.
         unchanged: In a narrow type the share of its elements that are what they were a turn
             before, to the bit; None where that is not known.
@@ -53,6 +54,7 @@ class Look:
 
     turn: Turn
     dtype: str
+    unit: float
     room: float
     unchanged: float | None = None
 
@@ -121,7 +123,7 @@ class Lookout:
     def _has_grown(self, turns: Sequence[Look]) -> bool:
         assert self._first is not None
         bar = thresholds.GROWN_RESTRAINED if self._restrained else thresholds.GROWN
-        by_steps = turns[-1].turn.mean >= bar * self._first[1] > 0
+        by_steps = turns[-1].turn.mean >= bar * max(self._first[1], turns[-1].unit)
         return by_steps and turns[-1].turn.mean >= thresholds.TURNED * turns[0].turn.mean
 
     def _growth(self, turns: Sequence[Look]) -> str:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent / "messages"))
 
 import command_cases
 import comparing_cases
+import monitor_cases
 import page_cases
 import probe_cases
 import settings_cases
@@ -27,6 +28,7 @@ CASES = [
     for module in (
         command_cases,
         comparing_cases,
+        monitor_cases,
         settings_cases,
         page_cases,
         probe_cases,
