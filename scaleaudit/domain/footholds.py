@@ -15,12 +15,14 @@ class Handover:
         location: The expression: a sum, or the call of what makes it elsewhere.
         visits: How often it runs for each time that the state crosses; more than once where a loop
             inside of a turn does that.
+        names: The variables of that function that hold what crosses.
         loss: The expression of the same running function that makes the loss; None where that is
             made elsewhere.
     """
 
     location: Location
     visits: int
+    names: tuple[str, ...] = ()
     loss: Location | None = None
 
 
@@ -32,8 +34,10 @@ class NormCall:
         location: The expression, in whichever function it stands.
         names: What the variable is called there that holds the value, where one does.
         made: The expression of the same running function that makes the value, where one does.
+        called: Whether it calls a function that does it, in place of operators of torch alone.
     """
 
     location: Location
     names: tuple[str, ...] = ()
     made: Location | None = None
+    called: bool = False

@@ -173,7 +173,7 @@ def _normed_argument(call: ast.Call, norm: NormCall, source: Source) -> ast.expr
     """The argument that holds what the call norms: the only one, or the one seen to hold it."""
     if any(isinstance(argument, ast.Starred) for argument in call.args):
         return None
-    if len(call.args) == 1 and not call.keywords:
+    if len(call.args) == 1 and not call.keywords and norm.called:
         return call.args[0]
     found = [argument for argument in call.args if _holds(argument, norm, source)]
     return found[0] if len(found) == 1 else None
@@ -199,9 +199,9 @@ def _carried(state: StateFacts, source: Source) -> _Carried | None:
     function = source.function_of(made) if made is not None else None
     if made is None or statement is None or function is None:
         return None
-    name = _target(statement, made, state.name, source)
+    name = _target(statement, made, handover.names, source)
     loops = source.loops_of(statement)
-    if not name or not loops:
+    if name not in handover.names or not loops:
         return None
     if handover.visits == 1:
         return _Carried(name, statement, function)
@@ -216,7 +216,7 @@ def _behind(loop: ast.stmt, statement: ast.stmt) -> Iterator[ast.AST]:
     yield from body[body.index(statement) + 1 :] if statement in body else body
 
 
-def _target(statement: ast.stmt, made: ast.expr, name: str, source: Source) -> str:
+def _target(statement: ast.stmt, made: ast.expr, names: tuple[str, ...], source: Source) -> str:
     """The variable that a statement sets to what an expression in it makes."""
     match statement:
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(
@@ -226,7 +226,7 @@ def _target(statement: ast.stmt, made: ast.expr, name: str, source: Source) -> s
             found = [t for t, value in zip(targets, values, strict=True) if value in inside]
             return found[0].id if len(found) == 1 and isinstance(found[0], ast.Name) else ""
         case ast.Assign(targets=[ast.Tuple(elts=targets)]):
-            named = [t.id for t in targets if isinstance(t, ast.Name) and t.id == name]
+            named = [t.id for t in targets if isinstance(t, ast.Name) and t.id in names]
             return named[0] if len(named) == 1 else ""
         case (
             ast.Assign(targets=[ast.Name(id=found)])

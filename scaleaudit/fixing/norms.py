@@ -47,8 +47,19 @@ def norm_calls(graph: OpGraph, node: Node) -> Iterator[NormCall]:
         if value is None:
             continue
         source = graph[value.node]
-        names = tuple(name for place, name in source.names if place == frame.function)
-        yield NormCall(frame.location, names, _made_in(source, frame))
+        called = _called(node, _depth(node, frame)) is not None
+        names = _names_at(source, frame.function)
+        yield NormCall(frame.location, names, _made_in(source, frame), called)
+
+
+def names_in(node: Node, running: int) -> tuple[str, ...]:
+    """Return the variables of a running function that held a value when it was read next."""
+    functions = (frame.function for frame in node.frames if frame.running == running)
+    return _names_at(node, next(functions, ""))
+
+
+def _names_at(node: Node, function: str) -> tuple[str, ...]:
+    return tuple(name for place, name in node.names if place == function)
 
 
 def _made_in(source: Node, frame: Frame) -> Location | None:
@@ -58,7 +69,7 @@ def _made_in(source: Node, frame: Frame) -> Location | None:
 
 def _run_of(graph: OpGraph, node: Node, frame: Frame) -> set[int]:
     """The operators that one evaluation of a frame's expression ran, around one of them."""
-    depth = next(i for i, (running, _) in enumerate(node.turn_frames) if running == frame.running)
+    depth = _depth(node, frame)
     place = node.turn_frames[depth]
     called = _called(node, depth)
 
@@ -75,6 +86,10 @@ def _run_of(graph: OpGraph, node: Node, frame: Frame) -> set[int]:
                 found.add(near)
                 stack.append(near)
     return found
+
+
+def _depth(node: Node, frame: Frame) -> int:
+    return next(i for i, (running, _) in enumerate(node.turn_frames) if running == frame.running)
 
 
 def _called(node: Node, depth: int) -> int | None:

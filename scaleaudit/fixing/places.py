@@ -9,7 +9,7 @@ from scaleaudit.domain.facts import LoopFacts, ProofStep, Readout, ScaleFacts
 from scaleaudit.domain.footholds import Handover, NormCall
 from scaleaudit.domain.graph import Frame, Location, Node, OpGraph, ancestors
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
-from scaleaudit.fixing.norms import norm_calls
+from scaleaudit.fixing.norms import names_in, norm_calls
 
 # An operator and the line that it stands in.
 _Written = tuple[str, Location | None]
@@ -64,7 +64,9 @@ def _handover(graph: OpGraph, state: CarriedState) -> Handover | None:
     if len(places) != 1:
         return None
     visits = _visits(graph, made[-2], made[-1], around)
-    return Handover(places.pop(), visits, _loss(graph, around)) if visits else None
+    if not visits:
+        return None
+    return Handover(places.pop(), visits, _names(made, around), _loss(graph, around))
 
 
 def _common_frame(nodes: list[Node]) -> int | None:
@@ -76,6 +78,11 @@ def _common_frame(nodes: list[Node]) -> int | None:
 
 def _in_frame(node: Node, running: int) -> Frame | None:
     return next((frame for frame in node.frames if frame.running == running), None)
+
+
+def _names(nodes: list[Node], running: int) -> tuple[str, ...]:
+    """The variables of a running function that were seen to hold one of some values."""
+    return tuple(dict.fromkeys(name for node in nodes for name in names_in(node, running)))
 
 
 def _visits(graph: OpGraph, before: Node, node: Node, running: int) -> int:

@@ -1,0 +1,270 @@
+"""What is written into a source, and when nothing is: no torch, facts by hand."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from scaleaudit.domain.facts import (
+    Coverage,
+    LoopFacts,
+    Readout,
+    ScaleFacts,
+    StateFacts,
+    Transition,
+    Visibility,
+    subject_of,
+)
+from scaleaudit.domain.finding import Confidence, Finding, Fix, FixKind, Severity
+from scaleaudit.domain.footholds import Handover, NormCall
+from scaleaudit.domain.graph import Location
+from scaleaudit.fixing.fixing import with_diffs
+from scaleaudit.fixing.source import Edit, Source, changed, diff
+
+PATH = "model.py"
+HEAD = "from torch.nn import functional as F\n\n\n"
+FORWARD = """
+def forward(self, x, y):
+    h = self.embed(x)
+    for _ in range(4):
+        h = h + self.step(h)
+    logits = self.head(self.norm(h))
+    loss = F.cross_entropy(logits, y)
+    return loss
+"""
+
+
+def place(text: str, part: str) -> Location:
+    """Where a part of a text stands, in characters from 1."""
+    start = text.index(part)
+    before, inside = text[:start], part.split("\n")
+    line, column = before.count("\n") + 1, start - before.rfind("\n")
+    end = column + len(part) if len(inside) == 1 else len(inside[-1]) + 1
+    return Location(PATH, line, column, line + len(inside) - 1, end)
+
+
+def state(
+    text: str,
+    made: str = "h + self.step(h)",
+    visits: int = 1,
+    loss: str = "",
+    norm: str = "",
+    called: bool = False,
+    name: str = "h",
+) -> StateFacts:
+    norms = (NormCall(place(text, norm), ("h",), called=called),) if norm else ()
+    readout = Readout(
+        "logits", Visibility.INVARIANT, 0.0, True, (4,), place(text, text[:1]), norms=norms
+    )
+    handover = Handover(place(text, made), visits, (name,), place(text, loss) if loss else None)
+    return StateFacts(
+        "h", (2, 6, 8), "float32", None, Transition.CARRIED, Visibility.INVARIANT, (readout,),
+        handover=handover,
+    )  # fmt: skip
+
+
+def fixed(text: str, facts: StateFacts, kind: FixKind) -> str:
+    """The text with a fix in it; empty where none can be made."""
+    loop = LoopFacts("Looped.forward", 4, None, (facts,))
+    finding = Finding(
+        "SCL101", "blind", Severity.ERROR, Confidence.PROVEN, "message", None,
+        subject_of(facts, loop), fixes=(Fix("Do it.", kind=kind), Fix("Or do not.")),
+    )  # fmt: skip
+    known = ScaleFacts((loop,), Coverage(10), loss_found=True)
+    (told,) = with_diffs((finding,), known, {PATH: text}.get)
+    assert told.fixes[1].diff == ""
+    return applied(text, told.fixes[0].diff) if told.fixes[0].diff else ""
+
+
+def applied(text: str, patch: str) -> str:
+    """Apply a diff by hand: every line that it keeps or takes must be there."""
+    old, new = text.split("\n"), list[str]()
+    at = 0
+    for line in patch.split("\n")[2:]:
+        if line.startswith("@@"):
+            start = int(line.split()[1].split(",")[0][1:]) - 1
+            new.extend(old[at:start])
+            at = start
+        elif line[:1] in (" ", "-"):
+            assert old[at] == line[1:]
+            new.extend([line[1:]] if line[0] == " " else [])
+            at += 1
+        elif line.startswith("+"):
+            new.append(line[1:])
+    return "\n".join(new + old[at:])
+
+
+def with_norm(text: str, **known: object) -> str:
+    return fixed(text, state(text, **known), FixKind.NORM_BETWEEN)
+
+
+def test_a_norm_stands_behind_the_line_that_makes_the_state():
+    text = HEAD + FORWARD
+    added = "        h = F.rms_norm(h, h.shape[-1:])\n"
+    assert with_norm(text).replace(added, "") == text
+    assert f"self.step(h)\n{added}" in with_norm(text)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        ("import torch\n", "torch.nn.functional"),
+        ("import torch.nn.functional as G\nimport torch\n", "G"),
+        ("import torch.nn.functional\n", "torch.nn.functional"),
+        ("from torch import nn as n\nfrom torch.nn.functional import relu as F\n", "n.functional"),
+    ],
+)
+def test_torch_is_called_as_the_file_imports_it(head, name):
+    assert f"h = {name}.rms_norm(h, h.shape[-1:])\n" in with_norm(head + FORWARD)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FORWARD,  # nothing of torch is imported
+        HEAD + FORWARD.replace("for _ in", "for F in"),
+        HEAD + FORWARD.replace("(self, x, y)", "(self, x, y, F=None)"),
+        HEAD + FORWARD.replace("        h = h", "        x = 1; h = h"),
+        HEAD + FORWARD.replace("        h = h", "        self.h = h"),
+        HEAD + FORWARD.replace("        h = h + self.step(h)", "        x.append(h + self.step(h))"),
+        HEAD + FORWARD.replace("    for _ in range(4):\n    ", ""),
+        HEAD + FORWARD.replace("        h = h +", "        pair = h +"),
+        HEAD + FORWARD.replace("h + self.step(h)", "(lambda: h + self.step(h))()"),
+        HEAD + FORWARD.replace("h = h + self.step(h)", "h, g = self.pair(h + self.step(h))", 1)
+        .replace("h, g", "g, k"),
+    ],
+)  # fmt: skip
+def test_nothing_is_written_where_it_is_not_safe(text):
+    ast.parse(text)
+    assert with_norm(text) == ""
+
+
+def test_what_is_not_python_or_not_there_is_left_alone():
+    text = HEAD + FORWARD
+    facts = state(text)
+    assert fixed(text.replace("def ", "dfe "), facts, FixKind.NORM_BETWEEN) == ""
+    assert fixed(text + "# \ufffd\n", facts, FixKind.NORM_BETWEEN) == ""
+    assert fixed(text.replace("\n", "\r"), facts, FixKind.NORM_BETWEEN) == ""
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((1, 2, 3, 4), "float32"), ((2, 8), "complex64")])  # fmt: skip
+def test_no_norm_where_the_features_of_a_state_are_not_known(shape, dtype):
+    text = HEAD + FORWARD
+    known = state(text)
+    odd = StateFacts(
+        "h", shape, dtype, None, Transition.CARRIED, Visibility.INVARIANT, handover=known.handover
+    )
+    assert fixed(text, odd, FixKind.NORM_BETWEEN) == ""
+
+
+def test_columns_count_characters_and_the_file_may_end_without_a_new_line():
+    text = HEAD + dedent(
+        """\
+        def forward(self, ä):
+            for _ in range(4):
+                ä = "äöü" and ä + self.step(ä)"""
+    )
+    made = "ä + self.step(ä)"
+    assert (
+        with_norm(text, made=made, name="ä") == f"{text}\n        ä = F.rms_norm(ä, ä.shape[-1:])"
+    )
+
+
+def test_a_line_that_runs_several_times_a_turn_is_followed_behind_its_own_loop():
+    text = HEAD + dedent(
+        """\
+        def forward(self, h):
+            for _ in range(4):
+                for block in self.blocks:
+                    h = block(h)
+                    other = 1
+                else:
+                    pass
+            return h
+        """
+    )
+    got = with_norm(text, made="block(h)", visits=3)
+    assert "            pass\n        h = F.rms_norm(h, h.shape[-1:])\n    return h" in got
+    assert with_norm(text.replace("other = 1", "h = 2 * h"), made="block(h)", visits=3) == ""
+    deeper = text.replace("for _ in range(4):", "for _ in range(4):\n      for i in (1,):", 1)
+    deeper = deeper.replace("        for block", "         for block", 1)
+    assert ast.parse(text)
+    assert with_norm(text.replace("    for _ in range(4):\n", "    if 1:\n"), made="block(h)", visits=3) == ""  # fmt: skip
+
+
+def test_the_loss_is_charged_for_every_turn():
+    text = HEAD + FORWARD
+    got = fixed(text, state(text, loss="F.cross_entropy(logits, y)"), FixKind.PENALTY)
+    for line in (
+        "    lengths = []\n    for _ in range(4):\n",
+        "        lengths.append(h.square().mean())\n",
+        "    loss = loss + 0.01 * sum(lengths) / max(len(lengths), 1)\n    return loss",
+    ):
+        assert line in got
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("loss = F.cross_entropy(logits, y)", "loss = 2 * F.cross_entropy(logits, y)"),
+        ("loss = F.cross_entropy(logits, y)\n    return loss", "return F.cross_entropy(logits, y)"),
+        ("loss = F.cross_entropy(logits, y)", "self.loss = F.cross_entropy(logits, y)"),
+        ("loss = F.cross_entropy(logits, y)", "h = F.cross_entropy(logits, y)"),
+        ("h = self.embed(x)", "h, lengths, state_lengths, carried_lengths = self.embed(x)"),
+    ],
+)
+def test_no_penalty_where_the_loss_is_not_at_hand(old, new):
+    text = HEAD + FORWARD.replace(old, new)
+    assert fixed(text, state(text, loss="F.cross_entropy(logits, y)"), FixKind.PENALTY) == ""
+
+
+def test_no_penalty_on_what_no_longer_holds_the_state():
+    text = HEAD + FORWARD.replace(
+        "    logits = self.head(self.norm(h))\n    loss =",
+        "        h = 2 * h\n        loss =",
+    ).replace("(logits, y)", "(h, y)")
+    assert fixed(text, state(text, loss="F.cross_entropy(h, y)"), FixKind.PENALTY) == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "left"),
+    [
+        ("self.norm(h)", "self.head(h)"),
+        ("F.rms_norm(h, (8,))", "self.head(h)"),
+        ("F.rms_norm((8,), h)", "self.head(h)"),
+        ("self.norm(h + x)", "self.head((h + x))"),
+    ],
+)
+def test_a_readout_is_given_what_its_norm_is_given(call, left):
+    text = HEAD + FORWARD.replace("self.norm(h)", call)
+    assert left in fixed(text, state(text, norm=call, called=True), FixKind.RAW_READOUT)
+
+
+@pytest.mark.parametrize(
+    "call", ["self.norm(*h)", "self.norm(h, h)", "self.norm(x, y)", "h.div(2)"]
+)
+def test_a_norm_stays_where_it_is_not_told_what_it_norms(call):
+    text = HEAD + FORWARD.replace("self.norm(h)", call)
+    assert fixed(text, state(text, norm=call), FixKind.RAW_READOUT) == ""
+
+
+def test_git_takes_a_diff_of_a_last_line_without_an_end(tmp_path: Path):
+    before = "a = 1\nb = 2"
+    after = changed(Source("x.py", before), [Edit(len(before), len(before), "\nc = 3")])
+    (tmp_path / "x.py").write_text(before)
+    subprocess.run(
+        ["git", "apply", "-"],
+        input=diff("x.py", before, after),
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert (tmp_path / "x.py").read_text() == after
+
+
+def test_an_edit_that_makes_no_python_is_none():
+    assert changed(Source("x.py", "a = 1\n"), [Edit(0, 0, "(")]) == ""
