@@ -92,8 +92,9 @@ def _parts(text: Text) -> Mapping[str, Dataset]:
 
 
 def _loaded(text: Text) -> Dataset | DatasetDict:
-    from datasets import load_dataset, load_from_disk  # noqa: PLC0415  # an extra
+    from datasets import disable_progress_bars, load_dataset, load_from_disk  # noqa: PLC0415  # an extra
 
+    disable_progress_bars()
     assert text.dataset is not None
     path = Path(text.dataset)
     if path.is_file():
