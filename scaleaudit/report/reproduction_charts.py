@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
@@ -12,8 +13,15 @@ from scaleaudit.report.html.chart import Axis, Chart, Curve, Mark, Point, length
 from scaleaudit.report.html.palette import style_sheet
 from scaleaudit.report.html.plotting import draw
 
+_PERPLEXITY = (
+    "Of the readout after each turn, on held-out text: means over the seeds, and their range. "
+    "Perplexities from 1,000 on, as readouts have that no loss asks about, are left out."
+)
 # Depths and what was measured there.
 _Row: TypeAlias = list[tuple[float, float]]
+
+# Readouts that no loss asks about may give any perplexity; beyond this one there is nothing to compare.
+_COMPARED = 1000.0
 
 _SIZE = re.compile(r'width="(\d+)" height="(\d+)"')
 _FONT = "system-ui, sans-serif"
@@ -49,14 +57,18 @@ def charts(found: Reproduction) -> tuple[Chart, Chart]:
     perplexity = Chart(
         key="perplexity",
         title=f"Perplexity, size {found.size}",
-        caption="Of the readout after each turn, on held-out text: means over the seeds, and their range.",
+        caption=_PERPLEXITY,
         x=depth,
         y=Axis("perplexity", log=True),
-        curves=_curves(conditions, losses, lambda depth: depth.perplexity),
+        curves=_curves(conditions, losses, _compared),
         marks=trained,
         pointed=True,
     )
     return length, perplexity
+
+
+def _compared(depth: DepthEvaluation) -> float:
+    return depth.perplexity if depth.perplexity < _COMPARED else math.nan
 
 
 def _curves(
