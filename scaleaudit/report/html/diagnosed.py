@@ -41,8 +41,10 @@ class Diagnosed:
     sentences: tuple[str, ...]
 
 
-def diagnosed(found: Diagnostics, index: int) -> Diagnosed:
-    """Tell what was measured of the state at a position."""
+def diagnosed(found: Diagnostics | None, index: int) -> Diagnosed | None:
+    """Tell what was measured of the state at a position; None where that was not asked for."""
+    if found is None or index >= len(found.states):
+        return None
     state = found.states[index]
     return Diagnosed(tuple(_tables(state)), tuple(_sentences(found, state)))
 

@@ -6,8 +6,11 @@ from collections import Counter
 
 from scaleaudit.domain.finding import Finding
 from scaleaudit.domain.report import Report, TargetReport
+from scaleaudit.report.html.text import clipped
 from scaleaudit.report.summaries import gravest_first, ranked, undecided, verdict_text
 
+# Characters of what a rule or a reason says.
+_LONGEST = 300
 _ONE = {
     "fail": "fails",
     "warn": "passes with warnings",
@@ -30,19 +33,16 @@ def _verdicts(report: Report) -> str:
     targets = gravest_first(report.targets)
     if len(targets) == 1:
         (target,) = targets
-        return f"`{target.name or target.path}` {_ONE[verdict_text(target)]}"
-    counts = Counter(map(verdict_text, targets))
-    told = [
-        f"{number}{_of(index, len(targets))} {(_ONE if number == 1 else _MANY)[verdict]}"
-        for index, (verdict, number) in enumerate(counts.items())
-    ]
-    return (
-        ", ".join(told) if len(counts) > 1 else f"all {told[0].replace(_of(0, len(targets)), '')}"
-    )
+        return f"`{clipped(target.name or target.path)}` {_ONE[verdict_text(target)]}"
+    (first, number), *others = Counter(map(verdict_text, targets)).items()
+    if not others:
+        return f"all {number} targets {_MANY[first]}"
+    told = [f"{number} of {len(targets)} targets {_said(first, number)}"]
+    return ", ".join((*told, *(f"{number} {_said(verdict, number)}" for verdict, number in others)))
 
 
-def _of(index: int, total: int) -> str:
-    return f" of {total} targets" if index == 0 else ""
+def _said(verdict: str, number: int) -> str:
+    return _ONE[verdict] if number == 1 else _MANY[verdict]
 
 
 def _because(report: Report) -> str:
@@ -56,7 +56,7 @@ def _because(report: Report) -> str:
         return f". {_meaning(report, finding)} ({code}{times})."
     reasons = [why for target in report.targets for why in undecided(target)]
     if reasons:
-        return f": {reasons[0]}."
+        return f": {clipped(reasons[0], _LONGEST)}."
     if any(map(_has_loop, report.targets)):
         return ": no rule found a fault in what their loops carry."
     return ": no weight-tied loop was found, so no state is carried."
@@ -64,7 +64,7 @@ def _because(report: Report) -> str:
 
 def _meaning(report: Report, finding: Finding) -> str:
     summary = next((rule.summary for rule in report.rules if rule.code == finding.code), "")
-    return (summary or finding.name.replace("-", " ")).removesuffix(".")
+    return clipped(summary or finding.name.replace("-", " "), _LONGEST).removesuffix(".")
 
 
 def _has_loop(target: TargetReport) -> bool:

@@ -48,14 +48,16 @@ class Listing:
     def link(self, location: Location) -> Markup:
         """Write a place, as a link to its line where that is quoted."""
         text = Markup("<bdi>{}</bdi>").format(self._short(location))
-        if not self.has(location):
+        there = self.href(location)
+        if there is None:
             return Markup("<span class=at>{}</span>").format(text)
-        anchor = line_anchor(location.path, location.line)
-        return Markup('<a class=at href="#{}">{}</a>').format(anchor, text)
+        return Markup('<a class=at href="{}">{}</a>').format(there, text)
 
-    def has(self, location: Location) -> bool:
-        """Tell whether the line of a place is quoted."""
-        return (location.path, location.line) in self._lines
+    def href(self, location: Location) -> str | None:
+        """Return where on the page the line of a place is; None where it is not quoted."""
+        if (location.path, location.line) not in self._lines:
+            return None
+        return f"#{line_anchor(location.path, location.line)}"
 
     def _short(self, location: Location) -> str:
         """Write a place by the last part of its path, where no other file is called that."""

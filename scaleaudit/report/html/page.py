@@ -17,13 +17,13 @@ from scaleaudit.domain.report import Report, Run
 from scaleaudit.domain.traced import Traced
 from scaleaudit.report.comparison import change_name, closing_of, told, verdicts_text
 from scaleaudit.report.embedding import embedded
+from scaleaudit.report.html import drawing, palette
 from scaleaudit.report.html.headline import headline
 from scaleaudit.report.html.listing import Listing
-from scaleaudit.report.html.palette import style_sheet
 from scaleaudit.report.html.plots import StatePlots, plots_of_traces
 from scaleaudit.report.html.rules import rule_page
 from scaleaudit.report.html.text import LONG_NAME, clipped, drawn, name, prose, shown
-from scaleaudit.report.html.views import rule_views, target_views
+from scaleaudit.report.html.views import TargetView, rule_views, target_views
 from scaleaudit.report.html.wording import FILTERS
 from scaleaudit.report.quoting import quotes
 from scaleaudit.report.structure import report_document
@@ -47,9 +47,9 @@ def to_html(
         traces: Training that was kept, to be plotted beside.
         show_output: Whether to show what the models' code printed.
     """
-    targets, rules = target_views(report), rule_views(report)
+    listing = Listing(quotes(report))
+    targets, rules = target_views(report, listing.href), rule_views(report)
     trained = tuple(_trained(traces))
-    plotted = bool(trained) or any(state.plots for view in targets for state in view.states)
     page = (
         _environment()
         .get_template("page.html.jinja")
@@ -61,17 +61,27 @@ def to_html(
             rules=rules,
             rule_anchors={rule.code: rule.anchor for rule in rules},
             verdicts={verdict_text(target) for target in report.targets},
-            listing=Listing(quotes(report)),
+            listing=listing,
             comparison=comparison,
             trained=trained,
             command=_command(report.run),
             show_output=show_output,
             results=Markup(embedded(report_document(report))),  # noqa: S704  # escaped there
-            style=_Part(_text("style.css") + (style_sheet() if plotted else "")),
+            style=_Part("".join(_styles(targets, plotted=bool(trained)))),
             script=_Part(_text("script.js")),
         )
     )
     return page.encode("utf-8", "replace").decode() + "\n"
+
+
+def _styles(targets: tuple[TargetView, ...], *, plotted: bool) -> Iterator[str]:
+    """Yield the style sheets that the page needs."""
+    states = [state for view in targets for state in view.states]
+    yield _text("style.css")
+    if any(state.picture for state in states):
+        yield drawing.style_sheet()
+    if plotted or any(probed.plots for view in targets for probed in view.probed):
+        yield palette.style_sheet()
 
 
 def _trained(traces: tuple[Traced, ...]) -> Iterator[tuple[str, tuple[StatePlots, ...]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,10 @@ def draw(chart: Chart, prefix: str) -> str:
         mpl.rcParams["svg.hashsalt"] = "scaleaudit"
         figure = Figure(figsize=(_WIDTH / 72, _HEIGHT / 72), dpi=72)
         _Drawing(figure, chart).draw()
-        figure.savefig(file, format="svg", metadata={"Date": None})
+        with warnings.catch_warnings():
+            # Text stays text, so what these fonts lack is a matter of the browser's.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+            figure.savefig(file, format="svg", metadata={"Date": None})
     named = svg.Named(prefix, chart.title, f"{words(chart)} {chart.caption}".strip())
     return svg.inlined(file.getvalue(), named, (_WIDTH, _HEIGHT))
 

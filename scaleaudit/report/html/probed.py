@@ -12,6 +12,7 @@ from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.probing import StateTrace, TrainingRun
 from scaleaudit.domain.twins import LAST_LOSSES
 from scaleaudit.report.html.chart import Table
+from scaleaudit.report.html.text import clipped
 from scaleaudit.report.html.wording import number
 
 _Item = TypeVar("_Item")
@@ -42,7 +43,7 @@ def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) ->
     numbers += [_mean(traces, partial(_loss_at, n), fmean) for n in depths]
     ends = [run.overflowed for run in runs if run.overflowed is not None]
     ended = f", no number from step {min(ends)} on" if ends else ""
-    return (f"with {fix}{ended}" if fix else f"{_AS_IT_IS}{ended}", *map(number, numbers))
+    return (f"with {clipped(fix)}{ended}" if fix else f"{_AS_IT_IS}{ended}", *map(number, numbers))
 
 
 def _depths(found: ProbeOutcome, state: StateProbe) -> list[int]:

@@ -18,8 +18,9 @@ _DEEPER = 1
 
 @cache
 def _markdown() -> MarkdownIt:
-    """Return a reader of Markdown to which HTML is text, and links to scripts are none."""
-    return MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+    """Return a reader of Markdown to which HTML and links are text: a page leads nowhere else."""
+    made = MarkdownIt("commonmark", {"html": False}).enable("table")
+    return made.disable(["autolink", "image", "link", "reference"])
 
 
 def rule_page(text: str) -> Markup:

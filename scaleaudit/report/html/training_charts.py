@@ -20,6 +20,8 @@ from scaleaudit.report.html.chart import (
     losses,
     of_turns,
 )
+from scaleaudit.report.html.text import clipped
+from scaleaudit.report.terminal import printable
 
 # Names short enough to stand beside a curve, and the pen that each always has.
 _SHORT = {
@@ -44,7 +46,7 @@ def _groups(traced: Traced) -> Iterator[tuple[str, int, Traced]]:
     fixes = dict.fromkeys(run.fix for run, _ in sorted(traced, key=lambda each: each[0].fix != ""))
     free = (pen for pen in range(len(_SHORT), len(_SHORT) + len(fixes)))
     for fix in fixes:
-        name, pen = _SHORT[fix] if fix in _SHORT else (fix, next(free))
+        name, pen = _SHORT[fix] if fix in _SHORT else (clipped(printable(fix)), next(free))
         yield name, pen, [each for each in traced if each[0].fix == fix]
 
 

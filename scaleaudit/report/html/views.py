@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from markupsafe import Markup
 
@@ -21,8 +20,10 @@ from scaleaudit.domain.report import Report, RuleDocument, TargetReport
 from scaleaudit.domain.twins import Measured, measured
 from scaleaudit.report.html.chart import Table
 from scaleaudit.report.html.diagnosed import Diagnosed, diagnosed
-from scaleaudit.report.html.plots import Plot, StatePlots, plots_of_probe
+from scaleaudit.report.html.drawing import Href, draw
+from scaleaudit.report.html.plots import Plot, plots_of_probe
 from scaleaudit.report.html.probed import outcome_table
+from scaleaudit.report.html.text import drawn
 from scaleaudit.report.proofs import fold
 from scaleaudit.report.summaries import target_text
 
@@ -82,7 +83,6 @@ class StateView:
 
     Attributes:
         picture: Its loop, drawn; empty where there is no picture.
-        probe: What a probe says of it, with a table and plots.
     """
 
     anchor: str
@@ -90,10 +90,6 @@ class StateView:
     findings: tuple[FindingView, ...]
     derivations: tuple[Derivation, ...]
     picture: Markup
-    probe: StateProbe | None
-    table: Table | None
-    plots: tuple[Plot, ...]
-    diagnosed: Diagnosed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +101,27 @@ class LoopView:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbedView:
+    """What a probe says of a state: its answer, a table, plots, what was measured untrained."""
+
+    state: str
+    loop: str
+    probe: StateProbe | None
+    table: Table | None
+    plots: tuple[Plot, ...]
+    diagnosed: Diagnosed | None
+
+
+@dataclass(frozen=True, slots=True)
 class TargetView:
-    """A target: its loops, and the findings that are about no state of them."""
+    """A target: its loops, the findings that are about no state of them, and its probe."""
 
     anchor: str
     title: str
     target: TargetReport
     loops: tuple[LoopView, ...]
     findings: tuple[FindingView, ...]
+    probed: tuple[ProbedView, ...]
 
     @property
     def states(self) -> tuple[StateView, ...]:
@@ -131,10 +140,16 @@ class RuleView:
     document: RuleDocument | None
 
 
-def target_views(report: Report) -> tuple[TargetView, ...]:
-    """Arrange every target."""
+def target_views(report: Report, href: Href) -> tuple[TargetView, ...]:
+    """Arrange every target.
+
+    Args:
+        report: The report.
+        href: Where on the page a source line is found.
+    """
     return tuple(
-        _Arranger(f"t{number}", target).view() for number, target in enumerate(report.targets, 1)
+        _Arranger(f"t{number}", target, href).view()
+        for number, target in enumerate(report.targets, 1)
     )
 
 
@@ -170,19 +185,15 @@ def _repeats(first: int, last: int, times: int) -> str:
     return f"{which} {'once more' if times == 2 else f'{times - 1} more times'}."  # noqa: PLR2004
 
 
-@dataclass
+@dataclass(slots=True)
 class _Arranger:
     """Arranges one target, and remembers which proofs were told."""
 
     anchor: str
     target: TargetReport
+    href: Href
     told: dict[tuple[ProofStep, ...], str] = field(default_factory=dict)
     number: int = 0
-
-    @cached_property
-    def _plots(self) -> tuple[StatePlots, ...]:
-        probe = self.target.facts.probe if self.target.facts else None
-        return plots_of_probe(probe, f"{self.anchor}-plot") if probe else ()
 
     def view(self) -> TargetView:
         facts = self.target.facts
@@ -194,7 +205,14 @@ class _Arranger:
         others = tuple(f for f in self.target.findings if f.subject not in subjects)
         found = tuple(self._finding(finding, None) for finding in others)
         loops = tuple(self._loop(loop) for loop in (facts.loops if facts else ()))
-        return TargetView(self.anchor, target_text(self.target), self.target, loops, found)
+        return TargetView(
+            anchor=self.anchor,
+            title=target_text(self.target),
+            target=self.target,
+            loops=loops,
+            findings=found,
+            probed=tuple(_probed(facts.probe, self.anchor)) if facts and facts.probe else (),
+        )
 
     def _loop(self, loop: LoopFacts) -> LoopView:
         return LoopView(loop, tuple(self._state(state, loop) for state in loop.states))
@@ -210,18 +228,12 @@ class _Arranger:
             for finding in self.target.findings
             if finding.subject == subject
         )
-        found_of = outcome.states if outcome is not None else ()
-        probe = found_of[index] if index is not None and index < len(found_of) else None
         return StateView(
             anchor=f"{self.anchor}-s{self.number}",
             state=state,
             findings=found,
             derivations=() if any(f.finding.proof for f in found) else _derivations(state),
-            picture=Markup(""),
-            probe=probe,
-            table=outcome_table(outcome, probe) if outcome and probe else None,
-            plots=self._plots[index].plots if index is not None else (),
-            diagnosed=_diagnosed(outcome, index),
+            picture=drawn(draw(state.picture, self.href)) if state.picture else Markup(""),
         )
 
     def _finding(self, finding: Finding, index: int | None) -> FindingView:
@@ -251,19 +263,24 @@ def _related(finding: Finding) -> Iterator[RelatedView]:
         yield RelatedView(each, (each.location.path, each.location.line) not in lines)
 
 
-def _diagnosed(outcome: ProbeOutcome | None, index: int | None) -> Diagnosed | None:
-    if outcome is None or outcome.diagnostics is None or index is None:
-        return None
-    known = index < len(outcome.diagnostics.states)
-    return diagnosed(outcome.diagnostics, index) if known else None
+def _probed(found: ProbeOutcome, anchor: str) -> Iterator[ProbedView]:
+    for index, each in enumerate(plots_of_probe(found, f"{anchor}-plot")):
+        probe = found.states[index] if index < len(found.states) else None
+        yield ProbedView(
+            state=each.state,
+            loop=each.loop,
+            probe=probe,
+            table=outcome_table(found, probe) if probe else None,
+            plots=each.plots,
+            diagnosed=diagnosed(found.diagnostics, index),
+        )
 
 
 def _index(outcome: ProbeOutcome | None, state: StateFacts, loop: LoopFacts) -> int | None:
     """Return the position of a state among those of a probe."""
     if outcome is None:
         return None
-    measured_ones = outcome.diagnostics.states if outcome.diagnostics else ()
-    names = [(each.loop, each.state) for each in outcome.states or measured_ones]
+    names = [(each.loop, each.state) for each in outcome.states]
     wanted = (loop.name, state.name)
     return names.index(wanted) if wanted in names else None
 

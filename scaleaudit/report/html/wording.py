@@ -41,7 +41,7 @@ def number(value: float | None) -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if _WHOLE <= abs(value) < _PLAIN:
+    if _WHOLE <= round(abs(value)) < _PLAIN:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
@@ -56,6 +56,13 @@ def growth(value: float) -> str:
     if value <= 0:
         return f"does not grow with the state (degree {value:g})"
     return f"grows with the state (degree {value:g})"
+
+
+def changed(line: str) -> str:
+    """Name the class of a line of a unified diff."""
+    if line.startswith(("---", "+++", "@@")):
+        return "where"
+    return {"+": "added", "-": "taken"}.get(line[:1], "kept")
 
 
 def shape(state: StateFacts) -> str:
@@ -83,6 +90,7 @@ def counted_as(count: int, noun: str) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "degree": degree,
+    "changed": changed,
     "growth": growth,
     "shape": shape,
     "sign": sign,
