@@ -146,7 +146,11 @@ def _fitted(path: Path, config: ReferenceConfig, weights: dict[str, Tensor]) -> 
     """Give a model its weights, which are looked at before any memory is taken for it."""
     # Every block has weights, so a number of blocks beyond that of weights is none to be built.
     if not (0 < config.size.layers <= len(weights) and config.turns > 0):
-        raise _other(path, f"{config.size.layers} layers and {config.turns} turns")
+        raise _other(
+            path,
+            f"it says {config.size.layers} layers and {config.turns} turns, "
+            f"and there are {len(weights)} weights",
+        )
     try:
         with torch.device("meta"):
             model = LoopedDecoder(config)

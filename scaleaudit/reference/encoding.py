@@ -69,7 +69,7 @@ def learn(encoding: Encoding, vocabulary: int, documents: Iterable[bytes]) -> En
     if vocabulary < BYTE_VALUES + (encoding is Encoding.BPE):
         raise ConfigError(
             f"a vocabulary of {vocabulary} tokens is too small for {encoding.value}",
-            hint=f"It takes {BYTE_VALUES + 1} at least.",
+            hint=f"Bytes take {BYTE_VALUES} tokens (--encoding bytes), byte pairs more.",
         )
     if encoding is Encoding.BYTES:
         return Bytes()

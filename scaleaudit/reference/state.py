@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from scaleaudit.errors import WeightsError
+from scaleaudit.errors import WeightsError, described
 from scaleaudit.reference.checkpoints import read_tensors, write_tensors
 from scaleaudit.reference.trainer import Trainer
 from scaleaudit.wire import read_json
@@ -87,7 +87,7 @@ def restore_state(path: Path, trainer: Trainer) -> Position:
         losses = tuple(state[_LOSSES].tolist())
     except (KeyError, RuntimeError, msgspec.DecodeError) as error:
         raise WeightsError(
-            f"{path} is not what a training like this one left: {error}",
+            f"{path} is not what a training like this one left: {described(error)}",
             hint="Start anew in another folder with --out.",
         ) from error
     return Position(position.step, position.seconds, losses)

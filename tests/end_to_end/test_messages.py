@@ -18,8 +18,10 @@ import comparing_cases
 import monitor_cases
 import page_cases
 import probe_cases
+import reference_cases
 import settings_cases
 import target_cases
+import training_cases
 import weights_cases
 from sites import Site, all_sites, watched
 
@@ -32,7 +34,9 @@ CASES = [
         settings_cases,
         page_cases,
         probe_cases,
+        reference_cases,
         target_cases,
+        training_cases,
         weights_cases,
     )
     for case in module.cases()
