@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 
 from scaleaudit.domain.facts import LoopFacts, ProofStep, Readout, ScaleFacts
@@ -35,8 +36,7 @@ def _in_loop(graph: OpGraph, loop: Loop, known: LoopFacts, at: dict[_Written, in
     Args:
         at: The last node of every operator and line that the loss is computed from.
     """
-    crossing = tuple(ref.node for state in loop.states for ref in state.boundary)
-    carrying = ancestors(graph, crossing)
+    carrying = _Carrying(graph, loop)
     states = tuple(
         replace(
             facts,
@@ -49,6 +49,25 @@ def _in_loop(graph: OpGraph, loop: Loop, known: LoopFacts, at: dict[_Written, in
         for state, facts in zip(loop.states, known.states, strict=True)
     )
     return replace(known, states=states)
+
+
+class _Carrying:
+    """What the values that cross in a loop are computed from, and where that is written."""
+
+    def __init__(self, graph: OpGraph, loop: Loop) -> None:
+        self._graph, self._loop = graph, loop
+
+    @cached_property
+    def nodes(self) -> frozenset[int]:
+        """The operators."""
+        crossing = (ref.node for state in self._loop.states for ref in state.boundary)
+        return ancestors(self._graph, tuple(crossing))
+
+    @cached_property
+    def places(self) -> frozenset[Location]:
+        """The expressions that ran them."""
+        frames = (frame for n in self.nodes for frame in self._graph[n].frames)
+        return frozenset(frame.location for frame in frames)
 
 
 def _handover(graph: OpGraph, state: CarriedState) -> Handover | None:
@@ -110,21 +129,17 @@ def _loss(graph: OpGraph, running: int) -> Location | None:
 
 
 def _norms(
-    graph: OpGraph, readout: Readout, carrying: frozenset[int], at: dict[_Written, int]
+    graph: OpGraph, readout: Readout, carrying: _Carrying, at: dict[_Written, int]
 ) -> tuple[NormCall, ...]:
-    """The expressions that norm a state for a readout alone, not for what crosses as well.
-
-    Args:
-        carrying: What the values that cross are computed from.
-    """
+    """The expressions that norm a state for a readout alone, not for what crosses as well."""
     step = _hiding(readout.proof)
     if step is None or not readout.supervised:
         return ()
     node = at.get((step.operator, step.location))
-    if node is None or node in carrying:
+    if node is None or node in carrying.nodes:
         return ()
-    shared = {frame.location for n in carrying for frame in graph[n].frames}
-    return tuple(each for each in norm_calls(graph, graph[node]) if each.location not in shared)
+    calls = norm_calls(graph, graph[node])
+    return tuple(call for call in calls if call.location not in carrying.places)
 
 
 def _hiding(proof: tuple[ProofStep, ...]) -> ProofStep | None:
