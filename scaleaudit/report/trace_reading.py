@@ -13,6 +13,7 @@ from scaleaudit.report.probe_reading import ReadRun
 from scaleaudit.wire import read_json
 
 _RUN = "run"
+_HINT = "Name a file that `scaleaudit probe --save DIR` or `scaleaudit train` left."
 
 
 def from_json_lines(text: str, name: str) -> tuple[Traced, ...]:
@@ -37,12 +38,12 @@ def from_json_lines(text: str, name: str) -> tuple[Traced, ...]:
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             raise ConfigError(
                 f"line {number} of {name} is no trace of training: {error}",
-                hint="Name a file that `scaleaudit probe --save DIR` left in DIR.",
+                hint=_HINT,
             ) from error
     if not runs:
         raise ConfigError(
             f"{name} holds no run of training",
-            hint="Name a file that `scaleaudit probe --save DIR` left in DIR.",
+            hint=_HINT,
         )
     return tuple(Traced(*of, tuple(found)) for of, found in runs.items())
 

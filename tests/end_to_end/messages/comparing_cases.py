@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from cases import Case, commands
 
-from scaleaudit.cli import diff
+from scaleaudit.cli import diff, provenance
 from scaleaudit.cli.diff import _asked
 from scaleaudit.cli.reports import read_report
 from scaleaudit.cli.revisions import Repository, Revision
@@ -25,6 +25,7 @@ from scaleaudit.errors import ConfigError
 from scaleaudit.explaining.lookup import find, read_question
 
 _REPOSITORY = SimpleNamespace(find=lambda name: name if name in {"HEAD", "main"} else None)
+_WHOLE = '{"schema_version": 1, "scaleaudit": "0", "torch": "0", "targets": []}'
 _REVISIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "path_and_revision": (("main", "m.py"), None),
     "no_revision": (("HAED", "m.py"), None),
@@ -75,6 +76,13 @@ class _Empty:
         return nullcontext(self._folder / "gone")
 
 
+def _dated_wrong() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+        patch.setattr(provenance, "_git", lambda *_: "")
+        provenance.this_run(("html",))
+
+
 def _found(*codes: str, question: str) -> None:
     findings = tuple(
         Finding(
@@ -103,6 +111,7 @@ def cases() -> Iterator[Case]:
     yield Case("diff_path_of_neither", _path_of_neither)
     yield Case("report_gone", partial(read_report, Path("gone.json")))
     yield Case("report_no_text", partial(read_report, Path("r.json")), {"r.json": b"\xff"})
+    yield Case("report_dated_wrong", _dated_wrong)
     yield Case("explain_no_question", partial(read_question, "what"))
     yield Case("explain_nothing", partial(_found, "SCL101", question="m.py:99"))
     yield Case("explain_several", partial(_found, "SCL101", "SCL201", question="m.py:3"))
@@ -110,6 +119,10 @@ def cases() -> Iterator[Case]:
         {
             "explain_fingerprint_alone": "explain 0123abcd",
             "explain_from_and_paths": "explain m.py:3 m.py --from r.json",
+            "report_against_elsewhere": "report r.json --format json --against r.json",
+            "report_of_a_page_of_others": "report page.html",
+            "report_with_no_traces": "report whole.json --traces r.json",
+            "report_with_empty_traces": "report whole.json --traces empty.jsonl",
         },
-        {"r.json": "{}"},
+        {"r.json": "{}", "page.html": "<p>hello", "empty.jsonl": "\n", "whole.json": _WHOLE},
     )
