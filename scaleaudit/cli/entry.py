@@ -47,7 +47,7 @@ ENTRIES = {
     ),
     "reference": Entry(
         "scaleaudit.cli.reference:reference",
-        "Train and evaluate the reference models, and print one table beside the paper's claims.",
+        "Train the reference models, evaluate them, and print one table of all.",
     ),
     "train": Entry(
         "scaleaudit.cli.train:train",
