@@ -354,21 +354,21 @@ def analysed(
     from scaleaudit.fixing.places import with_footholds
     from scaleaudit.loops.finder import find_loops
     from scaleaudit.picturing.picturing import with_pictures
-    from scaleaudit.scale.analysis import study
+    from scaleaudit.scale.analysis import analyse, study
 
     graph = captured.graph
     with collector_held():
         nest = find_loops(graph)
         studied = study(graph, nest)
         facts = with_pictures(graph, nest, studied.facts, studied.judged())
-        facts = with_footholds(graph, nest, facts)
+        facts = with_footholds(graph, nest, facts, analyse)
         if certify is Certify.NEVER:
             return facts
         claims = studied.claims()
-    from scaleaudit.capture.building import OnCpu
+    from scaleaudit.capture.building import running_on_cpu
     from scaleaudit.certify.certifying import certify_if_fit
 
-    with OnCpu():
+    with running_on_cpu(graph):
         outcome = certify_if_fit(captured, claims, certify, seconds * _CERTIFYING, _ROOM)
     return replace(facts, certification=outcome)
 

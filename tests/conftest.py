@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +25,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_finish() -> None:
     """Mark off what was loaded to collect tests, as is done before children are forked.
 
-    Every capture looks for generators of random numbers among the modules that may be the user's.
+    Every capture looks for generators of random numbers among the modules that may be the user's,
+    so those that torch loads with the first fake tensor come before the mark.
     """
+    if "torch" in sys.modules:
+        from scaleaudit.capture._torch_private import DEFERRABLE_MODULES
+
+        for name in DEFERRABLE_MODULES:
+            importlib.import_module(name)
     importlib.import_module("scaleaudit.capture.settled")
 
 

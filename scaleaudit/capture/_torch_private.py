@@ -243,6 +243,12 @@ def takes_default_device(function: Any) -> bool:
     return listed is not None and function in listed()
 
 
+def calls_are_watched() -> bool:
+    """Tell whether a function mode is in force."""
+    function_modes: Any = torch.overrides._get_current_function_mode_stack
+    return bool(function_modes())
+
+
 def watchers() -> tuple[int, ...]:
     """Return identities of the modes and global module hooks in force."""
     hooks = torch.nn.modules.module

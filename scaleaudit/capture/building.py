@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from scaleaudit.capture._torch_private import (
     PRIM_DEVICE,
     OpOverload,
     TorchDispatchMode,
+    calls_are_watched,
     swappable,
 )
 from scaleaudit.capture.api_calls import on_cpu
 from scaleaudit.capture.engines import FakeEngine
+from scaleaudit.domain.graph import NodeKind, OpGraph
 
 _READ = torch.ops.aten._local_scalar_dense.default
 
@@ -80,6 +83,18 @@ class OnCpu(TorchFunctionMode):
             return args[0]
         args, kwargs = on_cpu(func, args, kwargs or {})
         return func(*args, **kwargs)
+
+
+def running_on_cpu(graph: OpGraph) -> AbstractContextManager[Any]:
+    """Enter to run a captured program on the CPU, whatever device code names or has set.
+
+    A watch over every call takes as long as the program itself, so there is one only where a
+    device may come from elsewhere than an argument: from code of other operators than torch's own,
+    or from a mode in force, as a device that was set is one.
+    """
+    calls = (node for node in graph.nodes if node.kind is NodeKind.CALL)
+    is_plain = all(node.base_op.startswith("aten.") for node in calls)
+    return nullcontext() if is_plain and not calls_are_watched() else OnCpu()
 
 
 def _zero(tensor: torch.Tensor) -> bool | int | float:

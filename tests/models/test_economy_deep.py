@@ -10,7 +10,7 @@ import sys
 import parts
 import pytest
 import torch
-from test_economy import audits_of, shared_out
+from audits import audits_of, shared_out
 from zoo import THEMES, Case, cases, theme_module
 
 TURNS = 12

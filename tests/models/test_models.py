@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from audits import certified_facts, facts_as_if_all_was_run, shared_out
 from expect import Expect, State
 from zoo import Case, cases
 
-from scaleaudit.api import audit_facts
-from scaleaudit.domain.attempts import Certify
 from scaleaudit.domain.facts import Certification, Outcome, ScaleFacts, StateFacts
 from scaleaudit.domain.graph import Location
 from scaleaudit.rules.engine import evaluate
@@ -28,7 +27,7 @@ def one_thread() -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_audit_says_what_the_theory_says(case: Case) -> None:
-    facts = audit_facts(str(case.path), case.function, certify=Certify.ANY)
+    facts = certified_facts(case)
     judged = evaluate(RULES, str(case.path), case.function, facts)
     complaints = [
         *loop_complaints(case.expect, facts),
@@ -38,6 +37,11 @@ def test_audit_says_what_the_theory_says(case: Case) -> None:
         *certification_complaints(facts.certification),
     ]
     assert not complaints, "\n".join([*complaints, *judged.undecided])
+
+
+@pytest.mark.parametrize("case", shared_out(first=True))
+def test_model_is_judged_as_if_all_was_run(case: Case) -> None:
+    assert facts_as_if_all_was_run(case)
 
 
 def floating_states(facts: ScaleFacts) -> tuple[StateFacts, ...]:

@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from scaleaudit.api import analysed
 from scaleaudit.capture.building import Building
-from scaleaudit.capture.capturing import capture_by
+from scaleaudit.capture.capturing import capture, capture_by
 from scaleaudit.capture.engines import FakeEngine
 from scaleaudit.capture.targets import load_target
-from scaleaudit.domain.attempts import Attempt
+from scaleaudit.domain.attempts import Attempt, Certify
+from scaleaudit.domain.facts import Outcome
 from scaleaudit.domain.graph import NodeKind
 
 FILE = """
@@ -110,3 +112,16 @@ def test_building_puts_back_what_it_changes():
     with Building(FakeEngine(building=True)):
         assert nn.Linear(3, 4).bfloat16().weight.dtype is torch.bfloat16
     assert torch.utils.swap_tensors is swap
+
+
+def test_facts_are_certified_on_the_cpu_whatever_device_is_set(tmp_path):
+    file = tmp_path / "model.py"
+    file.write_text(ELSEWHERE.replace("BEFORE", "").replace("INSIDE", "if True:"))
+    captured = capture(load_target(file, "scaleaudit_target"))
+    torch.set_default_device("meta")
+    try:
+        found = analysed(captured, Certify.ANY).certification
+    finally:
+        torch.set_default_device(None)
+    assert found is not None
+    assert found.outcome is Outcome.CERTIFIED

@@ -1,0 +1,98 @@
+"""Targets captured with every turn run, and with what repeats left out, with the same draws."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from zoo import Case, cases
+
+from scaleaudit.api import analysed
+from scaleaudit.capture.capturing import Captured, capture
+from scaleaudit.capture.targets import load_target
+from scaleaudit.domain.attempts import Certify
+from scaleaudit.domain.facts import ScaleFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Audits:
+    """One target captured with every turn run, and captured with what repeats left out."""
+
+    whole: Captured
+    economical: Captured
+
+    @property
+    def facts(self) -> ScaleFacts:
+        """What is found of it, either way."""
+        return alike(facts_of(self.whole), facts_of(self.economical))
+
+    @property
+    def spared(self) -> int:
+        """How many nodes the analysis is spared."""
+        return len(self.whole.graph.nodes) - len(self.economical.graph.nodes)
+
+
+def alike(facts: ScaleFacts, others: ScaleFacts) -> ScaleFacts:
+    """Return the facts, which must equal the others; pictures count the operators that were kept."""
+    is_equal = undrawn(others) == undrawn(facts)  # facts are too long to be shown where they differ
+    assert is_equal
+    return facts
+
+
+def undrawn(facts: ScaleFacts) -> ScaleFacts:
+    """Return facts without the pictures of their loops."""
+    loops = (
+        replace(loop, states=tuple(replace(state, picture=None) for state in loop.states))
+        for loop in facts.loops
+    )
+    return replace(facts, loops=tuple(loops))
+
+
+@cache
+def certified_facts(case: Case) -> ScaleFacts:
+    """Audit a case of the zoo once for all that is asked of it, as users do."""
+    economical = captured(case.path, case.function, whole=False)
+    return analysed(economical, Certify.ANY)
+
+
+def facts_as_if_all_was_run(case: Case) -> ScaleFacts:
+    """Compare what an audit of a case finds with what is found where every turn is run."""
+    whole = captured(case.path, case.function, whole=True)
+    return alike(facts_of(whole), replace(certified_facts(case), certification=None))
+
+
+def shared_out(*, first: bool) -> list[Any]:
+    """The zoo: one half of it as it is, the other with longer loops; the slow suite takes both.
+
+    Args:
+        first: Whether the first target of every two is meant.
+    """
+    halves = ((case, (number % 2 == 0) == first) for number, case in enumerate(cases()))
+    return [
+        pytest.param(case, id=str(case), marks=() if mine else pytest.mark.slow)
+        for case, mine in halves
+    ]
+
+
+def facts_of(captured: Captured) -> ScaleFacts:
+    """Analyse a captured target, and hold it against no numbers."""
+    return analysed(captured, Certify.NEVER)
+
+
+def audits_of(path: Path, name: str) -> Audits:
+    """Capture a target both ways."""
+    return Audits(captured(path, name, whole=True), captured(path, name, whole=False))
+
+
+def captured(path: Path, name: str, *, whole: bool) -> Captured:
+    """Build and capture a target, with the same draws every time."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the generator that models of the zoo draw from
+    torch.manual_seed(0)
+    return capture(load_target(path, name), whole=whole)
