@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
@@ -136,3 +137,16 @@ def test_tensors_elsewhere_become_fakes_that_share_what_memory_they_shared():
     assert isinstance(weight, torch.nn.Parameter)
     assert weight.requires_grad
     assert storage_key(weight) != storage_key(first)
+
+
+def test_modules_that_name_each_other_are_looked_at_once(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "naming_one.py").write_text(
+        "import naming_two\nCOUNT = [0]\ndef step():\n    naming_two.naming_one.COUNT[0] += 1\n"
+    )
+    (tmp_path / "naming_two.py").write_text("import naming_one\n")
+    one = importlib.import_module("naming_one")
+    memento = Memento([one.step])
+    one.step()
+    memento.restore()
+    assert one.COUNT == [0]
