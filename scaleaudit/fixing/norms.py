@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.footholds import NormCall
@@ -39,17 +39,35 @@ class _Kind(Enum):
     GIVEN = "given"
 
 
-def norm_calls(graph: OpGraph, node: Node) -> Iterator[NormCall]:
-    """Yield the expressions around an operator that norm one value alone, innermost first."""
-    for frame in reversed(node.frames):
-        inside = _run_of(graph, node, frame)
-        value = _normed(graph, inside)
-        if value is None:
-            continue
-        source = graph[value.node]
-        called = _called(node, _depth(node, frame)) is not None
-        names = _names_at(source, frame.function)
-        yield NormCall(frame.location, names, _made_in(source, frame), called)
+@dataclass(frozen=True, slots=True)
+class Normed:
+    """One evaluation of an expression that norms.
+
+    Attributes:
+        given: The value that it norms.
+        made: What it makes.
+        inside: The operators that it runs.
+    """
+
+    given: Ref
+    made: Ref
+    inside: frozenset[int]
+
+
+def normed_at(graph: OpGraph, node: Node, frame: Frame) -> Normed | None:
+    """Return the evaluation of a frame's expression around an operator, if it norms and that alone."""
+    return _normed(graph, frozenset(_run_of(graph, node, frame)))
+
+
+def norm_call(graph: OpGraph, node: Node, frame: Frame, found: Normed) -> NormCall:
+    """Describe the expression of an evaluation as it stands in the source."""
+    source = graph[found.given.node]
+    return NormCall(
+        frame.location,
+        _names_at(source, frame.function),
+        _made_in(source, frame),
+        _called(node, _depth(node, frame)) is not None,
+    )
 
 
 def names_in(node: Node, running: int) -> tuple[str, ...]:
@@ -96,8 +114,8 @@ def _called(node: Node, depth: int) -> int | None:
     return node.turn_frames[depth + 1][0] if len(node.turn_frames) > depth + 1 else None
 
 
-def _normed(graph: OpGraph, inside: set[int]) -> Ref | None:
-    """The one value that some operators norm; None where they do anything else as well."""
+def _normed(graph: OpGraph, inside: frozenset[int]) -> Normed | None:
+    """What some operators norm; None where they do anything else, or norm several values."""
     ends = [n for n in inside if any(user not in inside for user in graph.users[n])]
     given = {
         ref
@@ -114,8 +132,11 @@ def _normed(graph: OpGraph, inside: set[int]) -> Ref | None:
         if kind is None:
             return None
         kinds[n] = kind
-    same = graph.meta(Ref(ends[0])).shape == graph.meta(value).shape
-    return value if same and kinds[ends[0]] is _Kind.DATA and _divides(graph, kinds) else None
+    made = Ref(ends[0])
+    same = graph.meta(made).shape == graph.meta(value).shape
+    if not same or kinds[made.node] is not _Kind.DATA or not _divides(graph, kinds):
+        return None
+    return Normed(value, made, inside)
 
 
 def _kind(graph: OpGraph, n: int, kinds: dict[int, _Kind], value: Ref) -> _Kind | None:

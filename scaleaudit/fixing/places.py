@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
-from itertools import pairwise
+from functools import partial
 
-from scaleaudit.domain.facts import LoopFacts, ProofStep, Readout, ScaleFacts
+from scaleaudit.domain.facts import LoopFacts, Readout, ScaleFacts, StateFacts
 from scaleaudit.domain.footholds import Handover, NormCall
-from scaleaudit.domain.graph import Frame, Location, Node, OpGraph, ancestors
+from scaleaudit.domain.graph import Frame, Location, Node, OpGraph
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
-from scaleaudit.fixing.norms import names_in, norm_calls
+from scaleaudit.fixing.norms import names_in
+from scaleaudit.fixing.raw import Analyse, RawReadouts
 
-# An operator and the line that it stands in.
-_Written = tuple[str, Location | None]
+# Returns the norms of a readout, by the position of its state.
+_Norms = Callable[[int, StateFacts, Readout], tuple[NormCall, ...]]
 # A place that crosses once tells nothing of a loop.
 _FEWEST = 2
 
 
-def with_footholds(graph: OpGraph, nest: LoopNest, facts: ScaleFacts) -> ScaleFacts:
-    """Add to the facts of every state where fixes can take hold of it."""
-    at: dict[_Written, int] = {}
-    if nest.loops:
-        at = {(n.op, n.location): n.id for n in graph.nodes if n.id in graph.reaches_loss}
+def with_footholds(
+    graph: OpGraph, nest: LoopNest, facts: ScaleFacts, analyse: Analyse
+) -> ScaleFacts:
+    """Add to the facts of every state where fixes can take hold of it.
+
+    Args:
+        analyse: Tells what is known of a program, to ask it of changed ones.
+    """
+    raw = RawReadouts(graph, nest, analyse)
     loops = tuple(
-        _in_loop(graph, loop, known, at)
-        for loop, known in zip(nest.loops, facts.loops, strict=True)
+        _in_loop(graph, loop, known, partial(raw.norms, index))
+        for index, (loop, known) in enumerate(zip(nest.loops, facts.loops, strict=True))
     )
     return replace(facts, loops=loops)
 
 
-def _in_loop(graph: OpGraph, loop: Loop, known: LoopFacts, at: dict[_Written, int]) -> LoopFacts:
-    """Add to the facts of a loop.
-
-    Args:
-        at: The last node of every operator and line that the loss is computed from.
-    """
-    carrying = _Carrying(graph, loop)
+def _in_loop(graph: OpGraph, loop: Loop, known: LoopFacts, norms: _Norms) -> LoopFacts:
     states = tuple(
         replace(
             facts,
             handover=_handover(graph, state),
             readouts=tuple(
-                replace(readout, norms=_norms(graph, readout, carrying, at))
-                for readout in facts.readouts
+                replace(readout, norms=norms(index, facts, readout)) for readout in facts.readouts
             ),
         )
-        for state, facts in zip(loop.states, known.states, strict=True)
+        for index, (state, facts) in enumerate(zip(loop.states, known.states, strict=True))
     )
     return replace(known, states=states)
-
-
-class _Carrying:
-    """What the values that cross in a loop are computed from, and where that is written."""
-
-    def __init__(self, graph: OpGraph, loop: Loop) -> None:
-        self._graph, self._loop = graph, loop
-
-    @cached_property
-    def nodes(self) -> frozenset[int]:
-        """The operators."""
-        crossing = (ref.node for state in self._loop.states for ref in state.boundary)
-        return ancestors(self._graph, tuple(crossing))
-
-    @cached_property
-    def places(self) -> frozenset[Location]:
-        """The expressions that ran them."""
-        frames = (frame for n in self.nodes for frame in self._graph[n].frames)
-        return frozenset(frame.location for frame in frames)
 
 
 def _handover(graph: OpGraph, state: CarriedState) -> Handover | None:
@@ -126,25 +105,3 @@ def _loss(graph: OpGraph, running: int) -> Location | None:
         return None
     frame = _in_frame(graph[graph.loss.node], running)
     return frame.location if frame else None
-
-
-def _norms(
-    graph: OpGraph, readout: Readout, carrying: _Carrying, at: dict[_Written, int]
-) -> tuple[NormCall, ...]:
-    """The expressions that norm a state for a readout alone, not for what crosses as well."""
-    step = _hiding(readout.proof)
-    if step is None or not readout.supervised:
-        return ()
-    node = at.get((step.operator, step.location))
-    if node is None or node in carrying.nodes:
-        return ()
-    calls = norm_calls(graph, graph[node])
-    return tuple(call for call in calls if call.location not in carrying.places)
-
-
-def _hiding(proof: tuple[ProofStep, ...]) -> ProofStep | None:
-    """The step of a proof at which the length is lost."""
-    for before, step in pairwise(proof):
-        if before.degree and before.degree > 0 and step.degree == 0:
-            return step
-    return None

@@ -199,6 +199,18 @@ IDIOMS = (
         {},
     ),
     Idiom(
+        "behind the norm of the state another one follows",
+        """
+        def forward(self, x, y):
+            h = self.embed(x)
+            for _ in range(4):
+                h = h + self.step(h)
+            logits = self.head(self.out_norm(self.embed(x) + self.norm(h)))
+            return logits, F.cross_entropy(logits.mT, y)
+        """,
+        {N: "h = F.rms_norm(h, h.shape[-1:])"},
+    ),
+    Idiom(
         "turns are written out",
         """
         def forward(self, x, y):
