@@ -244,9 +244,7 @@ class Watch:
 def _check(model: object, every: int, start: int) -> None:
     """Refuse what the audit has no opinion on."""
     if every < 1 or start < 0:
-        raise ConfigError(
-            f"monitor() got every={every} and start={start}, and steps count from 0 up"
-        )
+        raise ConfigError(f"every={every}, start={start}: the one is at least 1, the other 0")
     if not isinstance(model, torch.nn.Module):
         return  # the audit says what is wrong with it
     weights = list(model.parameters())
