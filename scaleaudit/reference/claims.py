@@ -54,7 +54,7 @@ def claims(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
         ),
         Claim(
             "Controlled conditions have the lower perplexity at matched depth.",
-            f"at every trained depth in {lower} of {len(compared)} conditions"
+            f"after every turn in the loss in {lower} of {len(compared)} conditions"
             if compared
             else _NONE,
             lower == len(compared) if compared else None,
@@ -102,17 +102,19 @@ def _blind_beside(
 
 
 def _against(runs: tuple[ReferenceRun, ...], blind: tuple[ReferenceRun, ...]) -> Claim:
-    """Compare perplexities, as means over the seeds that both have."""
+    """Compare perplexities after every turn that is in the loss, as means over shared seeds."""
     seeds = {run.seed for run in runs} & {run.seed for run in blind}
-    said = f"lower than `{blind[0].condition}` at every depth"
+    first, last = runs[0], runs[0].evaluation.turns
+    said = f"lower than `{blind[0].condition}` after every turn in the loss"
     if not seeds:
         return Claim(said, "no seed in common", None)
-    depths = range(1, runs[0].evaluation.turns + 1)
+    depths = range(1, last + 1) if first.per_loop else (last,)
     mine, theirs = ([_perplexity(of, seeds, turns) for turns in depths] for of in (runs, blind))
     lower = [turns for turns, x, y in zip(depths, mine, theirs, strict=True) if x < y]
-    last = f"{figure(mine[-1])} against {figure(theirs[-1])} after {depths[-1]} turns"
-    at = f"lower after {', '.join(map(str, lower))}" if lower else "lower at none"
-    return Claim(said, f"{last}; {at} of {depths[-1]}", len(lower) == len(depths))
+    found = f"{figure(mine[-1])} against {figure(theirs[-1])} after {last} turns"
+    if first.per_loop:
+        found += f"; lower after {', '.join(map(str, lower)) or 'none'} of {last}"
+    return Claim(said, found, len(lower) == len(depths))
 
 
 def _perplexity(runs: Iterable[ReferenceRun], seeds: set[int], turns: int) -> float:

@@ -126,7 +126,7 @@ def _conditions(conditions: Sequence[ConditionRuns]) -> Iterator[str]:
         "length after the last trained turn",
         "",
         "perplexity beside the blind condition of the same supervision",
-        "lower at every depth, as the paper has it",
+        "lower after every turn in the loss, as the paper has it",
     )
     yield "## Condition by condition"
     yield ""

@@ -56,16 +56,17 @@ def test_perplexity_is_compared_with_the_blind_condition_of_the_same_supervision
             run("terminal_rmsnorm", 0, 1000, (99, 50, 20, 14)),
             run("per_loop_rmsnorm", 0, 1000, (15, 14, 14, 14)),
             run("per_loop_raw", 0, 6, (14, 13, 14.5, 13.5)),
-            run("terminal_raw", 0, 6, (98, 49, 19, 13)),
+            run("terminal_raw", 0, 6, (999, 99, 21, 13)),  # whose last turn alone is trained
         ],
         ORDER,
     )
     terminal, per_loop = (each.perplexity for each in found if not each.blind)
     assert terminal.holds is True
-    assert terminal.said == "lower than `terminal_rmsnorm` at every depth"
+    assert terminal.said == "lower than `terminal_rmsnorm` after every turn in the loss"
+    assert terminal.found == "13 against 14 after 4 turns"
     assert per_loop.holds is False
     assert per_loop.found == "13.5 against 14 after 4 turns; lower after 1, 2, 4 of 4"
-    assert claims(found)[2].found == "at every trained depth in 1 of 2 conditions"
+    assert claims(found)[2].found == "after every turn in the loss in 1 of 2 conditions"
 
 
 def test_only_seeds_that_both_have_are_compared():
