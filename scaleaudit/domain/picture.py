@@ -90,11 +90,31 @@ class Fold:
 class Picture:
     """One turn of a loop as one of its states goes through it, and its ways into the loss.
 
+    Boxes are numbered from 0 so that every edge but a recurrent one leads to a larger number.
+
     Attributes:
         note: What is not in it, and why; empty where all of it is.
+
+    Raises:
+        ValueError: An edge or a fold has no box, leads back, or it is not about one state; pictures
+            are read from files, too.
     """
 
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
     folds: tuple[Fold, ...] = ()
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if [box.id for box in self.boxes] != list(range(len(self.boxes))):
+            raise ValueError("the boxes of a picture are not numbered in order")
+        if sum(box.kind is BoxKind.STATE for box in self.boxes) != 1:
+            raise ValueError("a picture is not about one state")
+        ends = {end for edge in self.edges for end in (edge.source, edge.target)}
+        inside = {name for fold in self.folds for name in fold.boxes}
+        if not ends | inside <= set(range(len(self.boxes))) or not all(f.boxes for f in self.folds):
+            raise ValueError("an edge or a fold of a picture has no box")
+        if sum(edge.recurrent for edge in self.edges) > 1 or any(
+            edge.source >= edge.target for edge in self.edges if not edge.recurrent
+        ):
+            raise ValueError("the edges of a picture lead back")

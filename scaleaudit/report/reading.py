@@ -32,6 +32,7 @@ from scaleaudit.domain.facts import (
 from scaleaudit.domain.finding import Finding, Severity, Suppressed, SuppressionKind
 from scaleaudit.domain.graph import Location, Note
 from scaleaudit.domain.loops import TurnsFrom
+from scaleaudit.domain.picture import Picture
 from scaleaudit.domain.report import (
     Report,
     RuleDocument,
@@ -124,6 +125,7 @@ class _State:
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
     carried_dtype: str = ""
+    picture: Picture | None = None
 
     def state(self) -> StateFacts:
         return StateFacts(
@@ -145,6 +147,7 @@ class _State:
             seen_through=self.seen_through,
             weighted_cycle=self.weighted_cycle,
             carried_dtype=self.carried_dtype,
+            picture=self.picture,
         )
 
     def _gain(self) -> Gain | None:

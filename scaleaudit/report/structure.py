@@ -23,6 +23,7 @@ from scaleaudit.domain.finding import Finding, Fix, Suppressed
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Report, RuleDocument, Run, Skipped, StaleEntry, TargetReport
 from scaleaudit.report.encoding import Json, json_text
+from scaleaudit.report.pictures import picture_document
 from scaleaudit.report.probing import probe_document
 from scaleaudit.report.quoting import Quote, quotes
 
@@ -123,6 +124,7 @@ def _state(state: StateFacts) -> Json:
         "readouts": [_readout(readout) for readout in state.readouts],
         "penalties": [_penalty(penalty) for penalty in state.penalties],
         "opaque": [_opaque(opaque) for opaque in state.opaque],
+        "picture": picture_document(state.picture),
     }
 
 

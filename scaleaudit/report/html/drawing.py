@@ -10,9 +10,6 @@ from scaleaudit.domain.graph import Location
 from scaleaudit.domain.picture import Box, BoxKind, Edge, Picture, Role
 from scaleaudit.report.html.diagram.geometry import (
     DETAIL_LINE,
-    DETAIL_SIZE,
-    EDGE_SIZE,
-    LABEL_SIZE,
     PADDING,
     Frame,
     Place,
@@ -20,15 +17,17 @@ from scaleaudit.report.html.diagram.geometry import (
     Point,
     Route,
 )
-from scaleaudit.report.html.diagram.lettering import shown
+from scaleaudit.report.html.diagram.lettering import DETAIL_SIZE, EDGE_SIZE, LABEL_SIZE, shown
 from scaleaudit.report.html.diagram.placing import planned
 
 Href = Callable[[Location], "str | None"]
 
+# Drawings of so many pixels more have a class of their own, below which they are not scaled down.
+_STEP, _STEPS, _SCROLLED, _LEAST = 100, 16, 4, 0.85
 _MEANS = {
     Role.CARRIES: "carries the scale of the state",
-    Role.LOST: "scale is lost before",
-    Role.PLAIN: "flattened, held, or not known",
+    Role.LOST: "its scale is lost before",
+    Role.PLAIN: "flattens it, does not depend on it, or is not known",
 }
 
 
@@ -45,16 +44,23 @@ def _figure(picture: Picture, plan: Plan, href: Href) -> Markup:
     size = Markup('viewBox="0 0 {0} {1}" width="{0}" height="{1}"').format(
         round(plan.width), round(plan.height)
     )
+    places = [_place(place, href) for place in sorted(plan.places, key=lambda each: each.box.id)]
     parts = [
         Markup("<title>{}</title><desc>{}</desc>").format(_title(picture), described(picture)),
-        *map(_frame, plan.frames),
+        *(_frame(frame, *at) for frame, at in zip(plan.frames, plan.times, strict=True)),
         *(_line(route) for route in plan.routes),
-        *(_place(place, href) for place in plan.places),
+        *places,
         *(_words(route.edge, *at) for route, at in zip(plan.routes, plan.words, strict=True)),
     ]
-    drawn = Markup('<svg class="loop" role="group" {}>{}</svg>').format(
-        size, Markup("").join(parts)
+    step = min(int(plan.width / _STEP), _STEPS)
+    links = any(place.startswith("<a ") for place in places)
+    # An image has no parts for those who do not see it, so that its links would be lost.
+    drawn = Markup('<svg class="loop w{}" role="{}" {}>{}</svg>').format(
+        step, "group" if links else "img", size, Markup("").join(parts)
     )
+    if step >= _SCROLLED:
+        around = Markup('<div class="wide" tabindex="0" role="region" aria-label="{}">{}</div>')
+        drawn = around.format(_title(picture), drawn)
     return Markup('<div class="picture">{}{}</div>').format(drawn, _legend(picture))
 
 
@@ -78,17 +84,18 @@ def _sentence(edge: Edge, names: dict[int, str]) -> str:
     on = ", on to the next turn" if edge.recurrent else ""
     silent = ", without a gradient" if edge.silent else ""
     ends = f"{names[edge.source]} to {names[edge.target]}"
-    return f"From {ends}{on}: {edge.degree}, {_MEANS[edge.role]}{silent}."
+    return f"From {ends}{on}: {shown(edge.degree)}, {_MEANS[edge.role]}{silent}."
 
 
-def _frame(frame: Frame) -> Markup:
-    return Markup(
+def _frame(frame: Frame, x: float, y: float) -> Markup:
+    border = Markup(
         '<rect class="fold" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="8"/>'
-        '<text class="times" x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="end">× {}</text>'
-    ).format(
-        frame.left, frame.top, frame.right - frame.left, frame.bottom - frame.top,
-        frame.right - 8, frame.bottom - 8, LABEL_SIZE, frame.times,
-    )  # fmt: skip
+    )
+    text = Markup('<text class="times" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>')
+    width, height = frame.right - frame.left, frame.bottom - frame.top
+    return border.format(frame.left, frame.top, width, height) + text.format(
+        x, y, LABEL_SIZE, frame.says
+    )
 
 
 _RADIUS = 6.0
@@ -143,7 +150,7 @@ def _sign(value: float) -> int:
 
 
 def _words(edge: Edge, x: float, y: float) -> Markup:
-    return Markup('<text class="says {}" x="{:.1f}" y="{:.1f}" font-size="{}">{}</text>').format(
+    return Markup('<text class="says {}" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>').format(
         edge.role.value, x, y, EDGE_SIZE, shown(edge.degree)
     )
 
@@ -181,7 +188,7 @@ def _rectangle(place: Place) -> Markup:
 
 def _texts(place: Place) -> Iterator[Markup]:
     text = Markup(
-        '<text class="{}" x="{:.1f}" y="{:.1f}" font-size="{}" text-anchor="middle">{}</text>'
+        '<text class="{}" x="{:.1f}" y="{:.1f}" font-size="{:g}" text-anchor="middle">{}</text>'
     )
     if place.is_round:
         yield text.format("sign", place.middle, place.top + place.height / 2 + 5, 16, place.label)
@@ -199,17 +206,21 @@ def _legend(picture: Picture) -> Markup:
         '<path class="{0}" d="M1 5H26"/><path class="{0} tip" d="M34 5L26 9L26 1Z"/></svg> {1}</li>'
     )
     items = [sample.format(role.value, _MEANS[role]) for role in Role if role in used]
-    note = Markup("<p>{}.</p>").format(picture.note) if picture.note else ""
+    note = Markup("<p>{}.</p>").format(shown(picture.note)) if picture.note else ""
     return Markup('<ul class="legend">{}</ul>{}').format(Markup("").join(items), note)
 
 
 def style_sheet() -> str:
     """Return the rules of the page's style sheet that drawings need."""
-    return _STYLE
+    least = (
+        f".loop.w{n} {{ min-width: {_LEAST * n * _STEP:g}px; }}"
+        for n in range(_SCROLLED, _STEPS + 1)
+    )
+    return "\n".join((_STYLE, *least))
 
 
 _STYLE = """
-.picture { max-width: 34rem; }
+.picture .wide { overflow-x: auto; }
 .loop { max-width: 100%; height: auto; font-family: var(--text, sans-serif); fill: none; }
 .loop path { stroke: var(--soft, #565c64); stroke-width: 1.2; }
 .loop path.carries { stroke: var(--carries, #b3261e); stroke-width: 3.2; }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pictured import blind_picture
+
 from scaleaudit.domain.facts import (
     Coverage,
     Gain,
@@ -80,7 +82,7 @@ PROOF = (
 READOUT = Readout("logits", Visibility.INVARIANT, 0.0, True, (4,), HEAD, PROOF, up_to_eps=True)
 STATE = StateFacts(
     "h", (2, 16, 64), "float32", MLP, Transition.CARRIED, Visibility.INVARIANT, (READOUT,),
-    gain=Gain(1.0, 1.0, location=MLP), branch_degree=0.0,
+    gain=Gain(1.0, 1.0, location=MLP), branch_degree=0.0, picture=blind_picture(),
 )  # fmt: skip
 BLIND = Finding(
     code="SCL101",

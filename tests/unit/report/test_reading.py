@@ -45,3 +45,17 @@ def test_a_wrong_field_is_named():
 def test_a_report_of_another_version_is_refused():
     with pytest.raises(ConfigError, match="its schema version is 2, and this one reads up to 1"):
         from_json('{"schema_version": 2}', "x.json")
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused():
+    document = json.loads(to_json(blind()))
+    document["targets"][0]["loops"][0]["states"][0]["picture"]["edges"][0]["target"] = 99
+    with pytest.raises(ConfigError, match="an edge or a fold of a picture has no box"):
+        from_json(json.dumps(document), "old.json")
+
+
+def test_a_report_without_pictures_is_read():
+    document = json.loads(to_json(blind()))
+    del document["targets"][0]["loops"][0]["states"][0]["picture"]
+    (loop,) = from_json(json.dumps(document), "old.json").targets[0].facts.loops
+    assert loop.states[0].picture is None

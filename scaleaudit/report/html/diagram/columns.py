@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from scaleaudit.report.html.diagram.geometry import EDGE_SIZE, MARGIN, Size
-from scaleaudit.report.html.diagram.lettering import shown, text_width
-from scaleaudit.report.html.diagram.ranks import Column, Item, Layers
+from scaleaudit.report.html.diagram.geometry import MARGIN, Size
+from scaleaudit.report.html.diagram.lettering import edge_width
+from scaleaudit.report.html.diagram.ranks import Item, Layers, is_way
 
 # Room beside a way for what its edges say.
 _BESIDE = 62.0
@@ -27,9 +27,9 @@ class Columns:
     def __init__(self, layers: Layers, sizes: Mapping[int, Size]) -> None:
         self._sizes = sizes
         self._saying = {
-            items[1]: text_width(shown(edge.degree), EDGE_SIZE)
+            items[1]: edge_width(edge)
             for edge, items in layers.ways
-            if items[1].edge is not None and not items[1].column.is_way
+            if items[1].edge is not None and not is_way(items[1].column)
         }
         self._above: dict[Item, list[Item]] = {}
         self._near: dict[Item, list[Item]] = {}
@@ -53,13 +53,13 @@ class Columns:
 
     def _lay_out(self, layers: Layers) -> float:
         left = right = MARGIN
-        for column in Column:
-            rows = [[i for i in row if i.column is column] for row in layers.items[1:]]
+        for column in sorted({item.column for row in layers.items[1:] for item in row}):
+            rows = [[i for i in row if i.column == column] for row in layers.items[1:]]
             room = max((self._needed(row) for row in rows), default=0.0)
             if room > 0:
                 right = left + room
-                self._fill(rows, left, room, align=not column.is_way)
-                left = right + (_BESIDE if column.is_way else _COLUMN_GAP)
+                self._fill(rows, left, room, align=not is_way(column))
+                left = right + (_BESIDE if is_way(column) else _COLUMN_GAP)
         return right
 
     def _needed(self, row: Sequence[Item]) -> float:
@@ -88,7 +88,7 @@ class Columns:
                 self._settle(row, wanted, left, left + room)
 
     def _mean(self, item: Item, others: Sequence[Item]) -> float:
-        beside = [self.x[n] for n in others if n.column is item.column and n in self.x]
+        beside = [self.x[n] for n in others if n.column == item.column and n in self.x]
         return sum(beside) / len(beside) if beside else self.x[item]
 
     def _settle(self, row: list[Item], wanted: list[float], left: float, right: float) -> None:

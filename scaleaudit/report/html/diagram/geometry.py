@@ -6,11 +6,16 @@ import math
 from dataclasses import dataclass
 
 from scaleaudit.domain.picture import Box, BoxKind, Edge
-from scaleaudit.report.html.diagram.lettering import broken, shortened, shown
+from scaleaudit.report.html.diagram.lettering import (
+    DETAIL_SIZE,
+    LABEL_SIZE,
+    broken,
+    shortened,
+    shown,
+)
 
 BOX_WIDTH = 136.0
 ROUND = 28.0
-LABEL_SIZE, DETAIL_SIZE, EDGE_SIZE = 13.0, 11.0, 11.5
 PADDING, LABEL_LINE, DETAIL_LINE = 8.0, 16.0, 13.0
 MARGIN = 36.0
 _DETAIL_LINES = 3
@@ -94,7 +99,7 @@ class Size:
         """
         label = shown(box.label)
         if box.kind in CIRCLES:
-            return cls(ROUND, ROUND, shortened(label, LABEL_SIZE, ROUND - 4), ())
+            return cls(ROUND, ROUND, shortened(label, LABEL_SIZE, ROUND - 4, bold=True), ())
         room = BOX_WIDTH - 2 * PADDING
         if box.kind is BoxKind.STATE:  # it is as wide as the drawing
             room *= 2
@@ -104,7 +109,7 @@ class Size:
         detail = ": ".join(filter(None, (kind, shown(box.detail))))
         details = tuple(broken(detail, DETAIL_SIZE, room, _DETAIL_LINES))
         height = 2 * PADDING + LABEL_LINE + DETAIL_LINE * len(details) - 3
-        return cls(BOX_WIDTH, height, shortened(label, LABEL_SIZE, room), details)
+        return cls(BOX_WIDTH, height, shortened(label, LABEL_SIZE, room, bold=True), details)
 
     def at(self, box: Box, left: float, top: float, width: float) -> Place:
         """Return the box at a place."""
@@ -113,13 +118,17 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The border around what is folded."""
+    """The border around what is folded.
+
+    Attributes:
+        says: How often it ran.
+    """
 
     left: float
     top: float
     right: float
     bottom: float
-    times: int
+    says: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ class Plan:
 
     Attributes:
         words: Where what an edge says begins, edge by edge.
+        times: Where it is said how often what is folded ran, frame by frame.
     """
 
     width: float
@@ -144,3 +154,4 @@ class Plan:
     routes: tuple[Route, ...]
     words: tuple[Point, ...]
     frames: tuple[Frame, ...]
+    times: tuple[Point, ...]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from scaleaudit.report.html.diagram.geometry import EDGE_SIZE, Frame, Place, Point, Route
-from scaleaudit.report.html.diagram.lettering import shown, text_width
+from scaleaudit.report.html.diagram.geometry import Frame, Place, Point, Route
+from scaleaudit.report.html.diagram.lettering import LABEL_SIZE, edge_width, text_width
 
 # Left, top, right, bottom.
 _Area = tuple[float, float, float, float]
@@ -17,16 +17,19 @@ _SHORT = 16.0
 
 
 def labelled(
-    routes: Sequence[Route], places: Sequence[Place], frames: Sequence[Frame]
+    routes: Sequence[Route],
+    places: Sequence[Place],
+    frames: Sequence[Frame],
+    times: Sequence[Point],
 ) -> tuple[Point, ...]:
     """Find a place for the words of every edge, the one that hinders least."""
-    boxes = [(p.left, p.top, p.right, p.bottom) for p in places]
-    boxes += [(f.right - 36, f.bottom - 22, f.right, f.bottom) for f in frames]
+    boxes = [_of(place) for place in places]
+    boxes += [_around(point, frame) for point, frame in zip(times, frames, strict=True)]
     lines = [_area(*stretch) for each in routes for stretch in pairwise(each.corners)]
     found: list[Point] = []
     taken: list[_Area] = []
     for each in routes:
-        width = text_width(shown(each.edge.degree), EDGE_SIZE)
+        width = edge_width(each.edge)
         best, least = None, float("inf")
         for rank, point in enumerate(_beside(each, width)):
             area = (point[0], point[1] - _RISE, point[0] + width, point[1] + _FALL)
@@ -40,6 +43,31 @@ def labelled(
         found.append(best)
         taken.append(kept)
     return tuple(found)
+
+
+def counted(frames: Sequence[Frame], places: Sequence[Place]) -> tuple[Point, ...]:
+    """Find a corner for what every frame says: a lower one inside, where no box lies, else beside."""
+    found = []
+    boxes = [_of(place) for place in places]
+    for frame in frames:
+        width = text_width(frame.says, LABEL_SIZE, bold=True)
+        corners = (
+            (frame.right - width - _BESIDE, frame.bottom - _BESIDE),
+            (frame.left + _BESIDE, frame.bottom - _BESIDE),
+            (frame.right + _BESIDE, frame.bottom),
+        )
+        free = [at for at in corners if not any(_meet(_around(at, frame), b) for b in boxes)]
+        found.append((free or corners[-1:])[0])
+    return tuple(found)
+
+
+def _around(point: Point, frame: Frame) -> _Area:
+    width = text_width(frame.says, LABEL_SIZE, bold=True)
+    return point[0], point[1] - LABEL_SIZE, point[0] + width, point[1] + _FALL
+
+
+def _of(place: Place) -> _Area:
+    return place.left, place.top, place.right, place.bottom
 
 
 def _beside(each: Route, width: float) -> Iterator[Point]:

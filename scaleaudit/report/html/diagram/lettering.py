@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 
+from scaleaudit.domain.picture import Edge, Role
 from scaleaudit.report.terminal import printable
 
+LABEL_SIZE, DETAIL_SIZE, EDGE_SIZE = 13.0, 11.0, 11.5
 # Shares of the font size, by the widths of DejaVu Sans, which is wider than most.
 _NARROW, _NORMAL, _BROAD, _CAPITAL, _WIDE = 0.36, 0.62, 0.95, 0.72, 1.05
+_BOLD = 1.1
 _NARROWS = frozenset("ijlft.,:;'|!()[]/ -r")
 _BROADS = frozenset("mwMW@%")
 # No name that is longer is looked at as a whole.
@@ -19,9 +22,9 @@ def shown(text: str) -> str:
     return printable(text[:_LONGEST])
 
 
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Estimate the width of a text."""
-    return size * sum(map(_share, text))
+    return size * sum(map(_share, text)) * (_BOLD if bold else 1.0)
 
 
 def _share(char: str) -> float:
@@ -36,11 +39,16 @@ def _share(char: str) -> float:
     return _CAPITAL if char.isupper() else _NORMAL
 
 
-def shortened(text: str, size: float, room: float) -> str:
+def edge_width(edge: Edge) -> float:
+    """Estimate the width of what an edge says."""
+    return text_width(shown(edge.degree), EDGE_SIZE, bold=edge.role is Role.CARRIES)
+
+
+def shortened(text: str, size: float, room: float, *, bold: bool = False) -> str:
     """Cut a text so that it fits."""
-    if text_width(text, size) <= room:
+    if text_width(text, size, bold=bold) <= room:
         return text
-    while text and text_width(f"{text}…", size) > room:
+    while text and text_width(f"{text}…", size, bold=bold) > room:
         text = text[:-1]
     return f"{text.rstrip()}…"
 

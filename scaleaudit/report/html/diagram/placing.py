@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from scaleaudit.domain.picture import Picture
 from scaleaudit.report.html.diagram.columns import Columns
-from scaleaudit.report.html.diagram.geometry import EDGE_SIZE, MARGIN, Frame, Place, Plan, Size
-from scaleaudit.report.html.diagram.labels import labelled
-from scaleaudit.report.html.diagram.lettering import shown, text_width
+from scaleaudit.report.html.diagram.geometry import MARGIN, Frame, Place, Plan, Size
+from scaleaudit.report.html.diagram.labels import counted, labelled
+from scaleaudit.report.html.diagram.lettering import edge_width
 from scaleaudit.report.html.diagram.ranks import Layers, layered
 from scaleaudit.report.html.diagram.routing import Course, Gap, courses, round_trip, route
 
@@ -32,13 +32,11 @@ def planned(picture: Picture) -> Plan:
     if layers.around is not None:
         routes.append(round_trip(layers.around, rows.places, rows.turning))
     places = tuple(rows.places.values())
-    words = labelled(routes, places, frames)
+    times = counted(frames, places)
+    words = labelled(routes, places, frames, times)
     ends = [place.right for place in places] + [frame.right for frame in frames]
-    ends += [
-        x + text_width(shown(each.edge.degree), EDGE_SIZE)
-        for (x, _), each in zip(words, routes, strict=True)
-    ]
-    return Plan(max(ends) + _AROUND, rows.bottom, places, tuple(routes), words, frames)
+    ends += [x + edge_width(each.edge) for (x, _), each in zip(words, routes, strict=True)]
+    return Plan(max(ends) + _AROUND, rows.bottom, places, tuple(routes), words, frames, times)
 
 
 class _Rows:
@@ -97,7 +95,7 @@ def _frames(picture: Picture, places: Mapping[int, Place]) -> tuple[Frame, ...]:
             min(place.top for place in inside) - 2 * _AROUND,
             max(place.right for place in inside) + _AROUND,
             max(place.bottom for place in inside) + _AROUND,
-            fold.times,
+            f"× {fold.times}",
         )
         found.append(frame)
     return tuple(found)

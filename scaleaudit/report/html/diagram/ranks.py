@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import pairwise
 
 import networkx as nx
 
 from scaleaudit.domain.picture import Box, BoxKind, Edge, Picture, Role
 
+# Columns, from the left: ways, on which sums lie one below the other, have even numbers, and what is
+# added on a way has the next. The way of the state around the loop is the first; every readout has
+# one of its own.
+WAY, TURN = 0, 1
 
-class Column(IntEnum):
-    """Where a box lies, from the left: the way of the state, the turn beside it, the readouts.
 
-    What is added to the state on its way to a readout lies beside a way of its own.
-    """
-
-    WAY = 0
-    TURN = 1
-    WAY_OUT = 2
-    READING = 3
-
-    @property
-    def is_way(self) -> bool:
-        """Whether sums lie here one below the other."""
-        return self in (Column.WAY, Column.WAY_OUT)
+def is_way(column: int) -> bool:
+    """Whether sums lie in a column one below the other."""
+    return column % 2 == 0
 
 
 # What lies on the way of the state itself.
@@ -42,7 +34,7 @@ class Item:
     """
 
     rank: int
-    column: Column
+    column: int
     box: Box | None = None
     edge: Edge | None = None
 
@@ -103,13 +95,25 @@ def _ranks(picture: Picture, graph: nx.DiGraph[int]) -> dict[int, int]:
     return ranks
 
 
-def _columns(picture: Picture, graph: nx.DiGraph[int], around: Edge | None) -> dict[int, Column]:
+def _columns(picture: Picture, graph: nx.DiGraph[int], around: Edge | None) -> dict[int, int]:
     turn = nx.ancestors(graph, around.source) | {around.source} if around is not None else set()
     way = set(_way(picture, around))
-    return {
-        box.id: Column.WAY if box.id in way else Column.TURN if box.id in turn else Column.READING
-        for box in picture.boxes
-    }
+    columns = {name: WAY if name in way else TURN for name in turn | way}
+    kinds = {box.id: box.kind for box in picture.boxes}
+    reading = graph.subgraph(
+        name for name, kind in kinds.items() if name not in columns and kind is not BoxKind.LOSS
+    )
+    strands = sorted(
+        nx.weakly_connected_components(reading), key=lambda s: (-_led(graph, kinds, s), min(s))
+    )
+    for number, strand in enumerate(strands, 1):
+        columns |= {n: 2 * number + (kinds[n] not in _ON_THE_WAY) for n in strand}
+    return {name: columns.get(name, 2 + TURN) for name in kinds}
+
+
+def _led(graph: nx.DiGraph[int], kinds: dict[int, BoxKind], strand: set[int]) -> bool:
+    """Whether some boxes lead into the loss."""
+    return any(kinds[after] is BoxKind.LOSS for name in strand for after in graph.successors(name))
 
 
 def _way(picture: Picture, around: Edge | None) -> list[int]:
@@ -137,11 +141,13 @@ def _between(edge: Edge, boxes: dict[int, Item], way: list[int]) -> list[Item]:
     """The room that an edge takes in the layers that it passes through."""
     source, target = boxes[edge.source], boxes[edge.target]
     follows = (edge.target, edge.source) in set(pairwise(way))
-    column = max(source.column, target.column, Column.TURN)
+    column = max(source.column, target.column, TURN)
+    if target.box is not None and target.box.kind is BoxKind.LOSS and source.column > TURN:
+        column = source.column
     if follows:
-        column = Column.WAY
-    elif target.column is Column.WAY_OUT and source.column in (Column.WAY, Column.WAY_OUT):
-        column = Column.WAY_OUT
+        column = WAY
+    elif is_way(target.column) and target.column > WAY and is_way(source.column):
+        column = target.column
     return [Item(rank, column, edge=edge) for rank in range(source.rank + 1, target.rank)]
 
 

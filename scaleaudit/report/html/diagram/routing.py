@@ -65,11 +65,21 @@ def courses(layers: Layers, columns: Columns) -> tuple[Course, ...]:
 
 
 def _into_box(columns: Columns, target: Item, ways: list[_Way]) -> dict[Edge, tuple[float, bool]]:
-    """Side by side, in the order in which they come."""
-    width = sum(columns.extent(target))
-    left, step = columns.x[target] - width / 2, width / (len(ways) + 1)
+    """One straight from above where there is one, the others beside it in the order in which they come."""
+    middle, (half, _) = columns.x[target], columns.extent(target)
     ordered = sorted(ways, key=lambda way: _coming_from(columns, way))
-    return {edge: (left + step * place, False) for place, (edge, _) in enumerate(ordered, 1)}
+    straight = [w for w in ordered if abs(_coming_from(columns, w) - middle) <= _STRAIGHT]
+    if not straight:
+        return _side_by_side(ordered, middle - half, middle + half)
+    place = ordered.index(straight[0])
+    found = {straight[0][0]: (middle, False)}
+    found |= _side_by_side(ordered[:place], middle - half, middle)
+    return found | _side_by_side(ordered[place + 1 :], middle, middle + half)
+
+
+def _side_by_side(ways: list[_Way], left: float, right: float) -> dict[Edge, tuple[float, bool]]:
+    step = (right - left) / (len(ways) + 1)
+    return {edge: (left + step * place, False) for place, (edge, _) in enumerate(ways, 1)}
 
 
 def _coming_from(columns: Columns, way: _Way) -> float:
