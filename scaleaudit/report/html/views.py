@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -127,6 +128,11 @@ class TargetView:
     def states(self) -> tuple[StateView, ...]:
         """All states, loop by loop."""
         return tuple(state for loop in self.loops for state in loop.states)
+
+    @property
+    def codes(self) -> tuple[tuple[str, int], ...]:
+        """The codes of all findings, each with how often it is among them."""
+        return tuple(Counter(finding.code for finding in self.target.findings).items())
 
 
 @dataclass(frozen=True, slots=True)
