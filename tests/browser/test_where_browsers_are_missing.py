@@ -37,3 +37,8 @@ def test_a_browser_is_required_where_that_is_said() -> None:
     assert is_required({REQUIRED: "required"})
     assert not is_required({REQUIRED: ""})
     assert not is_required({})
+
+
+def test_continuous_integration_requires_one() -> None:
+    script = HERE.parents[1] / ".ci" / "run"
+    assert f"export {REQUIRED}=required" in script.read_text(encoding="utf-8").splitlines()
