@@ -46,7 +46,7 @@ def norm_between(state: StateFacts, source: Source) -> Edits | None:
     """Norm what crosses, on the line behind the statement that makes it."""
     carried = _carried(state, source)
     norm = _functional(source, carried.function) if carried else ""
-    fits = 0 < len(state.shape) <= _MOST_DIMENSIONS and state.dtype.startswith(("float", "bfloat"))
+    fits = 0 < len(state.shape) <= _MOST_DIMENSIONS and _is_real(state)
     if carried is None or not norm or not fits:
         return None
     name = carried.name
@@ -58,7 +58,7 @@ def penalty(state: StateFacts, source: Source) -> Edits | None:
     """Charge for the mean square of what crosses, where the loss is made in the loop's function."""
     carried = _carried(state, source)
     loss = _loss(state, source)
-    if carried is None or loss is None or loss.name == carried.name:
+    if carried is None or loss is None or loss.name == carried.name or not _is_real(state):
         return None
     if source.function_of(loss.statement) is not carried.function:
         return None
@@ -66,6 +66,10 @@ def penalty(state: StateFacts, source: Source) -> Edits | None:
     if loss.statement in block:
         return _at_once(source, carried, loss, block)
     return _over_turns(source, carried, loss)
+
+
+def _is_real(state: StateFacts) -> bool:
+    return state.dtype.startswith(("float", "bfloat"))
 
 
 def _at_once(source: Source, carried: _Carried, loss: _Loss, block: list[ast.stmt]) -> Edits | None:

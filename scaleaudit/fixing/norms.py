@@ -11,7 +11,7 @@ from scaleaudit.domain.graph import Frame, Location, Node, OpGraph, Ref
 # Elementwise operators that keep a value what it is but for its size: with statistics of it, or
 # weights, as their other operand.
 _SCALING = frozenset({"aten.mul", "aten.div", "aten.add", "aten.sub"})
-_COPYING = frozenset({"aten._to_copy", "aten.clone", "aten.alias", "aten.detach", "aten.to"})
+_COPYING = frozenset({"aten._to_copy", "aten.clone", "aten.alias", "aten.to"})
 _NORMS = frozenset({
     "aten.native_layer_norm", "aten.native_group_norm", "aten.rms_norm", "aten.layer_norm",
     "aten._fused_rms_norm",
@@ -56,17 +56,18 @@ class Normed:
 
 def normed_at(graph: OpGraph, node: Node, frame: Frame) -> Normed | None:
     """Return the evaluation of a frame's expression around an operator, if it norms and that alone."""
-    return _normed(graph, frozenset(_run_of(graph, node, frame)))
+    depth = _depth(node, frame)
+    return None if depth is None else _normed(graph, frozenset(_run_of(graph, node, depth)))
 
 
 def norm_call(graph: OpGraph, node: Node, frame: Frame, found: Normed) -> NormCall:
     """Describe the expression of an evaluation as it stands in the source."""
-    source = graph[found.given.node]
+    source, depth = graph[found.given.node], _depth(node, frame)
     return NormCall(
         frame.location,
         _names_at(source, frame.function),
         _made_in(source, frame),
-        _called(node, _depth(node, frame)) is not None,
+        depth is not None and _called(node, depth) is not None,
     )
 
 
@@ -85,9 +86,12 @@ def _made_in(source: Node, frame: Frame) -> Location | None:
     return next(found, None)
 
 
-def _run_of(graph: OpGraph, node: Node, frame: Frame) -> set[int]:
-    """The operators that one evaluation of a frame's expression ran, around one of them."""
-    depth = _depth(node, frame)
+def _run_of(graph: OpGraph, node: Node, depth: int) -> set[int]:
+    """The operators that one evaluation of an expression ran, around one of them.
+
+    Args:
+        depth: The position of the frame of the expression among those that were running.
+    """
     place = node.turn_frames[depth]
     called = _called(node, depth)
 
@@ -106,8 +110,9 @@ def _run_of(graph: OpGraph, node: Node, frame: Frame) -> set[int]:
     return found
 
 
-def _depth(node: Node, frame: Frame) -> int:
-    return next(i for i, (running, _) in enumerate(node.turn_frames) if running == frame.running)
+def _depth(node: Node, frame: Frame) -> int | None:
+    running = (i for i, (each, _) in enumerate(node.turn_frames) if each == frame.running)
+    return next(running, None)
 
 
 def _called(node: Node, depth: int) -> int | None:
