@@ -18,7 +18,7 @@ from scaleaudit.picturing.grouping import Groups
 from scaleaudit.picturing.roles import degree_of, role_of, round_trip, seen_as, term_of
 from scaleaudit.picturing.shrinking import join_chains, shrink
 from scaleaudit.picturing.sketch import Link, Part, Sketch
-from scaleaudit.picturing.words import label_of, source_label
+from scaleaudit.picturing.words import label_of, note_of, source_label
 
 # Ways into the loss that a picture has room for.
 MOST_TERMS = 5
@@ -174,8 +174,9 @@ class Draft:
                 reader = sketch.add(Part(kind, []))
                 sketch.link(name, reader, Link(degree, role))
                 name = reader
-            sketch.parts[reader].label = judged.name
-            sketch.parts[reader].place = judged.location
+            part = sketch.parts[reader]
+            part.label, part.place = judged.name, judged.location
+            part.note = note_of(judged, self._loop.turns)
             ends.append(name)
             if isinstance(judged, Penalty) or judged.supervised:
                 silent = not self._judged.heard.depends(term.value)
@@ -241,6 +242,7 @@ class Draft:
         place = part.place or (nodes[-1].location if nodes else None)
         if part.boxes:
             label, detail = f"{part.boxes + 1} more", ""
+        detail = ", ".join(filter(None, (part.note, detail)))
         return Box(number, part.kind, part.label or label, detail, _line(place), len(nodes))
 
 

@@ -100,4 +100,4 @@ def _penalty(term: Penalty) -> tuple[str, Role]:
     if term.flaw is None:
         return degree, Role.CARRIES
     role = Role.LOST if term.degree == 0 else Role.PLAIN
-    return f"{degree}, {term.flaw.value}", role
+    return degree, role

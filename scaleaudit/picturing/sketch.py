@@ -19,6 +19,7 @@ class Part:
     Attributes:
         vertices: The operators in it, in order; none for what is no operator.
         label: What it is called, where its operators don't tell.
+        note: What is to be said of it first.
         boxes: How many boxes it has taken in besides itself.
         place: Where it is written, where its operators don't tell.
     """
@@ -26,6 +27,7 @@ class Part:
     kind: BoxKind
     vertices: list[Vertex]
     label: str = ""
+    note: str = ""
     boxes: int = 0
     place: Location | None = None
 
@@ -86,6 +88,7 @@ class Sketch:
         second.boxes += first.boxes + 1
         second.kind = into
         second.label = second.label or first.label
+        second.note = second.note or first.note
         second.place = second.place or first.place
         del self.parts[source]
         self.parts[target] = second

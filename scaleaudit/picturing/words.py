@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scaleaudit.domain.facts import Penalty, Readout
 from scaleaudit.domain.graph import Node, NodeKind
 from scaleaudit.domain.picture import BoxKind
 from scaleaudit.picturing.flows import MOVES
@@ -24,7 +25,10 @@ _KNOWN_AS = {
 
 _ATTENTION = "scaled_dot_product"
 # Too common to tell anything where there is something else to tell.
-_DULL = frozenset({"add", "sub", "mul", "div", "sum", "mean", "neg", "slice", "select", "split"})
+_DULL = frozenset({
+    "add", "sub", "mul", "div", "sum", "mean", "neg", "slice", "select", "split", "unsafe_split",
+    "split_with_sizes", "unbind", "stack", "cat", "where", "masked_fill",
+})  # fmt: skip
 _MOST_WORDS = 3
 _SIGNS = {"aten.sub": "−", "aten.rsub": "−", "aten.lerp": "mix"}
 
@@ -50,6 +54,32 @@ def source_label(node: Node) -> str:
     if node.kind is not NodeKind.CALL:
         return node.op
     return _held(node) or _module([node]) or _short(node)
+
+
+def note_of(term: Readout | Penalty, turns: int) -> str:
+    """Say what matters of a term besides its degree: why it is deaf, which turns it reads."""
+    if isinstance(term, Penalty):
+        return term.flaw.value if term.flaw is not None else ""
+    if not term.turns:
+        return ""
+    if len(term.turns) == turns:
+        return "after every turn"
+    named = [
+        f"{first}" if first == last else f"{first} to {last}" for first, last in _runs(term.turns)
+    ]
+    word = "turn" if len(term.turns) == 1 else "turns"
+    return f"after {word} {_listed(named)}"
+
+
+def _runs(turns: Sequence[int]) -> list[tuple[int, int]]:
+    """Put numbers that follow each other together."""
+    runs: list[tuple[int, int]] = []
+    for turn in turns:
+        if runs and runs[-1][1] == turn - 1:
+            runs[-1] = (runs[-1][0], turn)
+        else:
+            runs.append((turn, turn))
+    return runs
 
 
 def _module(nodes: Sequence[Node]) -> str:

@@ -17,7 +17,13 @@ from scaleaudit.report.html.diagram.geometry import (
     Point,
     Route,
 )
-from scaleaudit.report.html.diagram.lettering import DETAIL_SIZE, EDGE_SIZE, LABEL_SIZE, shown
+from scaleaudit.report.html.diagram.lettering import (
+    DETAIL_SIZE,
+    EDGE_SIZE,
+    LABEL_SIZE,
+    edge_text,
+    shown,
+)
 from scaleaudit.report.html.diagram.placing import planned
 
 Href = Callable[[Location], "str | None"]
@@ -151,7 +157,7 @@ def _sign(value: float) -> int:
 
 def _words(edge: Edge, x: float, y: float) -> Markup:
     return Markup('<text class="says {}" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>').format(
-        edge.role.value, x, y, EDGE_SIZE, shown(edge.degree)
+        edge.role.value, x, y, EDGE_SIZE, edge_text(edge)
     )
 
 

@@ -39,9 +39,14 @@ def _share(char: str) -> float:
     return _CAPITAL if char.isupper() else _NORMAL
 
 
+def edge_text(edge: Edge) -> str:
+    """Return what an edge says."""
+    return shown(f"{edge.degree}, no gradient" if edge.silent else edge.degree)
+
+
 def edge_width(edge: Edge) -> float:
     """Estimate the width of what an edge says."""
-    return text_width(shown(edge.degree), EDGE_SIZE, bold=edge.role is Role.CARRIES)
+    return text_width(edge_text(edge), EDGE_SIZE, bold=edge.role is Role.CARRIES)
 
 
 def shortened(text: str, size: float, room: float, *, bold: bool = False) -> str:

@@ -1,0 +1,264 @@
+"""What a picture must show of a loop, by the facts that the analysis found."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import networkx as nx
+import pytest
+import torch
+from picture_support import WIDTH, Pictured, layered, looped, normed, pictured, raw
+from torch import nn
+from torch.nn import functional as F
+
+from scaleaudit.domain.facts import Transition, Visibility
+from scaleaudit.domain.picture import BoxKind, Role
+from scaleaudit.picturing.roles import HANDING_ON
+
+
+def penalised(model, h):
+    return normed(model, h) + 0.01 * h.square().mean()
+
+
+def detached_penalty(model, h):
+    return normed(model, h) + 0.01 * h.detach().square().mean()
+
+
+CASES = {
+    "blind": lambda: looped(layered, normed),
+    "raw": lambda: looped(layered, raw),
+    "penalised": lambda: looped(layered, penalised),
+    "detached": lambda: looped(layered, detached_penalty),
+    "deep": lambda: looped(layered, normed, layers=12),
+    "norm between": lambda: looped(lambda m, h: m.norm(layered(m, h)), raw),
+    "expanding": lambda: looped(lambda m, h: h + m.map(h), normed),
+    "linear": lambda: looped(lambda m, h: m.map(h) + m.head(m.norm(h)), normed),
+    "damped": lambda: looped(lambda m, h: m.gate.sigmoid() * h + m.map(m.norm(h)), normed),
+    "bounded": lambda: looped(lambda m, h: torch.tanh(m.map(h)), raw),
+    "mixed": lambda: looped(lambda m, h: torch.lerp(h, m.map(h).tanh(), m.gate.sigmoid()), raw),
+    "unknown": lambda: looped(
+        lambda m, h: m.map(torch.linalg.matrix_exp(h[:, :, :4].mT @ h[:, :, :4]).mean() * h), normed
+    ),
+}
+
+
+@cache
+def case(name: str) -> Pictured:
+    return CASES[name]()
+
+
+@pytest.fixture(params=list(CASES))
+def state(request) -> Pictured:
+    return case(request.param)
+
+
+# What holds of every picture.
+
+
+def test_scale_gets_around_in_the_picture_where_a_turn_hands_it_on(state):
+    carrying = nx.DiGraph(
+        (edge.source, edge.target) for edge in state.picture.edges if edge.role is Role.CARRIES
+    )
+    (own,) = state.boxes(BoxKind.STATE)
+    gets_around = own.id in carrying and any(
+        own.id in component
+        for component in nx.strongly_connected_components(carrying)
+        if len(component) > 1
+    )
+    assert gets_around == (state.facts.transition in HANDING_ON)
+
+
+def test_the_next_turn_is_drawn_and_begins_at_the_state(state):
+    (own,) = state.boxes(BoxKind.STATE)
+    assert state.around.target == own.id
+
+
+def test_what_every_term_of_the_loss_sees_is_what_the_facts_say(state):
+    (loss,) = state.boxes(BoxKind.LOSS)
+    drawn = sorted(edge.degree for edge in state.into(loss))
+    words = {
+        Visibility.INVARIANT: "degree 0",
+        Visibility.ASYMPTOTIC: "fading",
+        Visibility.SATURATING: "saturating",
+        Visibility.UNKNOWN: "unknown",
+    }
+    facts = [
+        words.get(r.visibility, f"degree {r.degree:.3g}")
+        for r in state.facts.readouts
+        if r.supervised
+    ]
+    facts += [f"degree {p.degree:.3g}" for p in state.facts.penalties]
+    assert drawn == sorted(set(facts))
+
+
+def test_scale_is_lost_on_every_way_to_a_readout_that_does_not_see_it(state):
+    edges = nx.DiGraph()
+    for edge in state.picture.edges:
+        if not edge.recurrent and edge.role is not Role.LOST and not edge.silent:
+            edges.add_edge(edge.source, edge.target)
+    (own,) = state.boxes(BoxKind.STATE)
+    (loss,) = state.boxes(BoxKind.LOSS)
+    blind = {Visibility.INVARIANT, Visibility.ASYMPTOTIC}
+    if state.facts.visibility in blind and not any(p.effective for p in state.facts.penalties):
+        assert not nx.has_path(edges, own.id, loss.id) if loss.id in edges else True
+
+
+def test_a_picture_can_be_taken_in_at_a_glance(state):
+    assert len(state.picture.boxes) <= 20
+
+
+def test_every_box_but_the_state_follows_from_something(state):
+    for box in state.picture.boxes:
+        if box.kind not in (BoxKind.STATE, BoxKind.SOURCE):
+            assert state.into(box)
+
+
+def test_boxes_of_operators_have_a_line(state):
+    assert all(box.location is not None for box in state.picture.boxes if box.operators)
+
+
+# What single pictures show.
+
+
+def test_a_blind_loop_shows_the_fault():
+    """The sum carries degree 1 around; the norms before the branches and the readout end it."""
+    found = case("blind")
+    assert found.facts.transition is Transition.CARRIED
+    assert found.around.degree == "degree 1, gain 1"
+    norms = found.boxes(BoxKind.NORM)
+    assert len(norms) == 3
+    for norm in norms:
+        assert {edge.role for edge in found.into(norm)} == {Role.CARRIES}
+        assert {e.role for e in found.picture.edges if e.source == norm.id} == {Role.LOST}
+    first, second = found.boxes(BoxKind.ADD)
+    for added in (first, second):
+        assert sorted(edge.degree for edge in found.into(added)) == ["degree 0", "degree 1"]
+    assert found.around.source == second.id
+
+
+def test_branches_are_one_box_each_called_by_their_module_or_variable():
+    found = case("blind")
+    details = [box.detail for box in found.boxes(BoxKind.OPERATORS)]
+    assert any("attention" in detail for detail in details)
+    assert any("GELU" in detail for detail in details)
+
+
+def test_twelve_equal_layers_are_folded():
+    found = case("deep")
+    (fold,) = found.picture.folds
+    assert fold.times == 12
+    assert len(found.picture.boxes) == len(case("blind").picture.boxes)
+
+
+def test_layers_of_different_code_are_not_folded():
+    class Other(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.one, self.two = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, h):
+            for _ in range(3):
+                h = h + self.one(self.norm(h)).tanh()
+                h = h + self.two(self.norm(h)).relu()
+            return self.two(self.norm(h)).square().mean()
+
+    (found,) = pictured(Other(), torch.randn(2, 4, WIDTH))
+    assert not found.picture.folds
+    assert len(found.boxes(BoxKind.ADD)) == 2
+
+
+def test_a_norm_between_turns_ends_the_way_around():
+    found = case("norm between")
+    assert found.facts.transition is Transition.REMOVED
+    assert found.around.role is Role.LOST
+    assert found.picture.boxes[found.around.source].kind is BoxKind.NORM
+
+
+def test_a_raw_readout_carries_scale_into_the_loss():
+    found = case("raw")
+    (readout,) = found.boxes(BoxKind.READOUT)
+    (loss,) = found.boxes(BoxKind.LOSS)
+    assert [edge.degree for edge in found.into(readout)] == ["degree 1"]
+    assert {edge.role for edge in found.into(loss)} == {Role.CARRIES}
+
+
+def test_a_penalty_is_a_box_of_its_own_and_says_where_it_is_deaf():
+    (good,) = case("penalised").boxes(BoxKind.PENALTY)
+    (deaf,) = case("detached").boxes(BoxKind.PENALTY)
+    (edge,) = (e for e in case("penalised").picture.edges if e.source == good.id)
+    assert (edge.degree, edge.role, edge.silent) == ("degree 2", Role.CARRIES, False)
+    (edge,) = (e for e in case("detached").picture.edges if e.source == deaf.id)
+    assert (edge.degree, edge.role, edge.silent) == ("degree 2", Role.PLAIN, True)
+    assert "detached" in deaf.detail
+
+
+def test_a_gate_below_one_shows_on_the_way_around():
+    found = case("damped")
+    assert found.boxes(BoxKind.GATE)
+    assert found.around.degree == "degree 1, gain (0, 1)"
+
+
+def test_bounded_values_are_said_to_be():
+    assert case("bounded").around.degree == "bounded"
+    assert case("mixed").around.degree == "bounded"
+
+
+def test_what_is_not_understood_is_a_box_with_its_line():
+    found = case("unknown")
+    (box,) = found.boxes(BoxKind.UNKNOWN)
+    assert box.location is not None
+    assert found.around.degree == "unknown"
+
+
+def test_another_state_is_a_box():
+    class FastAndSlow(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.fast, self.slow = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, x):
+            fast, slow = x, x
+            for _ in range(3):
+                fast = fast + self.fast(self.norm(fast + slow))
+                slow = slow + self.slow(self.norm(slow + fast))
+            return F.mse_loss(self.slow(self.norm(slow)), torch.ones(2, 4, WIDTH))
+
+    found = {each.facts.name: each for each in pictured(FastAndSlow(), torch.randn(2, 4, WIDTH))}
+    (other,) = found["slow"].boxes(BoxKind.OTHER)
+    assert other.label == "fast"
+    (through,) = found["fast"].boxes(BoxKind.OTHER)
+    (loss,) = found["fast"].boxes(BoxKind.LOSS)
+    assert [edge.source for edge in found["fast"].into(loss)] == [through.id]
+
+
+def test_what_is_injected_comes_from_elsewhere():
+    class Injected(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.map, self.embed = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, x):
+            source, h = self.embed(x), torch.zeros_like(x)
+            for _ in range(3):
+                h = h + source
+                h = h + self.map(self.norm(h))
+            return F.mse_loss(self.map(self.norm(h)), x)
+
+    (found,) = pictured(Injected(), torch.randn(2, 4, WIDTH))
+    (source,) = found.boxes(BoxKind.SOURCE)
+    assert source.label == "source"
+    assert [edge.degree for edge in found.picture.edges if edge.source == source.id] == [
+        "independent"
+    ]
