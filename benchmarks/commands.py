@@ -67,9 +67,14 @@ def timed_and_weighed(command: Sequence[str], says: str = "") -> Sample:
 
 def probed(probe: str, target: str) -> Sample:
     """Have one of ``benchmarks.probes`` measure itself on a target, in a new process."""
+    return measuring_itself("benchmarks.probes", probe, target)
+
+
+def measuring_itself(module: str, *arguments: str) -> Sample:
+    """Have a module measure itself in a new process, and print numbers by their names."""
 
     def sample() -> Mapping[Measure, float]:
-        usage = account((PYTHON, "-m", "benchmarks.probes", probe, target))
+        usage = account((PYTHON, "-m", module, *arguments))
         _require(usage, "{")
         numbers = json.loads(usage.output.splitlines()[-1])
         return {Measure(name): number for name, number in numbers.items()}

@@ -19,6 +19,11 @@ class Measure(Enum):
     LARGEST = "largest_process_bytes"
     TOGETHER = "all_processes_bytes"
     SPEED = "operators_per_cpu_second"
+    PACE = "tokens_per_second"
+    UTILISATION = "share_of_matrix_products"
+    MAIN_THREAD = "main_thread_seconds"
+    PAGE = "page_bytes"
+    NODES = "document_nodes"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from benchmarks.commands import (
     IMPORT_TORCH,
     Row,
     Sample,
+    measuring_itself,
     probed,
     timed,
     timed_and_weighed,
@@ -126,6 +127,17 @@ def _speed(_: Path) -> tuple[Row, ...]:
     )
 
 
+def _training(_: Path) -> tuple[Row, ...]:
+    aim = Aim(Measure.PACE, 1.0, at_least=True)
+    return tuple(
+        Row(name, measuring_itself("benchmarks.training", loop), base, aims)
+        for name, loop, base, aims in (
+            ("a plain loop", "plain", "", ()),
+            ("our training", "ours", "a plain loop", (aim,)),
+        )
+    )
+
+
 def _small_targets(folder: Path) -> tuple[Row, ...]:
     paths = write_small_models(folder, max(_COUNTS))
     return tuple(
@@ -155,6 +167,29 @@ def _daily(folder: Path) -> tuple[Row, ...]:
         Row(one, timed((*CHECK, models[0]), _says(1)), _TORCH),
         Row("10 targets, nothing kept", timed((*CHECK, *models), _says(_FEW)), one, _both(3.0)),
     )
+
+
+def _pages(_: Path) -> tuple[Row, ...]:
+    empty = "an empty page"
+    probed_page = measuring_itself("benchmarks.pages")
+    return (
+        Row(empty, _page(0)),
+        Row("1 target with a probe", probed_page, empty, (_absolute(Measure.PAGE, 0.4e6),)),
+        Row(
+            "200 targets",
+            _page(200),
+            empty,
+            (_absolute(Measure.PAGE, 5e6), _absolute(Measure.MAIN_THREAD, 2.0)),
+        ),
+    )
+
+
+def _page(targets: int) -> Sample:
+    return measuring_itself("benchmarks.pages", str(targets))
+
+
+def _absolute(measure: Measure, limit: float) -> Aim:
+    return Aim(measure, limit, absolute=True)
 
 
 def _both(limit: float) -> tuple[Aim, ...]:
@@ -219,6 +254,13 @@ SECTIONS = (
         _speed,
     ),
     Section(
+        "training",
+        "Tokens a second of training a reference model: tiny on a CPU, 44m on a CUDA device, with"
+        " the share of what matrix products in bfloat16 reach there; ratios to a plain loop.",
+        _training,
+        warm_up=2,
+    ),
+    Section(
         "targets",
         "Files with one small model each, in one call; ratios to one file.",
         _small_targets,
@@ -229,5 +271,11 @@ SECTIONS = (
         " those of ten targets to one target.",
         _daily,
         warm_up=5,
+    ),
+    Section(
+        "pages",
+        "Reports opened in a browser: the time of the page's main thread until it is drawn, its"
+        " bytes and its nodes; ratios to an empty page.",
+        _pages,
     ),
 )

@@ -17,7 +17,14 @@ _HEADINGS = {
     Measure.LARGEST: "largest process",
     Measure.TOGETHER: "all processes",
     Measure.SPEED: "operators/s",
+    Measure.PACE: "tokens/s",
+    Measure.UTILISATION: "of matrix products",
+    Measure.MAIN_THREAD: "main thread",
+    Measure.PAGE: "page",
+    Measure.NODES: "nodes",
 }
+# Of these, more is better.
+_GAINS = frozenset({Measure.SPEED, Measure.PACE, Measure.UTILISATION})
 
 
 def result_table(result: Result) -> Table:
@@ -60,7 +67,12 @@ def _reach(measure: Measure, value: Spread) -> str:
 def _spelt(measure: Measure, number: float) -> str:
     if measure in {Measure.LARGEST, Measure.TOGETHER}:
         return f"{number / 1e9:.2f} GB"
-    return f"{number:,.0f}" if measure is Measure.SPEED else f"{number:.2f} s"
+    if measure is Measure.PAGE:
+        return f"{number / 1e6:.2f} MB"
+    if measure is Measure.UTILISATION:
+        return f"{number:.1%}"
+    counted = measure in _GAINS or measure is Measure.NODES
+    return f"{number:,.0f}" if counted else f"{number:.2f} s"
 
 
 def _table(title: str) -> Table:
@@ -113,5 +125,5 @@ def _mark(change: Change) -> Text:
         return Text("within the spread")
     if not change.is_ratio:
         return Text("apart, but no ratio: it may be the machine")
-    better = (change.factor > 1) == (change.measure is Measure.SPEED)
+    better = (change.factor > 1) == (change.measure in _GAINS)
     return Text("BETTER" if better else "WORSE", style="bold green" if better else "bold red")

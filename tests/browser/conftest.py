@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 HERE = Path(__file__).parent
-for folder in (HERE, HERE.parent / "unit" / "report"):
+for folder in (HERE, HERE.parent / "unit" / "report", HERE.parents[1]):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 

@@ -10,6 +10,8 @@ import pytest
 from browsing import nodes, scroll_width, visiting
 from pages import EVIL, KEPT, PAGES, PROBED, TARGETS
 
+from benchmarks.pages import opened
+from benchmarks.results import Measure
 from scaleaudit.report.embedding import results_in
 from scaleaudit.report.html.page import to_html
 from scaleaudit.report.html.text import LONG_NAME
@@ -187,6 +189,14 @@ def test_a_page_of_many_targets_is_small_enough_to_open(browser: Browser, writte
     with visiting(browser, file) as visit:
         assert visit.page.locator("section.target").count() == TARGETS
         assert nodes(visit.page) < MOST_NODES
+
+
+def test_the_benchmark_measures_a_page(browser: Browser, written: Written) -> None:
+    file = written("sweep")
+    found = opened(browser, file)
+    assert found[Measure.PAGE] == file.stat().st_size
+    assert found[Measure.NODES] > 1000
+    assert 0 < found[Measure.MAIN_THREAD] < 60  # of the processor, so that no wait counts
 
 
 @pytest.mark.parametrize("name", PROBED)
