@@ -63,9 +63,9 @@ class Flags(TypedDict):
 )
 @colour_flag
 def report(results: Path, **flags: Unpack[Flags]) -> int:
-    """Show results that were kept, in any format: nothing is audited, and no source is needed.
+    """Show results that were kept, in any format; as a page of HTML by default.
 
-    RESULTS and OLD are what `check --output json:FILE` or `--output html:FILE` wrote; a page holds
+    Nothing is audited, and no source is needed. RESULTS and OLD are what `check --output json:FILE` or `--output html:FILE` wrote; a page holds
     its results.
 
     Exit code: 0, whatever was found; 2 wrong usage, or no results.
