@@ -43,6 +43,8 @@ def _trace_document(trace: StateTrace) -> dict[str, Json]:
             {"turns": at.turns, "norm": _number(at.norm), "loss": _number(at.loss)}
             for at in trace.depths
         ],
+        "kept": _number(trace.carry.kept),
+        "reach": _number(trace.carry.reach),
     }
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.calibration.cases import EXAMPLE, WIDTHS, families, wanted
+from benchmarks.calibration.cases import EXAMPLE, IDIOM, WIDTHS, families, wanted
 from benchmarks.calibration.judging import outcome_of
 from benchmarks.calibration.page import rates, to_page
 from benchmarks.calibration.records import read_records
@@ -21,7 +21,7 @@ from benchmarks.calibration.sweeping import sweep
 from benchmarks.lines import RecordError, append_lines
 from scaleaudit.domain.probing import ProbeRequest
 
-_SIZES = ("64", "32", "128", EXAMPLE)
+_SIZES = ("64", "32", "128", EXAMPLE, IDIOM)
 
 
 def main() -> int:
@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     add(
         "--size",
         nargs="+",
-        choices=(*WIDTHS, EXAMPLE),
+        choices=(*WIDTHS, EXAMPLE, IDIOM),
         help="sizes; 44m only where asked for, or on a GPU",
     )
     add("--jobs", type=int, default=1, help="processes at a time, of one thread each (1)")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatch
 
+from benchmarks.calibration.idioms import idioms
 from scaleaudit.reference.config import CONDITIONS, SIZES, Size
 
 
@@ -25,12 +26,14 @@ class Part(Enum):
     MIXED = "small, the rest"
     LARGE = "44m"
     EXAMPLES = "examples"
+    IDIOMS = "idioms"
 
 
 TEXT, CHAIN, MADE = "text", "chain", "made"
 UNIT, SMALL, OWN = "N(0, 1)", "N(0, 0.02)", "own"
-EXAMPLE = "example"
-SEEDS = 5
+EXAMPLE, IDIOM = "example", "idiom"
+# As many as the command takes at most where nobody asks for more, and for the family more.
+SEEDS, SEEDS_OF_IDIOMS = 5, 3
 _OF_DATA = {TEXT: Part.SETS, CHAIN: Part.JUDGED}
 # The deviation of the embeddings that every initialisation starts from.
 DEVIATIONS = {UNIT: 1.0, SMALL: 0.02}
@@ -42,6 +45,8 @@ WIDTHS = {
     "44m": SIZES["44m"],
 }
 LARGE_SIZES = ("44m",)
+# Models that are not of the reference family, by what stands for their size.
+_FOUND = {EXAMPLE: Part.EXAMPLES, IDIOM: Part.IDIOMS}
 _BLIND = ("terminal_rmsnorm", "per_loop_rmsnorm")
 TRUTHS = {name: Truth.BLIND if name in _BLIND else Truth.CONTROLLED for name in CONDITIONS}
 # As each example says of itself. One without a loop has nothing to be probed.
@@ -65,7 +70,7 @@ class Family:
     """A model with its data: what is captured once and run with every seed.
 
     Attributes:
-        model: A condition of the reference models, or an example.
+        model: A condition of the reference models, an example, or an idiom.
         data: What it is trained on.
     """
 
@@ -77,7 +82,14 @@ class Family:
     @property
     def truth(self) -> Truth:
         """What a probe has to find."""
+        if self.size == IDIOM:
+            return Truth.BLIND if idioms()[self.model] else Truth.CONTROLLED
         return EXAMPLES[self.model] if self.size == EXAMPLE else TRUTHS[self.model]
+
+    @property
+    def seeds(self) -> int:
+        """With how many seeds it is run."""
+        return SEEDS_OF_IDIOMS if self.size == IDIOM else SEEDS
 
     def __str__(self) -> str:
         """Name it, for progress and patterns."""
@@ -94,8 +106,8 @@ class Case:
     @property
     def part(self) -> Part:
         """What it is for."""
-        if self.family.size == EXAMPLE:
-            return Part.EXAMPLES
+        if self.family.size in _FOUND:
+            return _FOUND[self.family.size]
         if self.family.size in LARGE_SIZES:
             return Part.LARGE
         return Part.MIXED if self.is_mixed else _OF_DATA[self.family.data]
@@ -103,6 +115,8 @@ class Case:
     @property
     def is_mixed(self) -> bool:
         """Whether it has the data of one half, and a seed of the other."""
+        if self.family.size in _FOUND:
+            return False
         return (self.seed % 2 == 0) != (self.family.data != CHAIN)
 
     def __str__(self) -> str:
@@ -114,8 +128,9 @@ def families(sizes: Iterable[str]) -> tuple[Family, ...]:
     """Return all models of these sizes with all their data."""
     found = []
     for size in sizes:
-        if size == EXAMPLE:
-            found += [Family(name, size, OWN, MADE) for name in EXAMPLES]
+        if size in _FOUND:
+            names = EXAMPLES if size == EXAMPLE else idioms()
+            found += [Family(name, size, OWN, MADE) for name in names]
             continue
         for initialisation in DEVIATIONS:
             for data in (TEXT, CHAIN):
@@ -131,12 +146,10 @@ def wanted(found: Iterable[Family], patterns: Sequence[str] | None) -> list[Case
     cases = [
         Case(family, seed)
         for family in found
-        for seed in range(SEEDS)
+        for seed in range(family.seeds)
         if patterns is None or any(fnmatch(f"{family}/{seed}", each) for each in patterns)
     ]
-    return sorted(
-        cases, key=lambda case: (case.is_mixed and case.part is not Part.EXAMPLES, case.seed)
-    )
+    return sorted(cases, key=lambda case: (case.is_mixed, case.seed))
 
 
 def shares(cases: Sequence[Case], jobs: int) -> list[list[Case]]:

@@ -13,6 +13,7 @@ from unittest.mock import patch
 from benchmarks.calibration.cases import Case, Family, Part, Truth
 from benchmarks.calibration.records import Figures, Record
 from scaleaudit.domain.facts import ProbeVerdict
+from scaleaudit.domain.probing import Carry
 from scaleaudit.probe import thresholds
 from scaleaudit.probe.deciding import Seed, decide, is_clear, span, together
 from scaleaudit.probe.response import Response
@@ -133,6 +134,7 @@ def _seed(record: Record, state: Figures) -> Seed:
         span=span(norm for _, norm in state.depths if norm is not None),
         overflowed=record.overflowed,
         learnt=(record.fall or 0.0) > thresholds.LEAST_LEARNT,
+        carry=Carry(state.kept, state.reach),
     )
 
 

@@ -22,6 +22,8 @@ class Figures:
         twin: The same in the twin with a penalty.
         deeper: Factor on the norm at four times the turns.
         depths: Numbers of turns, with the norm that the trained loop gives there.
+        kept: What a turn of the trained loop multiplies very long states by.
+        reach: What the norm is multiplied by as all weights go from 1e2 to 1e4 times.
     """
 
     state: str
@@ -32,6 +34,8 @@ class Figures:
     twin: float | None
     deeper: float | None
     depths: tuple[tuple[int, float | None], ...] = ()
+    kept: float | None = None
+    reach: float | None = None
 
     @property
     def ratio(self) -> float:

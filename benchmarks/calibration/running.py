@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks.calibration.cases import EXAMPLE, Case, Family
+from benchmarks.calibration.cases import EXAMPLE, IDIOM, Case, Family
+from benchmarks.calibration.idioms import place_of
 from benchmarks.calibration.records import Figures, Record
 from scaleaudit.bench import bench_of, built
 from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.probing import ProbeRequest, StateTrace
 from scaleaudit.errors import CaptureError, ProbeError, full_sentence
 from scaleaudit.probe.data import Feed, Stream
-from scaleaudit.probe.protocol import Bench, fallen, probe
+from scaleaudit.probe.evidence import fallen
+from scaleaudit.probe.protocol import Bench, probe
 from scaleaudit.probe.twins import Fix
 
+_DECLARED = "scaleaudit_target"
 _EXAMPLES = Path(__file__).parents[2] / "examples"
 _FILE = '''"""One model of the calibration."""
 
@@ -57,13 +60,19 @@ class Runner:
 
     def _bench(self, family: Family) -> Bench:
         if family not in self._benches:
-            if family.size == EXAMPLE:
-                path = _EXAMPLES / f"{family.model}.py"
-            else:
-                path = self.folder / f"model_{len(self._benches)}.py"
-                path.write_text(_FILE.format(family=family), encoding="utf-8")
-            self._benches[family] = bench_of(built(str(path), "scaleaudit_target"), self._asked())
+            path, name = self._place(family)
+            self._benches[family] = bench_of(built(str(path), name), self._asked())
         return self._benches[family]
+
+    def _place(self, family: Family) -> tuple[Path, str]:
+        """Return the file of a model and the function that declares it."""
+        if family.size == IDIOM:
+            return place_of(family.model)
+        if family.size == EXAMPLE:
+            return _EXAMPLES / f"{family.model}.py", _DECLARED
+        path = self.folder / f"model_{len(self._benches)}.py"
+        path.write_text(_FILE.format(family=family), encoding="utf-8")
+        return path, _DECLARED
 
 
 class _Later:
@@ -88,11 +97,11 @@ def _from_seed(bench: Bench, seed: int) -> Bench:
 
 def record_of(case: Case, outcome: ProbeOutcome) -> Record:
     """Take the figures out of an outcome of one seed."""
-    runs = {run.fix: run for run in outcome.runs}
+    runs = {run.fix: run for run in outcome.runs}  # the longer ones, where there are any, are last
     own, twin = runs[""], runs[Fix.PENALTY.value]
     return Record(
         case,
-        outcome.steps,
+        len(own.losses),
         states=tuple(map(_figures, outcome.states, own.states, twin.states)),
         overflowed=own.overflowed is not None and twin.overflowed is None,
         fall=_number(fallen(twin)),
@@ -113,6 +122,8 @@ def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace) -> Figures:
         twin=_number(twin.ended),
         deeper=_number(probed.deepers[0] if probed.deepers else None),
         depths=tuple((depth.turns, _number(depth.norm)) for depth in own.depths),
+        kept=_number(own.carry.kept),
+        reach=_number(own.carry.reach),
     )
 
 

@@ -70,18 +70,37 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
+class Carry:
+    """What trained weights make of a state's length. None stands for what cannot be measured.
+
+    Attributes:
+        kept: What a turn multiplies the length of very long states by: 1 where it is kept whole.
+        reach: What the length is multiplied by as all trained weights go from 1e2 to 1e4 times: 1
+            where what turns write is bounded, however large weights become.
+    """
+
+    kept: float | None = None
+    reach: float | None = None
+
+
+NOT_MEASURED = Carry()
+
+
+@dataclass(frozen=True, slots=True)
 class StateTrace:
     """What became of one state in one run.
 
     Attributes:
         turns: For every measured step the lengths after every turn.
         depths: After training, turn by turn and beyond those that were trained.
+        carry: What the trained weights make of its length; measured of the target as it is alone.
     """
 
     state: str
     loop: str
     turns: tuple[tuple[Turn, ...], ...]
     depths: tuple[Depth, ...] = ()
+    carry: Carry = NOT_MEASURED
 
     @property
     def ended(self) -> float | None:

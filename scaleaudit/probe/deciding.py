@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from scaleaudit.domain.facts import ProbeVerdict
+from scaleaudit.domain.probing import NOT_MEASURED, Carry
 from scaleaudit.probe import thresholds as at
 from scaleaudit.probe.response import Response
 
@@ -32,6 +33,7 @@ class Seed:
         span: The largest of its lengths over the smallest, at any number of turns.
         overflowed: Whether numbers ended in the target and not in the twin.
         learnt: Whether the loss fell.
+        carry: What the trained weights make of its length.
     """
 
     first: float
@@ -41,6 +43,7 @@ class Seed:
     span: float = 1.0
     overflowed: bool = False
     learnt: bool = True
+    carry: Carry = NOT_MEASURED
 
     @property
     def ratio(self) -> float:
@@ -51,21 +54,73 @@ class Seed:
         """Say whether the length grows, by thresholds that a margin moves apart."""
         if self.overflowed:
             return Growth.GROWS
-        deeper, ratio = self.deeper, self.ratio
-        if not math.isfinite(ratio):
+        if not math.isfinite(self.ratio):
             return Growth.UNSURE
         if not flat:
-            return Growth.STAYS if ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
-        longer = self.norm >= at.GROWN_ITSELF * self.first
+            return Growth.STAYS if self.ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
+        kept = self.carry.kept
+        if kept is None:
+            return self._by_depth(margin)
+        if self.is_held:
+            return Growth.STAYS
+        return self._by_training(margin) if kept < at.WHOLE else self._by_carry(margin)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the loop forgets length, at once or while what it writes is bounded."""
+        kept = self.carry.kept
+        if kept is None or kept >= at.WHOLE:
+            return False
+        return kept <= at.FORGOTTEN or self._is_bounded
+
+    @property
+    def is_longer(self) -> bool:
+        """Whether training has lengthened it."""
+        return self.norm >= at.GROWN_ITSELF * self.first
+
+    @property
+    def _is_bounded(self) -> bool:
+        """Whether what turns write is bounded, however large weights become."""
+        return self.carry.reach is not None and self.carry.reach <= at.BOUNDED_REACH
+
+    @property
+    def _piles_up(self) -> bool:
+        """Whether more turns lengthen it further."""
+        return self.deeper is not None and self.deeper >= at.GROWN_DEEPER
+
+    def _by_carry(self, margin: float) -> Growth:
+        """Judge a loop that keeps length whole, so that whatever turns add piles up."""
+        if self._piles_up:
+            grows = self.ratio >= at.STAYED_RATIO * margin
+            return Growth.GROWS if grows else Growth.UNSURE
+        # That it did not grow yet says little, as nothing ever shortens it.
+        found = self._by_training(margin)
+        return Growth.UNSURE if found is Growth.STAYS else found
+
+    def _by_training(self, margin: float) -> Growth:
+        """Judge by training alone, as more turns do not lengthen what is forgotten bit by bit."""
+        if self.is_longer and self.ratio >= at.GROWN_RATIO * margin:
+            return Growth.GROWS
+        # Where the twin grew alike, the penalty had no time to take hold of it.
+        stays = self.ratio <= at.STAYED_RATIO and not (self.is_longer and self._piles_up)
+        return Growth.STAYS if stays else Growth.UNSURE
+
+    @property
+    def _has_escaped(self) -> bool:
+        return self.is_longer and self.ratio >= at.ESCAPED_RATIO
+
+    def _by_depth(self, margin: float) -> Growth:
+        """Judge by training and by more turns, where what a turn keeps could not be measured."""
+        deeper, ratio = self.deeper, self.ratio
         if deeper is None or not math.isfinite(deeper):
-            alike = ratio <= at.STAYED_RATIO and not longer
+            alike = ratio <= at.STAYED_RATIO and not self.is_longer
             return Growth.STAYS if alike else Growth.UNSURE
         # A blind loop that solved its task in one turn may turn around, as long as it has become.
-        escaped = longer and ratio >= at.ESCAPED_RATIO
-        if longer and (deeper >= at.GROWN_DEEPER or (escaped and self.span >= at.GROWN_DEEPER)):
+        around = self._has_escaped and self.span >= at.GROWN_DEEPER
+        if self.is_longer and (deeper >= at.GROWN_DEEPER or around):
             # Where the twin grew alike, the penalty had no time to take hold of it.
             return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE
-        stays = (deeper <= at.STAYED_DEEPER and not escaped) or ratio <= at.STAYED_RATIO
+        stays = (deeper <= at.STAYED_DEEPER and not self._has_escaped) or ratio <= at.STAYED_RATIO
         return Growth.STAYS if stays else Growth.UNSURE
 
 
@@ -122,8 +177,11 @@ def span(norms: Iterable[float]) -> float:
 
 
 def _keeps(seeds: Sequence[Seed]) -> bool:
-    """Whether the loop itself keeps the length, which needs no training to be seen."""
-    return all(seed.deeper is not None and seed.deeper <= at.STAYED_DEEPER for seed in seeds)
+    """Whether the loop itself holds the length, which needs no training to be seen."""
+    return all(
+        seed.is_held or (seed.deeper is not None and seed.deeper <= at.STAYED_DEEPER)
+        for seed in seeds
+    )
 
 
 def _why_unsure(seeds: Sequence[Seed], found: set[Growth]) -> str:

@@ -146,10 +146,19 @@ class Program:
         """Return shape and type of a value as it was recorded."""
         return self._captured.graph.meta(ref)
 
+    def crossing(self, loop: int, state: int, turn: int) -> Crossing:
+        """Return what a boundary is called; values that are several boundaries have one name."""
+        return self.crossings[self.node(self.nest.loops[loop].states[state].boundary[turn - 1])]
+
+    def crossings_of(self, loop: int, state: int) -> frozenset[Crossing]:
+        """Return all boundaries of a state."""
+        turns = range(1, len(self.nest.loops[loop].states[state].boundary) + 1)
+        return frozenset(self.crossing(loop, state, turn) for turn in turns)
+
     def reads(self, loop: int, state: int) -> bool:
         """Tell whether the loss reads a state other than through boundaries."""
-        mine = (loop, state)
-        reached = {n for n, at in self.crossings.items() if (at.loop, at.state) == mine}
+        mine = self.crossings_of(loop, state)
+        reached = {node for node, at in self.crossings.items() if at in mine}
         for step in self.steps:
             if step.crossing is None and not reached.isdisjoint(step.node.all_input_nodes):
                 reached.add(step.node)
@@ -290,6 +299,11 @@ _NO_LOSS = 'Give one in scaleaudit_target(): {"loss": ..., "loss_args": (...)}.'
 
 def _last_boundary(nest: LoopNest) -> Ref:
     return nest.loops[-1].states[-1].boundary[-1]
+
+
+def constantly(value: Value) -> Callable[..., Value]:
+    """Return a function that gives a value whatever it is called with."""
+    return lambda *_, **__: value
 
 
 def _filled(argument: Any, env: Mapping[fx.Node, Value]) -> Any:

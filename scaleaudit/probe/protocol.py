@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,10 +13,12 @@ from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
 from scaleaudit.domain.probing import ProbeRequest, TrainingRun
 from scaleaudit.errors import ProbeError, described
 from scaleaudit.probe import thresholds
+from scaleaudit.probe.carry import carries
+from scaleaudit.probe.clock import FEWEST_RUNS, Clock, OverBudgetError
 from scaleaudit.probe.data import Feed, Stream
-from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, span, together
-from scaleaudit.probe.depth import cycles
+from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
 from scaleaudit.probe.diagnostics import diagnose
+from scaleaudit.probe.evidence import fallen, probed_state, refuse_constant, seeds_of
 from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import features
 from scaleaudit.probe.program import Program
@@ -29,8 +29,6 @@ from scaleaudit.probe.twins import Fix, Normed, Penalised, Twin, Untouched
 
 # Standard deviation of what stands for weights that start at zero, which hide what they multiply.
 _PERTURBED = 0.02
-# Runs that a verdict takes at least: the target and its twin.
-_FEWEST_RUNS = 2
 
 # Told what is being done, and which step of it.
 Tell = Callable[[str, int, int], None]
@@ -63,10 +61,6 @@ class Bench:
     linear: frozenset[tuple[int, int]] = frozenset()
 
 
-class _OverBudgetError(Exception):
-    """The time for the probe is over."""
-
-
 def probe(bench: Bench, request: ProbeRequest, tell: Tell = lambda *_: None) -> ProbeOutcome:
     """Confirm or refute that the states of a target grow without anything to restrain them.
 
@@ -81,7 +75,7 @@ class _Probe:
 
     def __init__(self, bench: Bench, request: ProbeRequest, tell: Tell) -> None:
         self._bench, self._request, self._tell = bench, request, tell
-        self._began = self._now()
+        self._clock = Clock(request.budget, bench.group)
         self._states = [
             (i, j)
             for i, loop in enumerate(bench.program.nest.loops)
@@ -93,8 +87,8 @@ class _Probe:
             steps=request.steps, lr=lr, every=max(1, request.steps // 20), dtype=dtype
         )
         self._runs: dict[tuple[int, Fix], TrainingRun] = {}
+        self._longer: dict[tuple[int, Fix], TrainingRun] = {}
         self._notes: list[str] = []
-        self._slowest = self._warm = 0.0
 
     def run(self) -> ProbeOutcome:
         program = self._bench.program
@@ -105,7 +99,7 @@ class _Probe:
         if self._request.train:
             try:
                 self._train(responses)
-            except _OverBudgetError:
+            except OverBudgetError:
                 self._notes.append(
                     f"the budget of {self._request.budget:g} s was used up before all runs were made"
                 )
@@ -119,10 +113,10 @@ class _Probe:
             steps=self._recipe.steps if self._runs else 0,
             seeds=len({seed for seed, _ in self._runs}),
             recipe=self._described(),
-            runs=tuple(self._runs.values()),
+            runs=(*self._runs.values(), *self._longer.values()),
             notes=tuple(self._notes),
             diagnostics=diagnostics,
-            seconds=self._now() - self._began,
+            seconds=self._clock.taken,
         )
 
     def _width(self) -> int:
@@ -145,7 +139,7 @@ class _Probe:
         """Whether measuring without training leaves most of the budget to training."""
         if self._request.brief:
             return False
-        each = (self._now() - self._began) / len(self._states)
+        each = self._clock.taken / len(self._states)
         if not self._request.train or _DIAGNOSING * each < self._request.budget / 4:
             return True
         self._notes.append(
@@ -165,9 +159,11 @@ class _Probe:
         for seed in range(self._request.seeds):
             for fix in (Fix.NONE, Fix.PENALTY):
                 self._once(seed, fix)
-            _refuse_constant(self._runs[seed, Fix.NONE])
+            refuse_constant(self._runs[seed, Fix.NONE])
             if self._clear(responses):
                 break
+        if self._is_open(responses) and self._clock.has_room_for(FEWEST_RUNS * _LONGER):
+            self._train_for_longer()
         if self._request.brief:
             return
         self._once(0, Fix.NORM)
@@ -192,19 +188,39 @@ class _Probe:
             del self._runs[0, Fix.PENALTY]
             self._once(0, Fix.PENALTY)
 
+    def _is_open(self, responses: list[Response]) -> bool:
+        """Whether what was trained so far leaves a state open that more steps may settle."""
+        return any(
+            response.is_known
+            and decide(response, self._seeds(place)).verdict is ProbeVerdict.INCONCLUSIVE
+            for place, response in zip(self._states, responses, strict=True)
+        )
+
+    def _train_for_longer(self) -> None:
+        """Train the first seed and its twin once more, for more steps."""
+        recipe = replace(self._recipe, steps=_LONGER * self._recipe.steps)
+        self._notes.append(
+            f"what {self._recipe.steps} steps left open was trained for {recipe.steps}, with one seed"
+        )
+        for fix in (Fix.PENALTY, Fix.NONE):
+            self._longer[0, fix] = self._made(0, fix, recipe)
+
     def _once(self, seed: int, fix: Fix) -> None:
         """Make a run, unless it was made."""
-        if (seed, fix) in self._runs:
-            return
-        self._refuse_to_start()
-        bench, start = self._bench, self._now()
+        if (seed, fix) not in self._runs:
+            start = self._clock.start()
+            self._runs[seed, fix] = self._made(seed, fix, self._recipe)
+            self._clock.finish(start)
+
+    def _made(self, seed: int, fix: Fix, recipe: Recipe) -> TrainingRun:
+        bench, start = self._bench, self._clock.now()
         program = bench.raw if fix is Fix.RAW and bench.raw is not None else bench.program
         what = f"seed {seed + 1}, " + (f"with {fix.value}" if fix is not Fix.NONE else "as it is")
         twin = _twin(fix)
 
         def tick(step: int) -> None:
-            self._tell(what, step, self._recipe.steps)
-            self._refuse_to_go_on(step)
+            self._tell(what, step, recipe.steps)
+            self._clock.tick(step, recipe.steps)
 
         weights, last = bench.weights(seed), list[Feed]()
 
@@ -214,43 +230,26 @@ class _Probe:
                 yield batch
 
         torch.manual_seed(bench.group.seed(seed))  # of what the program itself draws
-        trained = train(program, weights, batches(), twin, self._recipe, tick, bench.group)
-        self._runs[seed, fix] = traced(
-            program, trained, last[0], twin, (seed, fix), start, bench.group
+        trained = train(program, weights, batches(), twin, recipe, tick, bench.group)
+        run = traced(program, trained, last[0], twin, (seed, fix), bench.group)
+        if fix is Fix.NONE and trained.overflowed is None:
+            run = self._with_carries(run, {**trained.feed, **last[0]}, weights)
+        return replace(run, seconds=self._clock.now() - start)
+
+    def _with_carries(
+        self, run: TrainingRun, feed: Feed, weights: Mapping[str, Tensor]
+    ) -> TrainingRun:
+        """Measure with the weights as they ended what the loops make of length."""
+        moved = [name for name in self._bench.program.parameters if weights[name].requires_grad]
+        found = [
+            each
+            for loop, _ in enumerate(self._bench.wide.nest.loops)
+            for each in carries(self._bench.wide, feed, moved, loop, self._bench.group)
+        ]
+        states = (
+            replace(trace, carry=carry) for trace, carry in zip(run.states, found, strict=True)
         )
-        self._slowest = max(self._slowest, self._now() - start)
-
-    def _refuse_to_start(self) -> None:
-        if self._left() < self._slowest:
-            raise _OverBudgetError
-
-    def _refuse_to_go_on(self, step: int) -> None:
-        """Stop in the first run where the budget has no room for a verdict, later where it ends."""
-        if step == _WARM_STEPS:
-            self._warm = self._now()
-        if step < _WARM_STEPS + _TIMED_STEPS:
-            return
-        each = (self._now() - self._warm) / (step - _WARM_STEPS)
-        runs = 1 if self._runs else _FEWEST_RUNS
-        needed = each * (self._recipe.steps * runs - step)
-        enough = self._request.budget - self._left() + 1.5 * needed
-        if not self._runs and needed > self._left():
-            raise ProbeError(
-                f"a step of training takes {each:.2g} s, so that a verdict takes about "
-                f"{each * self._recipe.steps * runs:.0f} s, and the budget of "
-                f"{self._request.budget:g} s has {max(self._left(), 0):.0f} s left",
-                hint=f"Give it --budget {math.ceil(enough / 10) * 10}, "
-                "fewer --steps, a faster --device, or a smaller model.",
-            )
-        if self._left() < 0:
-            raise _OverBudgetError
-
-    def _left(self) -> float:
-        return self._began + self._request.budget - self._now()
-
-    def _now(self) -> float:
-        """The time by the clock of the first process, so that all of them stop alike."""
-        return self._bench.group.agreed(time.monotonic())
+        return replace(run, states=tuple(states))
 
     def _clear(self, responses: list[Response]) -> bool:
         return all(
@@ -260,46 +259,16 @@ class _Probe:
 
     def _seeds(self, place: tuple[int, int]) -> list[Seed]:
         """What every finished pair of runs showed of a state."""
-        index, found = self._states.index(place), []
-        for seed in sorted({seed for seed, _ in self._runs}):
-            own, twin = (self._runs.get((seed, fix)) for fix in (Fix.NONE, Fix.PENALTY))
-            if own is None or twin is None:
-                continue
-            mine, other = own.states[index], twin.states[index]
-            turns, _ = cycles(self._bench.program.nest.loops[place[0]])
-            norms = {each.turns: each.norm for each in mine.depths}
-            before, after = norms.get(turns), norms.get(4 * turns)
-            found.append(
-                Seed(
-                    first=mine.turns[0][-1].mean if mine.ended is not None else math.nan,
-                    norm=mine.ended if mine.ended is not None else math.nan,
-                    twin=other.ended if other.ended is not None else math.nan,
-                    deeper=after / before if before and after is not None else None,
-                    span=span(norms.values()),
-                    overflowed=own.overflowed is not None and twin.overflowed is None,
-                    learnt=fallen(twin) > thresholds.LEAST_LEARNT,
-                )
-            )
-        return found
+        loop = self._bench.program.nest.loops[place[0]]
+        return seeds_of(self._runs, loop, self._states.index(place))
 
     def _state(self, place: tuple[int, int], response: Response) -> StateProbe:
-        loop = self._bench.program.nest.loops[place[0]]
-        seeds = self._seeds(place)
+        loop, seeds = self._bench.program.nest.loops[place[0]], self._seeds(place)
         decision = decide(response, seeds) if self._request.train else _UNTRAINED
-        deepers = tuple(seed.deeper for seed in seeds if seed.deeper is not None)
-        return StateProbe(
-            state=loop.states[place[1]].name,
-            loop=loop.name,
-            verdict=decision.verdict,
-            response=response.change if response.is_known else None,
-            norm=_mean(seed.norm for seed in seeds),
-            twin=Fix.PENALTY.value if seeds else "",
-            twin_norm=_mean(seed.twin for seed in seeds),
-            deeper=_mean(iter(deepers)),
-            reason=decision.reason,
-            ratios=tuple(seed.ratio for seed in seeds),
-            deepers=deepers,
-        )
+        longer = seeds_of(self._longer, loop, self._states.index(place))
+        if longer and decision.verdict is ProbeVerdict.INCONCLUSIVE:
+            seeds, decision = longer, decide(response, longer)
+        return probed_state(loop, place[1], response, seeds, decision)
 
     def _described(self) -> tuple[tuple[str, str], ...]:
         precision = "float32" if self._recipe.dtype is None else str(self._request.dtype)
@@ -333,38 +302,10 @@ def perturbed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _refuse_constant(run: TrainingRun) -> None:
-    """Complain of a loss that no step of training moves."""
-    low, high = min(run.losses), max(run.losses)
-    if len(run.losses) > 1 and high - low <= thresholds.CONSTANT * max(abs(low), abs(high)):
-        raise ProbeError(
-            f"the loss is constant: it is {high:.6g} at every step, so there is nothing to train on",
-            hint="Is it multiplied by zero, or computed from a constant output?",
-        )
-
-
-def fallen(run: TrainingRun) -> float:
-    """Return by what share of its first value the loss fell."""
-    last = run.losses[-thresholds.LAST_LOSSES :]
-    first, ended = run.losses[0], sum(last) / len(last)
-    if not (math.isfinite(first) and math.isfinite(ended)):
-        return -math.inf
-    return (first - ended) / max(abs(first), 1e-30)
-
-
-def _mean(values: Iterator[float]) -> float | None:
-    """The geometric mean, as norms differ by factors."""
-    found = list(values)
-    if not found or not all(0 < value < math.inf for value in found):
-        return None
-    return math.exp(sum(map(math.log, found)) / len(found))
-
-
+# How many times the steps a state is trained for that they leave open.
+_LONGER = 4
 # How much longer measuring a state without training takes than scaling it, as measured.
 _DIAGNOSING = 5
-# The first steps set up what later ones use again (seconds, on a GPU); after so many more the time of
-# one is known.
-_WARM_STEPS, _TIMED_STEPS = 2, 3
 _UNTRAINED = Decision(
     ProbeVerdict.INCONCLUSIVE,
     "it was not trained; training it, as `scaleaudit probe` does, would settle it",

@@ -24,6 +24,14 @@ STAYED_DEEPER = 1.1
 # Where nothing restrains it, a state this much longer is never said to stay: trained on a Markov chain
 # at width 64, one ended at 27 times its twin with a factor of 1.00 at four times the turns.
 ESCAPED_RATIO = 5.0
+# What a turn of the trained loop multiplies very long states by. From WHOLE on the length is kept, as
+# by a sum or by a gate that is open all the way: sums leave 1 - 1e-8, where writes are small beside the
+# state, and gates that are open but for a little 0.99 or less. Up to FORGOTTEN nothing of it is left.
+WHOLE = 1 - 1e-4
+FORGOTTEN = 1e-2
+# By what the length is multiplied as all weights go from 1e2 to 1e4 times, up to which it is bounded by
+# construction: cells with gates show 1.00, whatever a weight scales 100 and more.
+BOUNDED_REACH = 1.1
 # How far beyond a threshold two seeds must be for a third not to be asked.
 CLEAR = 1.5
 

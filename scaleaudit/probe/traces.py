@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -28,7 +27,6 @@ def traced(
     batch: Feed,
     twin: Twin,
     which: tuple[int, Fix],
-    start: float,
     group: Group = ALONE,
 ) -> TrainingRun:
     """Put a run's traces together, and run it at every depth.
@@ -36,7 +34,6 @@ def traced(
     Args:
         batch: What it is run on.
         which: The seed and the fix.
-        start: When it began.
         group: The processes that trained together, each with a batch of its own.
     """
     feed = {**trained.feed, **batch}
@@ -48,7 +45,7 @@ def traced(
                 tuple(
                     Turn(found.mean, found.p95, found.largest)
                     for turn in range(1, len(state.boundary) + 1)
-                    if (found := norms.get(Crossing(i, j, turn))) is not None
+                    if (found := norms.get(program.crossing(i, j, turn))) is not None
                 )
                 for norms in trained.norms.values()
             )
@@ -61,7 +58,7 @@ def traced(
         measured=tuple(trained.norms),
         losses=tuple(trained.losses),
         states=tuple(states),
-        seconds=time.monotonic() - start,
+        seconds=0.0,
         overflowed=trained.overflowed,
     )
 
@@ -86,17 +83,16 @@ def _at_depths(
     crossed: dict[Crossing, Tensor] = {}
 
     def remember(crossing: Crossing, value: Tensor) -> Tensor:
-        crosses = edit(crossing, value)
-        if crossing.loop == loop:
-            crossed[crossing] = crosses
-        return crosses
+        crossed[crossing] = edit(crossing, value)
+        return crossed[crossing]
 
     with torch.no_grad():
         program.run(feed, remember)
     every = range(len(found.states))
     turns, strides = cycles(found)
     for turn in range(1, turns + 1):
-        yield turn, tuple(crossed[Crossing(loop, j, turn * (strides[j] or 1))] for j in every)
+        names = (program.crossing(loop, j, turn * (strides[j] or 1)) for j in every)
+        yield turn, tuple(crossed[name] for name in names)
     if not deeper.possible:
         return
     wanted = {times * turns for times in FURTHER}

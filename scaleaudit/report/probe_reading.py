@@ -20,7 +20,7 @@ from scaleaudit.domain.diagnostics import (
     TurnStep,
 )
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
-from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
+from scaleaudit.domain.probing import Carry, Depth, StateTrace, TrainingRun, Turn
 
 # Null stands for a number that is none.
 _Number: TypeAlias = float | None
@@ -82,10 +82,13 @@ class _Trace:
     loop: str
     norms: tuple[tuple[_Turn, ...], ...] = ()
     depths: tuple[_Depth, ...] = ()
+    kept: _Number = None
+    reach: _Number = None
 
     def trace(self) -> StateTrace:
         turns = tuple(tuple(at.turn() for at in step) for step in self.norms)
-        return StateTrace(self.name, self.loop, turns, tuple(at.depth() for at in self.depths))
+        depths = tuple(at.depth() for at in self.depths)
+        return StateTrace(self.name, self.loop, turns, depths, Carry(self.kept, self.reach))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
-from scaleaudit.domain.probing import TrainingRun
+from scaleaudit.domain.probing import Carry, TrainingRun
 from scaleaudit.report.diagnostics import diagnostics_document, diagnostics_lines
 from scaleaudit.report.encoding import Json
 from scaleaudit.report.terminal import Ink, Style, printable
@@ -88,7 +88,16 @@ def _state_lines(found: ProbeOutcome, index: int, state: StateProbe, ink: Ink) -
         yield f"    norm over that of the twin with {printable(state.twin)}: {_spread(state.ratio, state.ratios)}"
     if state.deeper is not None:
         yield f"    norm at four times the turns: x {_spread(state.deeper, state.deepers)}"
+    yield from _carry_lines([run.states[index].carry for run in found.runs if not run.fix])
     yield from _table(_first_of_each(found.runs), index)
+
+
+def _carry_lines(found: Sequence[Carry]) -> Iterator[str]:
+    """Say what the weights of the first seed make of length."""
+    if found and found[0].kept is not None:
+        yield f"    a turn multiplies the length of a very long state by {found[0].kept:.4g}"
+    if found and found[0].reach is not None:
+        yield f"    weights of 1e4 times make it {found[0].reach:.3g} times as long as weights of 1e2 times"
 
 
 def _spread(middle: float, values: Sequence[float]) -> str:

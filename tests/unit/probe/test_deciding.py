@@ -5,6 +5,7 @@ import math
 import pytest
 
 from scaleaudit.domain.facts import ProbeVerdict
+from scaleaudit.domain.probing import Carry
 from scaleaudit.probe.deciding import Seed, decide, is_clear, span, together
 from scaleaudit.probe.response import Response
 
@@ -16,6 +17,8 @@ def seed(norm=1000.0, twin=30.0, deeper=3.0, first=14.0, **more):
     return Seed(first=first, norm=norm, twin=twin, deeper=deeper, **more)
 
 
+WHOLE, WHOLE_BOUNDED = Carry(1.0, 1e6), Carry(1.0, 1.0)
+HALF, HALF_BOUNDED, FORGOTTEN = Carry(0.5, 1e6), Carry(0.98, 1.002), Carry(1e-8, 100.0)
 STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
 
 
@@ -58,6 +61,44 @@ def test_decisions(response, seeds, verdict):
     decision = decide(response, seeds)
     assert decision.verdict is verdict
     assert bool(decision.reason) == (verdict is OPEN)
+
+
+@pytest.mark.parametrize(
+    ("carry", "figures", "verdict"),
+    [
+        # What a turn keeps whole and adds to grows, whether there was room to grow in training or not.
+        (WHOLE, {"norm": 51, "twin": 40, "deeper": 4.4, "first": 37}, CONFIRMED),
+        (WHOLE, {"norm": 14, "twin": 5}, CONFIRMED),
+        (WHOLE_BOUNDED, {"norm": 18, "twin": 13, "deeper": 3.7, "first": 16}, CONFIRMED),
+        # Without a lead over the twin that says nothing yet.
+        (WHOLE, {"norm": 70, "twin": 66, "deeper": 3.8, "first": 10}, OPEN),
+        (WHOLE, {"norm": 14, "twin": 14, "deeper": 4.0}, OPEN),
+        (WHOLE, {"norm": 3.7, "twin": 3.5, "deeper": 1.0, "first": 3.7}, OPEN),
+        # What a loop keeps may turn around in it, and be long all the same.
+        (WHOLE, {"norm": 12, "twin": 4.4, "deeper": 1.03, "first": 5}, CONFIRMED),
+        (WHOLE_BOUNDED, {"norm": 3.7, "twin": 3.5, "deeper": 1.07, "first": 3.7}, OPEN),
+        # Forgotten at once, or bit by bit while the writes are bounded: it cannot drift.
+        (FORGOTTEN, {"norm": 24, "twin": 8, "deeper": 1.0, "first": 8}, REFUTED),
+        (FORGOTTEN, {"norm": 13, "twin": 5, "deeper": 1.4, "first": 5}, REFUTED),
+        (HALF_BOUNDED, {"norm": 26, "twin": 8, "deeper": 3.3, "first": 3.4}, REFUTED),
+        # Forgotten bit by bit, so that more turns add nothing: its writes grow.
+        (HALF, {"norm": 13, "twin": 4, "deeper": 0.8, "first": 1.7}, CONFIRMED),
+        (HALF, {"norm": 4.0, "twin": 2.5, "deeper": 0.6, "first": 0.8}, OPEN),
+        (HALF, {"norm": 6.5, "twin": 5.7, "deeper": 1.0, "first": 5}, REFUTED),
+        (HALF, {"norm": 50, "twin": 48, "deeper": 1.6, "first": 5}, OPEN),
+    ],
+)
+def test_what_a_turn_keeps_decides_what_training_has_to_show(carry, figures, verdict):
+    assert decide(FLAT, [seed(carry=carry, **figures)]).verdict is verdict
+
+
+def test_what_is_held_needs_nothing_learnt_to_be_refuted():
+    held = seed(norm=14, twin=14, deeper=1.4, carry=HALF_BOUNDED, learnt=False)
+    assert decide(FLAT, [held]).verdict is REFUTED
+
+
+def test_what_a_turn_keeps_does_not_matter_where_the_loss_sees_the_length():
+    assert decide(RISING, [seed(norm=102, twin=39, deeper=4.0, carry=WHOLE)]).verdict is REFUTED
 
 
 def test_seeds_are_made_until_two_agree_by_far():

@@ -81,6 +81,31 @@ def test_what_a_norm_holds_is_refuted_and_every_fix_is_shown_at_every_depth():
     assert depths == [[1, 2, 3, 2 * TURNS, 4 * TURNS]] * len(found.runs)
 
 
+def test_a_value_that_two_loops_carry_is_measured_for_both():
+    nests = Path(__file__).parents[2] / "models" / "nests.py"
+    found = probe_target(built(str(nests), "hierarchy_post_norm"), FEW)
+    assert found.verdict is ProbeVerdict.REFUTED
+    assert len(found.states) == 2
+    lengths = {len(turns) for state in found.runs[0].states for turns in state.turns}
+    assert min(lengths) > 1
+    assert all(state.depths for state in found.runs[0].states)
+
+
+def test_what_few_steps_leave_open_is_trained_for_longer():
+    found = answered("free", ProbeRequest(steps=3, seeds=1, device="cpu"))
+    assert {(run.fix, len(run.losses)) for run in found.runs[:4]} == {
+        ("", 3),
+        ("a penalty on the carried state", 3),
+        ("a norm between turns", 3),
+        ("a raw readout", 3),
+    }
+    longer = [run for run in found.runs if len(run.losses) == 12]
+    assert {run.fix for run in longer} == {"", "a penalty on the carried state"}
+    assert "what 3 steps left open was trained for 12, with one seed" in found.notes
+    (state,) = found.states
+    assert len(state.ratios) == 1
+
+
 def test_what_nothing_restrains_is_confirmed():
     found = answered("free", ProbeRequest(steps=40, seeds=2, lr=0.1, device="cpu"))
     (state,) = found.states

@@ -7,13 +7,14 @@ from dataclasses import replace
 from reports import blind
 
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
-from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
+from scaleaudit.domain.probing import NOT_MEASURED, Carry, Depth, StateTrace, TrainingRun, Turn
 
 
 def run(fix, norms, losses, overflowed=None):
     turns = tuple((Turn(1.0, 1.0, 1.0), Turn(norm, 1.5 * norm, 2 * norm)) for norm in norms)
     depths = tuple(Depth(k, norms[-1] * k / 2, losses[-1] + k / 100) for k in (1, 2, 4, 8))
-    trace = StateTrace("h", "Model.forward", turns, depths)
+    carry = NOT_MEASURED if fix else Carry(1.00000002, 1e4)
+    trace = StateTrace("h", "Model.forward", turns, depths, carry)
     measured = tuple(range(0, 10 * len(norms), 10))
     return TrainingRun(0, fix, measured, losses, (trace,), 1.25, overflowed)
 

@@ -18,7 +18,7 @@ from scaleaudit.domain.diagnostics import (
     TurnStep,
 )
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
-from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
+from scaleaudit.domain.probing import Carry, Depth, StateTrace, TrainingRun, Turn
 from scaleaudit.errors import ConfigError
 from scaleaudit.report.reading import from_json
 from scaleaudit.report.structure import to_json
@@ -30,7 +30,7 @@ def _run(seed, fix):
     turns = tuple(tuple(Turn(k + s, 2.0 * k, 3.0 * k) for k in (1, 2)) for s in (0, 5, 9))
     depths = tuple(Depth(k, 1.5 * k, 2.0 / k) for k in (1, 2, 4, 8))
     states = (
-        StateTrace("h", "Model.forward", turns, depths),
+        StateTrace("h", "Model.forward", turns, depths, Carry(1.0, 1e4)),
         StateTrace("c", "Model.forward", turns[:1]),
     )
     losses = tuple(3.0 - 0.1 * step for step in range(10))

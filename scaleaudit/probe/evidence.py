@@ -1,0 +1,101 @@
+"""What finished runs show of a state: seed by seed for the decision, and together for the report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from scaleaudit.domain.facts import StateProbe
+from scaleaudit.domain.loops import Loop
+from scaleaudit.domain.probing import TrainingRun
+from scaleaudit.errors import ProbeError
+from scaleaudit.probe import thresholds
+from scaleaudit.probe.deciding import Decision, Seed, span
+from scaleaudit.probe.depth import cycles
+from scaleaudit.probe.response import Response
+from scaleaudit.probe.twins import Fix
+
+Runs = Mapping[tuple[int, Fix], TrainingRun]
+
+
+def seeds_of(runs: Runs, loop: Loop, index: int) -> list[Seed]:
+    """Return what every finished pair of a run and its twin shows of a state.
+
+    Args:
+        loop: The loop of the state.
+        index: The state's position among all states of the runs.
+    """
+    found = []
+    for seed in sorted({seed for seed, _ in runs}):
+        own, twin = (runs.get((seed, fix)) for fix in (Fix.NONE, Fix.PENALTY))
+        if own is not None and twin is not None:
+            found.append(_seed(own, twin, loop, index))
+    return found
+
+
+def _seed(own: TrainingRun, twin: TrainingRun, loop: Loop, index: int) -> Seed:
+    mine, other = own.states[index], twin.states[index]
+    turns, _ = cycles(loop)
+    norms = {each.turns: each.norm for each in mine.depths}
+    before, after = norms.get(turns), norms.get(4 * turns)
+    return Seed(
+        first=mine.turns[0][-1].mean if mine.ended is not None else math.nan,
+        norm=mine.ended if mine.ended is not None else math.nan,
+        twin=other.ended if other.ended is not None else math.nan,
+        deeper=after / before if before and after is not None else None,
+        span=span(norms.values()),
+        overflowed=own.overflowed is not None and twin.overflowed is None,
+        learnt=fallen(twin) > thresholds.LEAST_LEARNT,
+        carry=mine.carry,
+    )
+
+
+def probed_state(
+    loop: Loop, state: int, response: Response, seeds: Sequence[Seed], decision: Decision
+) -> StateProbe:
+    """Put together what is reported of a state."""
+    deepers = tuple(seed.deeper for seed in seeds if seed.deeper is not None)
+    return StateProbe(
+        state=loop.states[state].name,
+        loop=loop.name,
+        verdict=decision.verdict,
+        response=response.change if response.is_known else None,
+        norm=_mean(seed.norm for seed in seeds),
+        twin=Fix.PENALTY.value if seeds else "",
+        twin_norm=_mean(seed.twin for seed in seeds),
+        deeper=_mean(deepers),
+        reason=decision.reason,
+        ratios=tuple(seed.ratio for seed in seeds),
+        deepers=deepers,
+    )
+
+
+def refuse_constant(run: TrainingRun) -> None:
+    """Complain of a loss that no step of training moves.
+
+    Raises:
+        ProbeError: It is the same at every step.
+    """
+    low, high = min(run.losses), max(run.losses)
+    if len(run.losses) > 1 and high - low <= thresholds.CONSTANT * max(abs(low), abs(high)):
+        raise ProbeError(
+            f"the loss is constant: it is {high:.6g} at every step, so there is nothing to train on",
+            hint="Is it multiplied by zero, or computed from a constant output?",
+        )
+
+
+def fallen(run: TrainingRun) -> float:
+    """Return by what share of its first value the loss fell."""
+    last = run.losses[-thresholds.LAST_LOSSES :]
+    first, ended = run.losses[0], sum(last) / len(last)
+    if not (math.isfinite(first) and math.isfinite(ended)):
+        return -math.inf
+    return (first - ended) / max(abs(first), 1e-30)
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    """The geometric mean, as norms differ by factors."""
+    found = list(values)
+    if not found or not all(0 < value < math.inf for value in found):
+        return None
+    return math.exp(sum(map(math.log, found)) / len(found))

@@ -1,0 +1,141 @@
+"""What a turn keeps of a long state, and how far weights can lengthen one, against loops of known answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from scaleaudit.bench import bench_of
+from scaleaudit.capture.targets import Target
+from scaleaudit.domain.probing import ProbeRequest
+from scaleaudit.probe.carry import carries
+from scaleaudit.probe.response import respond
+
+WIDTH, TURNS, TOKENS = 8, 3, 11
+
+
+class Loop(nn.Module):
+    """A state that a turn makes anew, read through a norm."""
+
+    def __init__(self, turn, penalty=None):
+        super().__init__()
+        self.embed, self.out = nn.Embedding(TOKENS, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.gain = nn.Parameter(torch.full((WIDTH,), 0.5))
+        self.cell = nn.GRUCell(WIDTH, WIDTH)
+        self.turn, self.penalty = turn, penalty
+
+    def forward(self, tokens, targets):
+        h = x = self.embed(tokens).flatten(0, 1)
+        for _ in range(TURNS):
+            h = self.turn(self, h, x)
+        logits = self.out(normed(h))
+        loss = F.cross_entropy(logits, targets.flatten() % WIDTH)
+        return loss if self.penalty is None else loss + 0.1 * self.penalty(h)
+
+
+def normed(x):
+    return F.rms_norm(x, (WIDTH,))
+
+
+def residual(model, h, _):
+    return h + model.out(normed(h))
+
+
+def residual_of_bounded(model, h, _):
+    return h + torch.tanh(model.out(normed(h)))
+
+
+def half(model, h, _):
+    return 0.5 * h + model.out(normed(h))
+
+
+def half_of_bounded(model, h, _):
+    return 0.5 * h + torch.tanh(model.out(h))
+
+
+def norm_between(model, h, _):
+    return normed(h + model.out(normed(h))) * model.gain
+
+
+def gated(model, h, x):
+    return model.cell(x, h)
+
+
+def shut_by_large_weights(model, h, _):
+    open_ = torch.sigmoid(-model.gain)
+    return 0.5 * h + open_ * model.out(normed(h))
+
+
+def bench(turn, penalty=None):
+    tokens = torch.randint(TOKENS, (2, 5))
+
+    def rebuild(*, fake):
+        torch.manual_seed(0)
+        model = Loop(turn, penalty)
+        args = (tokens, tokens)
+        return Target(Path(__file__), "Loop", model, args, {}, None, args, None, None, rebuild)
+
+    return bench_of(rebuild(fake=False), ProbeRequest(device="cpu"))
+
+
+def measured(turn):
+    made = bench(turn)
+    weights = made.weights(0)
+    feed = {**weights, **next(made.stream.batches(0))}
+    moved = [name for name in made.program.parameters if weights[name].requires_grad]
+    (found,) = carries(made.wide, feed, moved, 0)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("turn", "kept", "is_bounded"),
+    [
+        (residual, 1.0, False),
+        (residual_of_bounded, 1.0, True),
+        (half, 0.5, False),
+        (half_of_bounded, 0.5, True),
+        (norm_between, 0.0, False),
+        (shut_by_large_weights, 0.5, False),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_what_is_kept_of_long_states_and_whether_writes_have_a_bound(turn, kept, is_bounded):
+    found = measured(turn)
+    assert found.kept == pytest.approx(kept, abs=1e-4)
+    assert (found.reach < 1.1) == is_bounded
+
+
+def test_gates_that_let_very_long_states_through_do_not_keep_those_that_are_a_little_longer():
+    found = measured(gated)
+    assert 0.1 < found.kept < 0.95
+    assert found.reach < 1.1
+
+
+def learned_mean(h):
+    return h.square().mean()
+
+
+def detached_mean(h):
+    return h.detach().square().mean()
+
+
+def unrecorded_mean(h):
+    with torch.no_grad():
+        return h.square().mean()
+
+
+@pytest.mark.parametrize(
+    ("penalty", "is_flat"),
+    [(None, True), (learned_mean, False), (detached_mean, True), (unrecorded_mean, True)],
+)
+def test_a_penalty_without_gradient_restrains_nothing(penalty, is_flat):
+    made = bench(residual, penalty)
+    feed = {**made.weights(0), **next(made.stream.batches(0))}
+    found = respond(made.wide, feed, 0, 0)
+    assert found.is_flat == is_flat
+    raises = penalty is not None
+    assert (found.values[-1] > 100 * found.values[0]) == raises
