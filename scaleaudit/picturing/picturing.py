@@ -12,6 +12,7 @@ from scaleaudit.domain.judged import JudgedState, JudgedTerm
 from scaleaudit.domain.loops import Loop, LoopNest
 from scaleaudit.domain.picture import Box, BoxKind, Edge, Fold, Picture, Role
 from scaleaudit.domain.scale import ZERO, Precision, Scale
+from scaleaudit.picturing.alike import merge_alike
 from scaleaudit.picturing.flows import Flow, Vertex, vertex_of_state
 from scaleaudit.picturing.folding import fold
 from scaleaudit.picturing.grouping import Groups
@@ -78,6 +79,7 @@ class Draft:
         ]
         self._group(terms)
         self._lay_out(turn)
+        merge_alike(self._sketch, self._graph)
         self._add_sources()
         self._add_other_states()
         ends = self._add_terms(terms)
@@ -242,7 +244,8 @@ class Draft:
         place = part.place or (nodes[-1].location if nodes else None)
         if part.boxes:
             label, detail = f"{part.boxes + 1} more", ""
-        detail = ", ".join(filter(None, (part.note, detail)))
+        alike = f"{part.times} alike" if part.times > 1 else ""
+        detail = ", ".join(filter(None, (part.note, detail, alike)))
         return Box(number, part.kind, part.label or label, detail, _line(place), len(nodes))
 
 

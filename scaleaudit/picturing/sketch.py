@@ -21,6 +21,7 @@ class Part:
         label: What it is called, where its operators don't tell.
         note: What is to be said of it first.
         boxes: How many boxes it has taken in besides itself.
+        times: For how many alike it stands.
         place: Where it is written, where its operators don't tell.
     """
 
@@ -29,6 +30,7 @@ class Part:
     label: str = ""
     note: str = ""
     boxes: int = 0
+    times: int = 1
     place: Location | None = None
 
 
@@ -87,6 +89,7 @@ class Sketch:
         second.vertices = sorted({*first.vertices, *second.vertices})
         second.boxes += first.boxes + 1
         second.kind = into
+        second.times = max(first.times, second.times)
         second.label = second.label or first.label
         second.note = second.note or first.note
         second.place = second.place or first.place

@@ -171,6 +171,33 @@ def test_layers_of_different_code_are_not_folded():
     assert len(found.boxes(BoxKind.ADD)) == 2
 
 
+def test_turns_that_are_read_alike_are_shown_once():
+    class Collected(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.map, self.head = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, h):
+            seen = []
+            for _ in range(5):
+                h = h + self.map(self.norm(h))
+                seen.append(self.head(self.norm(h)))
+            return F.cross_entropy(torch.stack(seen).flatten(0, 2), torch.zeros(40).long())
+
+    (found,) = pictured(Collected(), torch.randn(2, 4, WIDTH))
+    (readout,) = found.boxes(BoxKind.READOUT)
+    assert "after every turn" in readout.detail
+    before, last = sorted(found.boxes(BoxKind.NORM), key=lambda box: box.location.line)
+    assert "alike" in last.detail
+    assert "alike" not in before.detail
+    (loss,) = found.boxes(BoxKind.LOSS)
+    assert len(found.into(loss)) == 1
+
+
 def test_a_norm_between_turns_ends_the_way_around():
     found = case("norm between")
     assert found.facts.transition is Transition.REMOVED
