@@ -37,6 +37,7 @@ class Flags(TypedDict):
     lr: float | None
     batch: int | None
     accumulate: int
+    installed_packages: bool
     dataset: str | None
     dataset_config: str | None
     text_column: str
@@ -81,6 +82,11 @@ class Flags(TypedDict):
     default=1,
     show_default=True,
     help="Parts of a batch that are computed one after another.",
+)
+@click.option(
+    "--installed-packages",
+    is_flag=True,
+    help="Train on the sources of installed packages, too, not the standard library's alone.",
 )
 @click.option(
     "--dataset",
@@ -176,7 +182,10 @@ def _asked(flags: Flags) -> list[RunRequest]:
     from scaleaudit.reference.campaign import campaign
 
     text = Text(
-        dataset=flags["dataset"], config=flags["dataset_config"], column=flags["text_column"]
+        packages=flags["installed_packages"],
+        dataset=flags["dataset"],
+        config=flags["dataset_config"],
+        column=flags["text_column"],
     )
     asked = CampaignRequest(
         size=flags["size"],

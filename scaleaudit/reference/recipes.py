@@ -13,9 +13,10 @@ class Recipe:
     """AdamW at a constant learning rate, gradients clipped, as in the paper where it says.
 
     Attributes:
-        lr: The paper's 3e-4 at its two sizes. At the width of ``tiny`` 3e-4 does not tell the
-            conditions apart within minutes; AdamW's steps don't shrink with a model's width, and
-            1e-2 shows in hundreds of steps where the conditions lead.
+        lr: The paper's 3e-4 at its two sizes. At size ``tiny`` 300 steps at 3e-4 leave the blind and
+            the controlled condition that are closest 3.5 times apart, 300 steps at 1e-2 38 times:
+            AdamW's steps don't shrink with a model's width, so what the blocks write grows with
+            steps times learning rate.
         batch: Sequences a step.
         stride: Tokens from the start of one sequence to the next: half a sequence, so that every
             token is predicted from at least so much text in one of the two that it is in.
