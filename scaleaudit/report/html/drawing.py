@@ -29,7 +29,7 @@ from scaleaudit.report.html.diagram.placing import planned
 Href = Callable[[Location], "str | None"]
 
 # Drawings of so many pixels more have a class of their own, below which they are not scaled down.
-_STEP, _STEPS, _SCROLLED, _LEAST = 100, 16, 4, 0.85
+_STEP, _STEPS, _SCROLLED, _LEAST = 100, 16, 4, 0.75
 _MEANS = {
     Role.CARRIES: "carries the scale of the state",
     Role.LOST: "its scale is lost before",
@@ -226,6 +226,7 @@ def style_sheet() -> str:
 
 
 _STYLE = """
+.picture { break-inside: avoid; }
 .picture .wide { overflow-x: auto; }
 .loop { max-width: 100%; height: auto; font-family: var(--text, sans-serif); fill: none; }
 .loop path { stroke: var(--soft, #565c64); stroke-width: 1.2; }

@@ -9,13 +9,14 @@ from scaleaudit.report.html.diagram.columns import Columns
 from scaleaudit.report.html.diagram.geometry import MARGIN, Frame, Place, Plan, Size
 from scaleaudit.report.html.diagram.labels import counted, labelled
 from scaleaudit.report.html.diagram.lettering import edge_width
-from scaleaudit.report.html.diagram.ranks import Layers, layered
+from scaleaudit.report.html.diagram.ranks import Item, Layers, layered
 from scaleaudit.report.html.diagram.routing import Course, Gap, courses, round_trip, route
 
 # Below the box that leads on to the next turn, and below the border of what is folded.
 _TURNING, _FRAMED = 20.0, 12.0
 _AROUND = 10.0
-_ABOVE_FRAMED = 20.0
+# Between a row that is folded and one that is not.
+_AT_BORDER = 14.0
 
 
 def planned(picture: Picture) -> Plan:
@@ -81,9 +82,13 @@ class _Rows:
                 self.turning = self.places[last].bottom + _TURNING + framed
                 self.bottom = max(self.bottom, self.turning + _AROUND)
                 top = max(top, self.turning + _AROUND)
-            if any(box.id in folded for _, box in boxes) and rank + 1 < len(layers.items):
-                below = {item.box.id for item in layers.items[rank + 1] if item.box is not None}
-                top += _ABOVE_FRAMED if not below & folded else 0.0
+            below = layers.items[rank + 1] if rank + 1 < len(layers.items) else ()
+            if below and _meets(row, folded) != _meets(below, folded):
+                top += _AT_BORDER
+
+
+def _meets(row: Sequence[Item], folded: frozenset[int]) -> bool:
+    return any(item.box is not None and item.box.id in folded for item in row)
 
 
 def _frames(picture: Picture, places: Mapping[int, Place]) -> tuple[Frame, ...]:
