@@ -61,9 +61,9 @@ def _figure(picture: Picture, plan: Plan, href: Href) -> Markup:
     step = min(int(plan.width / _STEP), _STEPS)
     links = any(place.startswith("<a ") for place in places)
     # An image has no parts for those who do not see it, so that its links would be lost.
-    drawn = Markup('<svg class="loop w{}" role="{}" {}>{}</svg>').format(
-        step, "group" if links else "img", size, Markup("").join(parts)
-    )
+    drawn = Markup(
+        '<svg class="loop w{}" role="{}" fill="none" stroke="#565c64" {}>{}</svg>'
+    ).format(step, "group" if links else "img", size, Markup("").join(parts))
     if step >= _SCROLLED:
         around = Markup('<div class="wide" tabindex="0" role="region" aria-label="{}">{}</div>')
         drawn = around.format(_title(picture), drawn)
@@ -97,7 +97,9 @@ def _frame(frame: Frame, x: float, y: float) -> Markup:
     border = Markup(
         '<rect class="fold" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="8"/>'
     )
-    text = Markup('<text class="times" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>')
+    text = Markup(
+        '<text fill="#1c1e21" stroke="none" class="times" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>'
+    )
     width, height = frame.right - frame.left, frame.bottom - frame.top
     return border.format(frame.left, frame.top, width, height) + text.format(
         x, y, LABEL_SIZE, frame.says
@@ -109,7 +111,7 @@ _RADIUS = 6.0
 
 def _line(route: Route) -> Markup:
     silent = " silent" if route.edge.silent else ""
-    return Markup('<path class="{}{}" d="{}" fill="none"/><path class="{} tip" d="{}"/>').format(
+    return Markup('<path class="{}{}" d="{}"/><path class="{} tip" d="{}"/>').format(
         route.edge.role.value,
         silent,
         _path(route.corners),
@@ -156,9 +158,9 @@ def _sign(value: float) -> int:
 
 
 def _words(edge: Edge, x: float, y: float) -> Markup:
-    return Markup('<text class="says {}" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>').format(
-        edge.role.value, x, y, EDGE_SIZE, edge_text(edge)
-    )
+    return Markup(
+        '<text fill="#1c1e21" stroke="none" class="says {}" x="{:.1f}" y="{:.1f}" font-size="{:g}">{}</text>'
+    ).format(edge.role.value, x, y, EDGE_SIZE, edge_text(edge))
 
 
 def _place(place: Place, href: Href) -> Markup:
@@ -194,7 +196,7 @@ def _rectangle(place: Place) -> Markup:
 
 def _texts(place: Place) -> Iterator[Markup]:
     text = Markup(
-        '<text class="{}" x="{:.1f}" y="{:.1f}" font-size="{:g}" text-anchor="middle">{}</text>'
+        '<text fill="#1c1e21" stroke="none" class="{}" x="{:.1f}" y="{:.1f}" font-size="{:g}" text-anchor="middle">{}</text>'
     )
     if place.is_round:
         yield text.format("sign", place.middle, place.top + place.height / 2 + 5, 16, place.label)
@@ -208,7 +210,7 @@ def _texts(place: Place) -> Iterator[Markup]:
 def _legend(picture: Picture) -> Markup:
     used = {edge.role for edge in picture.edges}
     sample = Markup(
-        '<li><svg class="loop" width="34" height="10" viewBox="0 0 34 10" aria-hidden="true">'
+        '<li><svg class="loop" fill="none" stroke="#565c64" width="34" height="10" viewBox="0 0 34 10" aria-hidden="true">'
         '<path class="{0}" d="M1 5H26"/><path class="{0} tip" d="M34 5L26 9L26 1Z"/></svg> {1}</li>'
     )
     items = [sample.format(role.value, _MEANS[role]) for role in Role if role in used]
