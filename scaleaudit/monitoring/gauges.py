@@ -145,7 +145,7 @@ class Gauges:
     def __init__(self, call: Call) -> None:
         self._first = Gauge(call)
         self._known = [self._first]
-        self._call = call
+        self._call, self._captures = call, 1
 
     @property
     def nest(self) -> LoopNest:
@@ -159,8 +159,9 @@ class Gauges:
         gauge = next((gauge for gauge in self._known if gauge.fits(form)), None)
         if gauge is not None:
             return Measured(gauge.read(form))
-        if len(self._known) == MOST_FORMS:
+        if self._captures == MOST_FORMS:
             return Measured(self._first.read(), own=False)
+        self._captures += 1
         gauge = Gauge(call)
         if _states(gauge.nest) != _states(self.nest):
             return Measured(self._first.read(), own=False)

@@ -108,6 +108,7 @@ class Watch:
         (target,) = report.targets
         self._measures = _is_first()
         if not self._measures:
+            self._journal = Journal(target, (), None, start, torch.initial_seed())
             return
         self._gauges = Gauges(call)
         nest = self._gauges.nest

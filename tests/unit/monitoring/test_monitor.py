@@ -12,6 +12,7 @@ from watched import CLASSES, TURNS, WIDTH, Pair, Plain, Residual, batch_of, by_h
 import scaleaudit
 from scaleaudit.errors import ConfigError, ProbeError
 from scaleaudit.monitoring.gauges import MOST_FORMS
+from scaleaudit.report.trace_reading import from_json_lines
 
 # That the model is blind is what the first sign says of all of them.
 pytestmark = pytest.mark.filterwarnings("ignore:step 0. SCL101:scaleaudit.ScaleWarning")
@@ -94,6 +95,13 @@ def test_a_watch_keeps_losses_of_every_step_and_lengths_of_every_so_manyth(tmp_p
     assert run["states"][0]["norms"][0][-1]["mean"] == watch.run.states[0].turns[0][-1].mean
     assert (sign["kind"], sign["sign"], sign["step"]) == ("sign", "audit", 0)
     assert {line["target"] for line in (head, run, sign)} == {"Residual"}
+    (traced,) = from_json_lines(out.read_text(), out.name)
+    (read,) = traced.runs
+    assert (read.measured, read.losses, read.states) == (
+        watch.run.measured,
+        watch.run.losses,
+        watch.run.states,
+    )
 
 
 def test_a_watch_that_starts_later_keeps_what_the_file_holds(tmp_path):
