@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TypeAlias
 
 import networkx as nx
@@ -66,13 +65,18 @@ def _stretches(sketch: Sketch, graph: OpGraph, start: int, end: int) -> list[_St
     between = nx.descendants(sketch.graph, start) & (nx.ancestors(sketch.graph, end) | {end})
     ways = sketch.graph.subgraph(between | {start})
     chain = _passed_by_all(ways, start, end)
-    order = {name: place for place, name in enumerate(nx.topological_sort(ways))}
-    found = []
-    for before, after in pairwise(chain):
-        inner = sorted(
-            (n for n in between if order[before] < order[n] <= order[after]), key=order.__getitem__
-        )
-        found.append(_Stretch(tuple(inner), tuple(_code(sketch, graph, n) for n in inner)))
+    found: list[_Stretch] = []
+    inner: list[int] = []
+    ends = set(chain[1:])
+    for name in nx.topological_sort(
+        ways
+    ):  # what lies before a part that all ways pass comes before it
+        if name != start:
+            inner.append(name)
+        if name in ends:
+            code = tuple(_code(sketch, graph, each) for each in inner)
+            found.append(_Stretch(tuple(inner), code))
+            inner = []
     return found
 
 

@@ -23,18 +23,15 @@ _MERGING = {
 
 def join_chains(sketch: Sketch) -> None:
     """Make one part of operators that only follow each other, and of a readout and its own."""
-    done = False
-    while not done:
-        done = True
-        for source, target in list(sketch.graph.edges):
-            alone = sketch.graph.out_degree(source) == 1 and sketch.graph.in_degree(target) == 1
-            kinds = {sketch.parts[source].kind, sketch.parts[target].kind}
-            if alone and kinds <= _CHAINS and BoxKind.OPERATORS in kinds:
-                (into,) = kinds - {BoxKind.OPERATORS} or {BoxKind.OPERATORS}
-                sketch.merge(source, target, into)
-                sketch.parts[target].boxes = 0
-                done = False
-                break
+    for target in list(nx.topological_sort(sketch.graph)):
+        sources = list(sketch.graph.predecessors(target))
+        if len(sources) != 1 or sketch.graph.out_degree(sources[0]) != 1:
+            continue
+        kinds = {sketch.parts[sources[0]].kind, sketch.parts[target].kind}
+        if kinds <= _CHAINS and BoxKind.OPERATORS in kinds:
+            (into,) = kinds - {BoxKind.OPERATORS} or {BoxKind.OPERATORS}
+            sketch.merge(sources[0], target, into)
+            sketch.parts[target].boxes = 0
 
 
 _CHAINS = {BoxKind.OPERATORS, BoxKind.READOUT, BoxKind.PENALTY}

@@ -289,3 +289,14 @@ def test_what_is_injected_comes_from_elsewhere():
     assert [edge.degree for edge in found.picture.edges if edge.source == source.id] == [
         "independent"
     ]
+
+
+def test_a_turn_of_too_many_parts_is_drawn_in_outline(monkeypatch):
+    monkeypatch.setattr("scaleaudit.picturing.drafting.MOST_PARTS", 5)
+    found = looped(layered, raw)
+    assert "too many parts" in found.picture.note
+    (turn,) = found.boxes(BoxKind.OPERATORS)
+    assert found.around.source == turn.id
+    assert {edge.role for edge in found.into(turn)} == {Role.CARRIES}
+    (loss,) = found.boxes(BoxKind.LOSS)
+    assert [edge.degree for edge in found.into(loss)] == ["degree 1"]
