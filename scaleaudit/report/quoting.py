@@ -49,15 +49,22 @@ def _blocks(path: str, numbers: Iterable[int], sources: Sources) -> Iterator[Quo
     for number in sorted(numbers):
         text = sources.line(path, number)
         if lines and (text is None or number != first + len(lines)):
-            yield Quote(path, first, tuple(lines))
+            yield from _trimmed(path, first, lines)
             lines = []
         if text is None:
             continue
         if not lines:
             first = number
         lines.append(text[:_LONGEST])
-    if lines:
-        yield Quote(path, first, tuple(lines))
+    yield from _trimmed(path, first, lines)
+
+
+def _trimmed(path: str, first: int, lines: list[str]) -> Iterator[Quote]:
+    """Yield a block without the blank lines at its ends; nothing where it has no others."""
+    written = [index for index, line in enumerate(lines) if line.strip()]
+    if written:
+        start, stop = written[0], written[-1] + 1
+        yield Quote(path, first + start, tuple(lines[start:stop]))
 
 
 def unquoted(found: Iterable[Quote]) -> tuple[tuple[str, str], ...]:

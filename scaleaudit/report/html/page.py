@@ -24,7 +24,7 @@ from scaleaudit.report.html.plots import StatePlots, plots_of_traces
 from scaleaudit.report.html.rules import rule_page
 from scaleaudit.report.html.text import LONG_NAME, clipped, drawn, name, prose, shown
 from scaleaudit.report.html.views import TargetView, rule_views, target_views
-from scaleaudit.report.html.wording import FILTERS
+from scaleaudit.report.html.wording import FILTERS, opening
 from scaleaudit.report.quoting import quotes
 from scaleaudit.report.structure import report_document
 from scaleaudit.report.summaries import closing_text, verdict_text
@@ -55,7 +55,7 @@ def to_html(
         .get_template("page.html.jinja")
         .render(
             report=report,
-            headline=headline(report),
+            headline=opening(headline(report)),
             closing=closing_text(report),
             targets=targets,
             rules=rules,

@@ -75,6 +75,11 @@ def sign(word: str) -> str:
     return _SIGNS[word]
 
 
+def opening(text: str) -> str:
+    """Return words as a sentence begins."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def span_text(values: tuple[float, ...]) -> str:
     """Write what seeds lie between; nothing for a single one."""
     if len(values) < 2:  # noqa: PLR2004
@@ -94,6 +99,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "growth": growth,
     "shape": shape,
     "sign": sign,
+    "opening": opening,
     "span": span_text,
     "counted": counted_as,
     "verdict": verdict_text,
