@@ -20,7 +20,7 @@ from scaleaudit.report.structure import to_json
 
 
 def test_a_report_quotes_what_it_names_and_two_lines_around():
-    finding = replace(BLIND, proof=(), related=(Related(HEAD, "so"), Related(LOSS, "so")))
+    finding = replace(BLIND, proof=(), related=(Related(LOSS, "so"),))
     found = quotes(report(target(Verdict.FAIL, None, finding)))
     lines = SOURCE.split("\n")
     assert found == (Quote(PATH, 8, tuple(lines[7:11])), Quote(PATH, 14, tuple(lines[13:19])))
