@@ -58,20 +58,23 @@ class Seed:
             return Growth.UNSURE
         if not flat:
             return Growth.STAYS if self.ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
-        kept = self.carry.kept
-        if kept is None:
+        if self.carry.kept is None:
             return self._by_depth(margin)
         if self.is_held:
             return Growth.STAYS
-        return self._by_training(margin) if kept < at.WHOLE else self._by_carry(margin)
+        return self._by_carry(margin) if self.is_kept else self._by_training(margin)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a turn keeps length whole."""
+        return self.carry.kept is not None and self.carry.kept >= at.WHOLE
 
     @property
     def is_held(self) -> bool:
         """Whether the loop forgets length, at once or while what it writes is bounded."""
-        kept = self.carry.kept
-        if kept is None or kept >= at.WHOLE:
+        if self.carry.kept is None or self.is_kept:
             return False
-        return kept <= at.FORGOTTEN or self._is_bounded
+        return self.carry.kept <= at.FORGOTTEN or self._is_bounded
 
     @property
     def is_longer(self) -> bool:
@@ -133,12 +136,16 @@ class Decision:
 
 
 def is_clear(response: Response, seeds: Sequence[Seed]) -> bool:
-    """Tell whether more seeds would change nothing: all say the same, and are far from unsure."""
+    """Tell whether more seeds would change nothing: all say the same, and are far from unsure.
+
+    One seed will do where training only bears out what the trained weights show by themselves.
+    """
     flat = response.is_flat
     found = {seed.growth(flat=flat, margin=at.CLEAR) for seed in seeds}
     if found == {Growth.STAYS}:
-        return len(seeds) > 1 or not flat
-    return found == {Growth.GROWS} and len(seeds) > 1
+        return len(seeds) > 1 or not flat or all(seed.is_held for seed in seeds)
+    sure = all(seed.is_kept and seed.growth(flat=flat, margin=at.SURE) in found for seed in seeds)
+    return found == {Growth.GROWS} and (len(seeds) > 1 or sure)
 
 
 def decide(response: Response, seeds: Sequence[Seed]) -> Decision:

@@ -34,6 +34,9 @@ FORGOTTEN = 1e-2
 BOUNDED_REACH = 1.1
 # How far beyond a threshold two seeds must be for a third not to be asked.
 CLEAR = 1.5
+# How far one seed must be beyond it for a second not to be asked, where the trained weights keep length
+# whole: every blind run of the reference family leads its twin by 12 and more, 10 times the threshold.
+SURE = 4.0
 
 # AdamW moves every weight by about the learning rate at a step, and what a row of n weights adds up
 # to by n times that, so the rate falls with the width. 1e-2 at 64 features separated all 36 runs,

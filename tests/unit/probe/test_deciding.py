@@ -109,6 +109,15 @@ def test_seeds_are_made_until_two_agree_by_far():
     assert not is_clear(FLAT, [seed(), STAYS])
 
 
+def test_one_seed_will_do_where_the_weights_show_the_same():
+    assert is_clear(FLAT, [seed(carry=WHOLE)])
+    assert not is_clear(FLAT, [seed(norm=75, carry=WHOLE)])
+    assert not is_clear(FLAT, [seed(carry=HALF)])
+    assert is_clear(FLAT, [seed(norm=8, twin=8, deeper=1.0, carry=FORGOTTEN)])
+    assert is_clear(FLAT, [seed(norm=26, twin=8, carry=HALF_BOUNDED)])
+    assert not is_clear(FLAT, [seed(norm=8, twin=8, deeper=1.0, first=8, carry=HALF)])
+
+
 def test_a_target_is_confirmed_by_one_state_and_refuted_by_all():
     assert together([REFUTED, CONFIRMED, OPEN]) is CONFIRMED
     assert together([REFUTED, REFUTED]) is REFUTED
