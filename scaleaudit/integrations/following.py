@@ -15,6 +15,11 @@ from scaleaudit.monitoring.monitor import Watch, monitor
 from scaleaudit.monitoring.readings import Measurement
 
 
+def missing(package: str, extra: str) -> ImportError:
+    """Return the error for a callback whose trainer is not installed."""
+    return ImportError(f"{package} is not installed: pip install 'scaleaudit[{extra}]'")
+
+
 class Follower:
     """Follows a training that calls it once a step with what the loss takes after the model.
 

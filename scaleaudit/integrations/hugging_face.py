@@ -8,10 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from scaleaudit.integrations.following import Follower
+from scaleaudit.integrations.following import Follower, missing
 from scaleaudit.monitoring.monitor import EVERY, Watch
+
+try:
+    from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+except ImportError as error:
+    raise missing("transformers", "hugging-face") from error
 
 # What the model was called with, by place and by name.
 _Batch = tuple[tuple[Any, ...], Mapping[str, Any]]

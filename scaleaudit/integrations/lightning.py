@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from scaleaudit.integrations.following import Follower
+from scaleaudit.integrations.following import Follower, missing
 from scaleaudit.monitoring.monitor import EVERY, Watch
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ImportError as error:
+    raise missing("lightning", "lightning") from error
 
 # What a training step reports to the trainer, which a captured one has nothing to report to.
 _REPORTS = ("log", "log_dict", "print")
