@@ -17,7 +17,9 @@ from scaleaudit.api import analysed
 from scaleaudit.capture.capturing import Captured, capture
 from scaleaudit.capture.targets import load_target
 from scaleaudit.domain.attempts import Certify
-from scaleaudit.domain.facts import ScaleFacts
+from scaleaudit.domain.facts import LoopFacts, ScaleFacts
+from scaleaudit.loops.finder import find_loops
+from scaleaudit.scale.analysis import analyse
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +41,28 @@ class Audits:
 
 
 def alike(facts: ScaleFacts, others: ScaleFacts) -> ScaleFacts:
-    """Return the facts, which must equal the others; pictures count the operators that were kept."""
-    is_equal = undrawn(others) == undrawn(facts)  # facts are too long to be shown where they differ
+    """Return the facts, which must equal the others."""
+    is_equal = others == facts  # facts are too long to be shown where they differ
     assert is_equal
     return facts
 
 
-def undrawn(facts: ScaleFacts) -> ScaleFacts:
-    """Return facts without the pictures of their loops."""
-    loops = (
-        replace(loop, states=tuple(replace(state, picture=None) for state in loop.states))
-        for loop in facts.loops
+def derived(facts: ScaleFacts) -> ScaleFacts:
+    """Return of the facts of an audit those that the analysis derives."""
+    return replace(facts, certification=None, loops=tuple(map(_derived, facts.loops)))
+
+
+def _derived(loop: LoopFacts) -> LoopFacts:
+    states = (
+        replace(
+            state,
+            picture=None,
+            handover=None,
+            readouts=tuple(replace(readout, norms=()) for readout in state.readouts),
+        )
+        for state in loop.states
     )
-    return replace(facts, loops=tuple(loops))
+    return replace(loop, states=tuple(states))
 
 
 @cache
@@ -64,7 +75,7 @@ def certified_facts(case: Case) -> ScaleFacts:
 def facts_as_if_all_was_run(case: Case) -> ScaleFacts:
     """Compare what an audit of a case finds with what is found where every turn is run."""
     whole = captured(case.path, case.function, whole=True)
-    return alike(facts_of(whole), replace(certified_facts(case), certification=None))
+    return alike(facts_of(whole), derived(certified_facts(case)))
 
 
 def shared_out(*, first: bool) -> list[Any]:
@@ -81,8 +92,8 @@ def shared_out(*, first: bool) -> list[Any]:
 
 
 def facts_of(captured: Captured) -> ScaleFacts:
-    """Analyse a captured target, and hold it against no numbers."""
-    return analysed(captured, Certify.NEVER)
+    """Analyse a captured target."""
+    return analyse(captured.graph, find_loops(captured.graph))
 
 
 def audits_of(path: Path, name: str) -> Audits:
