@@ -222,14 +222,13 @@ def _options(settings: Settings, flags: Flags) -> Options:
         settings,
         skip_non_models=flags["skip_non_models"],
         cache=None if flags["no_cache"] else cache_folder(settings, flags["cache_dir"]),
-        probe=_probe(flags),
+        probe=_probe(flags, settings),
     )
 
 
-def _probe(flags: Flags) -> ProbeRequest | None:
+def _probe(flags: Flags, settings: Settings) -> ProbeRequest | None:
     """Say what is measured of every target beside the audit, if anything."""
-    from scaleaudit.domain.probing import ProbeRequest
-
+    asked = settings.for_run().probe.asked
     if flags["checkpoint"] is None:
-        return ProbeRequest() if flags["probe"] else None
-    return ProbeRequest(train=flags["probe"], checkpoint=str(flags["checkpoint"]))
+        return asked({}) if flags["probe"] else None
+    return asked({"train": flags["probe"], "checkpoint": str(flags["checkpoint"])})

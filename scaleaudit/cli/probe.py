@@ -34,13 +34,13 @@ _MOST_STEPS, _MOST_SEEDS, _A_WEEK = 1_000_000, 100, 604_800
 class Flags(SettingsFlags):
     """The options of `probe`, by the names that click gives them."""
 
-    device: str
-    steps: int
-    seeds: int
+    device: str | None
+    steps: int | None
+    seeds: int | None
     lr: float | None
-    batches: str
-    dtype: str
-    budget: float
+    batches: str | None
+    dtype: str | None
+    budget: float | None
     no_train: bool
     checkpoint: Path | None
     shown: str
@@ -50,22 +50,16 @@ class Flags(SettingsFlags):
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PATH...", required=True)
-@click.option(
-    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda or mps."
-)
+@click.option("--device", metavar="NAME", help="auto, cpu, cuda or mps.  [default: auto]")
 @click.option(
     "--steps",
     type=click.IntRange(1, _MOST_STEPS),
-    default=100,
-    show_default=True,
-    help="Steps of training a run.",
+    help="Steps of training a run.  [default: 100]",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(1, _MOST_SEEDS),
-    default=3,
-    show_default=True,
-    help="The most seeds; fewer are run where they make it clear.",
+    help="The most seeds; fewer are run where they make it clear.  [default: 3]",
 )
 @click.option(
     "--lr",
@@ -75,24 +69,18 @@ class Flags(SettingsFlags):
 @click.option(
     "--batches",
     type=click.Choice(["own", "made"]),
-    default="own",
-    show_default=True,
-    help="Train on the target's own batches where it has any, or on made-up ones.",
+    help="Train on the target's own batches where it has any, or on made-up ones.  [default: own]",
 )
 @click.option(
     "--dtype",
     type=click.Choice(_DTYPES),
-    default="float32",
-    show_default=True,
-    help="What matrix products are computed in.",
+    help="What matrix products are computed in.  [default: float32]",
 )
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True, max=_A_WEEK),
-    default=120.0,
-    show_default=True,
     metavar="SECONDS",
-    help="How long the training of a target may take.",
+    help="How long the training of a target may take.  [default: 120]",
 )
 @click.option("--no-train", is_flag=True, help="Measure what needs no training.")
 @click.option(
@@ -163,7 +151,9 @@ def _probed(paths: tuple[str, ...], settings: Settings, flags: Flags) -> Report:
     from scaleaudit.cli.cache import cache_folder
 
     progress, warnings = Progress(sys.stderr, wanted=not flags["quiet"]), list[str]()
-    options = Options.of(settings, cache=cache_folder(settings, None), probe=_request(flags))
+    options = Options.of(
+        settings, cache=cache_folder(settings, None), probe=_request(settings, flags)
+    )
     try:
         report = audit(paths, options, progress.show, warnings.append)
     finally:
@@ -173,20 +163,23 @@ def _probed(paths: tuple[str, ...], settings: Settings, flags: Flags) -> Report:
     return report
 
 
-def _request(flags: Flags) -> ProbeRequest:
-    from scaleaudit.domain.probing import Batches, ProbeRequest
+def _request(settings: Settings, flags: Flags) -> ProbeRequest:
+    """Say what is to be done: by flags, then by the project's settings, then as ever."""
+    from scaleaudit.domain.probing import Batches
 
-    return ProbeRequest(
-        device=flags["device"],
-        steps=flags["steps"],
-        seeds=flags["seeds"],
-        lr=flags["lr"],
-        dtype=flags["dtype"],
-        budget=flags["budget"],
-        train=not flags["no_train"],
-        batches=Batches(flags["batches"]),
-        checkpoint=None if flags["checkpoint"] is None else str(flags["checkpoint"]),
-    )
+    batches, checkpoint = flags["batches"], flags["checkpoint"]
+    asked = {
+        "device": flags["device"],
+        "steps": flags["steps"],
+        "seeds": flags["seeds"],
+        "lr": flags["lr"],
+        "dtype": flags["dtype"],
+        "budget": flags["budget"],
+        "batches": None if batches is None else Batches(batches),
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    return settings.for_run().probe.asked({**given, "train": not flags["no_train"]})
 
 
 def _as_probed(report: Report) -> Report:

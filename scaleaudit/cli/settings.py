@@ -76,6 +76,7 @@ def _rows(settings: Settings, path: Path | None) -> Iterator[tuple[str, object, 
 
 def _plain(key: str, value: object) -> object:
     from scaleaudit.config import FileIgnores
+    from scaleaudit.config.probes import ProbeSettings
 
     match value:
         case tuple() if key == "per-file-ignores":
@@ -83,6 +84,8 @@ def _plain(key: str, value: object) -> object:
             return {each.pattern: list(each.codes) for each in ignores}
         case tuple():
             return [_word(each) for each in value]
+        case ProbeSettings():
+            return {name: _word(each) for name, each in value.given.items()}
         case _:
             return _word(value)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -12,6 +11,8 @@ from scaleaudit.config.entries import read_entries
 from scaleaudit.config.globs import flaw_of, matches
 from scaleaudit.config.laws import read_laws
 from scaleaudit.config.places import Place
+from scaleaudit.config.probes import ProbeSettings, read_probe
+from scaleaudit.config.values import Reader, flag, number, word
 from scaleaudit.config.words import did_you_mean
 from scaleaudit.domain.finding import Severity
 from scaleaudit.domain.laws import DeclaredLaw
@@ -21,8 +22,6 @@ from scaleaudit.domain.selection import ALL
 from scaleaudit.errors import ConfigError
 
 _Value = TypeVar("_Value")
-_Choice = TypeVar("_Choice", bound=Enum)
-_Reader = Callable[[object, Place], _Value]
 # A week, and more memory than any machine has: larger numbers are slips.
 MOST_SECONDS, MOST_GIB, MOST_JOBS = 604_800, 65_536, 1024
 
@@ -83,42 +82,10 @@ def _file_ignores(value: object, place: Place) -> tuple[FileIgnores, ...]:
     return tuple(found)
 
 
-def _word(kind: type[_Choice]) -> _Reader[_Choice]:
-    """Read one of a few words."""
-    words = [str(choice.value) for choice in kind]
-
-    def read(value: object, place: Place) -> _Choice:
-        if value not in words:
-            meant = did_you_mean(str(value), words)
-            raise place.error(f"must be one of {', '.join(words)}, not {value!r}{meant}")
-        return kind(value)
-
-    return read
+_severity, _on_unknown = word(Severity), word(OnUnknown)
 
 
-_severity, _on_unknown = _word(Severity), _word(OnUnknown)
-
-
-def _flag(value: object, place: Place) -> bool:
-    if not isinstance(value, bool):
-        raise place.error(f"must be true or false, not {value!r}")
-    return value
-
-
-def _number(least: float, most: float, *, whole: bool = False) -> _Reader[float]:
-    """Read a number within bounds."""
-    kind = "a whole number" if whole else "a number"
-
-    def read(value: object, place: Place) -> float:
-        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not fits or not least <= cast("float", value) <= most:
-            raise place.error(f"must be {kind} from {least:g} to {most:g}, not {value!r}")
-        return cast("float", value)
-
-    return read
-
-
-def _key(default: _Value, read: _Reader[object], unset: str = "") -> _Value:
+def _key(default: _Value, read: Reader[object], unset: str = "") -> _Value:
     """Declare a key of the settings, with what holds where it is left out and has no value."""
     return field(default=default, metadata={"read": read, "unset": unset})
 
@@ -143,6 +110,7 @@ class Config:
         memory_limit: GiB for a target.
         baseline: The file of accepted findings.
         cache_dir: Folder for answers that are kept; None for one in the project.
+        probe: How models are probed, where flags say nothing else.
         targets: Models to audit that their files do not declare.
         laws: How operators of the project's own scale.
     """
@@ -151,19 +119,18 @@ class Config:
     extend_select: tuple[str, ...] = _key((), _codes)
     ignore: tuple[str, ...] = _key((), _codes)
     per_file_ignores: tuple[FileIgnores, ...] = _key((), _file_ignores)
-    preview: bool = _key(default=False, read=_flag)
+    preview: bool = _key(default=False, read=flag)
     fail_level: Severity = _key(Severity.ERROR, _severity)  # noqa: RUF009  # a field
-    exit_zero: bool = _key(default=False, read=_flag)
+    exit_zero: bool = _key(default=False, read=flag)
     on_unknown: OnUnknown = _key(OnUnknown.FAIL, _on_unknown)  # noqa: RUF009  # a field
     rule_paths: tuple[Path, ...] = _key((), _folders)
-    certify: bool | None = _key(None, _flag, "for models where that takes a moment")
-    jobs: int | None = _key(
-        None, _number(1, MOST_JOBS, whole=True), "one a processor, four at most"
-    )
-    timeout: float = _key(120.0, _number(0.001, MOST_SECONDS))
-    memory_limit: float = _key(8.0, _number(0.001, MOST_GIB))
+    certify: bool | None = _key(None, flag, "for models where that takes a moment")
+    jobs: int | None = _key(None, number(1, MOST_JOBS, whole=True), "one a processor, four at most")
+    timeout: float = _key(120.0, number(0.001, MOST_SECONDS))
+    memory_limit: float = _key(8.0, number(0.001, MOST_GIB))
     baseline: Path | None = _key(None, _file, "none")  # noqa: RUF009  # a field
     cache_dir: Path | None = _key(None, _folder, ".scaleaudit_cache in the project")  # noqa: RUF009  # a field
+    probe: ProbeSettings = _key(ProbeSettings(), read_probe)  # noqa: RUF009  # a field
     targets: tuple[Plan, ...] = _key((), read_entries)
     laws: tuple[DeclaredLaw, ...] = _key((), read_laws)
 

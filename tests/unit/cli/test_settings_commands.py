@@ -33,6 +33,10 @@ ignore = ["SCL2"]
 per-file-ignores = {"old/**" = ["SCL1"]}
 timeout = 9
 
+[tool.scaleaudit.probe]
+steps = 200
+dtype = "bfloat16"
+
 [[tool.scaleaudit.targets]]
 path = "old/m.py"
 factory = "M"
@@ -55,6 +59,7 @@ def test_every_setting_is_printed_with_its_origin_and_can_be_read_back(command):
     assert lines["fail-level"].endswith("# --fail-level")
     assert lines["timeout"].endswith("# pyproject.toml:4")
     assert lines["select"].endswith("# default")
+    assert lines["probe"].endswith("# pyproject.toml:6")
     assert "# targets: old/m.py::M" in out
     assert re.search("^# baseline: none +# default$", out, re.MULTILINE)
     assert re.search("^# jobs: one a processor, four at most +# default$", out, re.MULTILINE)
@@ -62,6 +67,7 @@ def test_every_setting_is_printed_with_its_origin_and_can_be_read_back(command):
     assert read["ignore"] == ["SCL2", "SCL104"]
     assert read["per-file-ignores"] == {"old/**": ["SCL1"]}
     assert (read["timeout"], read["preview"]) == (9, False)
+    assert read["probe"] == {"steps": 200, "dtype": "bfloat16"}
 
 
 @pytest.mark.usefixtures("project")

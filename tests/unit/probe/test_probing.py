@@ -139,6 +139,13 @@ def test_a_step_too_costly_for_the_budget_is_told():
     assert "--budget" in found.reason
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="there is one")
+def test_that_there_is_no_mps_device_is_told():
+    with pytest.raises(ConfigError, match="there is no mps device here") as told:
+        answered("free", ProbeRequest(device="mps"))
+    assert "cpu" in told.value.hint
+
+
 @pytest.mark.parametrize("name", ["warp", "xpu"])
 def test_a_device_that_is_not_there_is_told(name):
     with pytest.raises(ConfigError, match="there is no"):
