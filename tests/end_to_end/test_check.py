@@ -14,6 +14,8 @@ from jsonschema import Draft202012Validator
 from running import ROOT, environment, scaleaudit, signals_heard
 from user_files import BLIND, MODEL, SAFE
 
+from scaleaudit.report.embedding import results_in
+
 SCHEMA = json.loads(files("scaleaudit.report").joinpath("schema.json").read_text())
 EXAMPLES = sorted(path.relative_to(ROOT) for path in ROOT.glob("examples/*.py"))
 
@@ -165,11 +167,28 @@ def test_torch_is_never_loaded_in_the_process_of_the_command_line(folder):
 
 
 @pytest.fixture(scope="module")
-def examples(tmp_path_factory):
-    file = tmp_path_factory.mktemp("examples") / "report.json"
-    run = scaleaudit("check", "examples", "--output", f"json:{file}")
+def swept(tmp_path_factory):
+    """Audit all examples; returns the folder with the reports."""
+    folder = tmp_path_factory.mktemp("examples")
+    outputs = ("--output", f"json:{folder}/report.json", "--output", f"html:{folder}/report.html")
+    run = scaleaudit("check", "examples", *outputs)
     assert run.code == 1, run.out + run.err
-    return {target["path"]: target for target in json.loads(file.read_text())["targets"]}
+    return folder
+
+
+@pytest.fixture(scope="module")
+def examples(swept):
+    document = json.loads((swept / "report.json").read_text())
+    return {target["path"]: target for target in document["targets"]}
+
+
+def test_a_page_of_all_examples_holds_their_results(swept, examples):
+    page = (swept / "report.html").read_text(encoding="utf-8")
+    held = json.loads(results_in(page))
+    assert held == json.loads((swept / "report.json").read_text())
+    assert held["run"]["command"][:3] == ["scaleaudit", "check", "examples"]
+    assert page.count('<section class="target"') == len(examples)
+    assert page.count('role="group"') + page.count('role="img"') >= len(examples) - 1  # pictures
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=str)

@@ -388,6 +388,15 @@ def test_a_name_of_ten_thousand_characters_is_folded():
     )
 
 
+def test_a_command_with_thousands_of_files_is_folded():
+    command = ("scaleaudit", "check", *(f"m{number}.py" for number in range(5000)))
+    page = to_html(replace(whole(), run=replace(RUN, command=command)))
+    check_form(page)
+    (told,) = html.fromstring(page).xpath("//header//dd[./details]")
+    assert len(told[0].text_content()) <= 500
+    assert told.xpath("./details/code")[0].text_content() == " ".join(command)
+
+
 def test_a_clipped_text_fits():
     assert clipped("abc") == "abc"
     assert len(clipped("a" * 1000)) <= 100
