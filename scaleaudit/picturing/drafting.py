@@ -76,7 +76,9 @@ class Draft:
         folds = self._fold(own, [sketch.at(end), *map(sketch.now, ends)])
         if len(sketch.parts) > MOST_PARTS:
             return None
-        shrink(sketch, {n: place for place, (names, _) in enumerate(folds) for n in names})
+        last = sketch.at(end)
+        turn = nx.ancestors(sketch.graph, last) | {last, sketch.at(own)}
+        shrink(sketch, {n: place for place, (names, _) in enumerate(folds) for n in names}, turn)
         return self._finished(own, end, folds)
 
     def _terms(self) -> list[JudgedTerm]:

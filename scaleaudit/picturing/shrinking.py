@@ -10,6 +10,8 @@ from scaleaudit.domain.picture import BoxKind
 from scaleaudit.picturing.sketch import Sketch
 
 MOST_BOXES = 20
+# What leads from the state to the loss may be a loop of its own, unrolled.
+MOST_READING = 10
 
 # What is taken together first; ends of ways are never taken in.
 _MERGING = {
@@ -37,25 +39,36 @@ def join_chains(sketch: Sketch) -> None:
 _CHAINS = {BoxKind.OPERATORS, BoxKind.READOUT, BoxKind.PENALTY}
 
 
-def shrink(sketch: Sketch, fold_of: Mapping[int, int]) -> None:
+def shrink(sketch: Sketch, fold_of: Mapping[int, int], turn: set[int]) -> None:
     """Take parts together, least telling ones first, until few enough are left.
 
     Args:
         fold_of: For every part of a fold which it is; none is taken together across its edge.
+        turn: The parts of the turn itself.
     """
-    while len(sketch.parts) > MOST_BOXES:
-        found = _candidate(sketch, fold_of)
+    reading = set(sketch.parts) - turn
+    _shrink(sketch, fold_of, reading, MOST_READING)
+    _shrink(sketch, fold_of, set(sketch.parts), MOST_BOXES)
+
+
+def _shrink(sketch: Sketch, fold_of: Mapping[int, int], parts: set[int], most: int) -> None:
+    while len(parts) > most:
+        found = _candidate(sketch, fold_of, parts)
         if found is None:
             return
         sketch.merge(*found, BoxKind.OPERATORS)
+        parts.discard(found[0])
 
 
-def _candidate(sketch: Sketch, fold_of: Mapping[int, int]) -> tuple[int, int] | None:
+def _candidate(
+    sketch: Sketch, fold_of: Mapping[int, int], parts: set[int]
+) -> tuple[int, int] | None:
     """Return two parts that a link joins and no other way, of the least telling kinds."""
     ranked = sorted(
         (max(ranks), sum(ranks), source, target)
         for source, target in sketch.graph.edges
-        if fold_of.get(source) == fold_of.get(target)
+        if {source, target} <= parts
+        and fold_of.get(source) == fold_of.get(target)
         and (kinds := [sketch.parts[n].kind for n in (source, target)])
         and all(kind in _MERGING for kind in kinds)
         and (ranks := [_MERGING[kind] for kind in kinds])

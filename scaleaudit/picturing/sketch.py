@@ -73,7 +73,7 @@ class Sketch:
         return name
 
     def link(self, source: int, target: int, link: Link) -> None:
-        """Add a link; of several between two parts the one that hands on most."""
+        """Add a link; of several between two parts the one that hands on most, else the first."""
         known = self.graph.edges.get((source, target))
         if source != target and (known is None or _rank(known["link"]) < _rank(link)):
             self.graph.add_edge(source, target, link=link)
@@ -120,5 +120,5 @@ class Sketch:
 _ORDER = (Role.LOST, Role.PLAIN, Role.CARRIES)
 
 
-def _rank(link: Link) -> tuple[bool, int, str]:
-    return link.degree == "unknown", _ORDER.index(link.role), link.degree
+def _rank(link: Link) -> tuple[bool, int]:
+    return link.degree == "unknown", _ORDER.index(link.role)
