@@ -2,9 +2,10 @@
 
 Measured on the paper's family at width 64 with AdamW at 3e-3, weight decay 0.01, clip 1, for 240
 steps of 8 x 64 bytes: its eight conditions with embeddings of N(0, 1), and seven of them, all but
-the per-loop penalty, with N(0, 0.02). Growth was said of all four blind runs and of no other. Of ten
-examples, 70 steps on one batch, it was said of two of four blind ones, and of none of the six that
-are not. Other sizes, rates and data were not measured: a sign is no verdict, nor is its absence.
+the per-loop penalty, with N(0, 0.02), there the norm between turns for 120. Growth was said of all
+four blind runs and of no other. Of ten examples, 70 steps on one batch, it was said of two of four
+blind ones, and of none of the six that are not. Other sizes, rates and data were not measured: a
+sign is no verdict, nor is its absence.
 """
 
 from __future__ import annotations
