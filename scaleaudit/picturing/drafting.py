@@ -251,7 +251,7 @@ class Draft:
         place = part.place or (nodes[-1].location if nodes else None)
         if part.boxes:
             label, detail = f"{part.boxes + 1} more", ""
-        alike = f"{part.times} alike" if part.times > 1 else ""
+        alike = f"{part.times} alike" if part.times > 1 and not part.boxes else ""
         detail = ", ".join(filter(None, (part.note, detail, alike)))
         return Box(number, part.kind, part.label or label, detail, _line(place), len(nodes))
 
