@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,9 +15,11 @@ from typing import TextIO
 from scaleaudit.console import Progress, complain, confess, forgive_characters, say
 from scaleaudit.domain.training import Ending, TrainingOutcome, TrainingProgress, TrainingRequest
 from scaleaudit.errors import ScaleAuditError
+from scaleaudit.group import ALONE
 from scaleaudit.ranks import is_first
 from scaleaudit.reference.runs import Folder, titled
-from scaleaudit.reference.training import Watch, train
+from scaleaudit.reference.tokens import cache_folder
+from scaleaudit.reference.training import Watch, text_of, train
 from scaleaudit.wire import read_json
 
 EXIT_DONE, EXIT_OVERFLOWED, EXIT_USAGE = 0, 1, 2
@@ -53,6 +55,8 @@ def run(request: TrainingRequest) -> int:
         ScaleAuditError: It cannot be done.
     """
     shown = _Shown(sys.stderr, wanted=is_first() and not request.quiet)
+    if request.prepare:
+        return _prepare(request, shown.say)
     with _asked_to_stop() as asked:
         watch = Watch(shown.say, shown.progress, lambda: bool(asked))
         try:
@@ -68,6 +72,16 @@ def run(request: TrainingRequest) -> int:
             return EXIT_OVERFLOWED
         case Ending.STOPPED:
             return _BY_SIGNAL + (asked[0] if asked else signal.SIGINT)
+
+
+def _prepare(request: TrainingRequest, tell: Callable[[str], None]) -> int:
+    """Prepare the text alone."""
+    found = text_of(request, ALONE, Watch(tell))
+    sys.stdout.write(
+        f"{found.name}: {len(found.train):,} tokens to train on, {len(found.held_out):,} held out\n"
+        f"kept in {cache_folder(request.cache)}\n"
+    )
+    return EXIT_DONE
 
 
 @contextmanager

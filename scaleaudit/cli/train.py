@@ -64,6 +64,7 @@ class Flags(TypedDict):
     tensorboard: bool | None
     cache: Path | None
     resume: bool
+    prepare: bool
     quiet: bool
 
 
@@ -160,6 +161,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     metavar="DIR",
     help="Where prepared text is kept.  [default: in the user's cache]",
 )
+@click.option("--prepare", is_flag=True, help="Prepare the text, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def train(**flags: Unpack[Flags]) -> int:
     """Train a reference model.
@@ -190,7 +192,8 @@ def request_of(flags: Flags) -> TrainingRequest:
     from scaleaudit.reference.runs import Folder
 
     plan, folder = plan_of(flags), Folder(flags["out"])
-    folder.check(plan, resume=flags["resume"])
+    if not flags["prepare"]:
+        folder.check(plan, resume=flags["resume"])
     return TrainingRequest(
         plan=plan,
         out=str(flags["out"]),
@@ -204,6 +207,7 @@ def request_of(flags: Flags) -> TrainingRequest:
         cache=None if flags["cache"] is None else str(flags["cache"]),
         tensorboard=flags["tensorboard"],
         quiet=flags["quiet"],
+        prepare=flags["prepare"],
     )
 
 

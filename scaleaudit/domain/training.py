@@ -85,6 +85,7 @@ class TrainingRequest:
         cache: Where prepared text is kept; None for the user's cache.
         tensorboard: Whether to write for TensorBoard, too; None for where it is installed.
         quiet: Whether to show no progress.
+        prepare: Whether only to prepare the text, for a training later on.
     """
 
     plan: TrainingPlan
@@ -99,6 +100,7 @@ class TrainingRequest:
     cache: str | None = None
     tensorboard: bool | None = None
     quiet: bool = False
+    prepare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class Position:
 
 def gathered_state(trainer: Trainer) -> dict[str, Tensor]:
     """Return weights and the optimiser's memory, whole; every process has to ask for them."""
-    found = {f"{_MODEL}{name}": _whole(value) for name, value in trainer.model.named_parameters()}
-    for name, weight in trainer.model.named_parameters():
+    found = {f"{_MODEL}{name}": _whole(value) for name, value in trainer.named.items()}
+    for name, weight in trainer.named.items():
         for key, value in trainer.optimiser.state[weight].items():
             found[f"{_OPTIMISER}{key}.{name}"] = _whole(value)
     found[_RANDOM] = torch.get_rng_state()
@@ -75,7 +75,7 @@ def restore_state(path: Path, trainer: Trainer) -> Position:
     try:
         position = read_json(metadata[_CARD], Position)
         with torch.no_grad():
-            for name, weight in trainer.model.named_parameters():
+            for name, weight in trainer.named.items():
                 weight.copy_(_as(weight, state[f"{_MODEL}{name}"]))
                 trainer.optimiser.state[weight] = {
                     key: _like(weight, state[f"{_OPTIMISER}{key}.{name}"])

@@ -99,7 +99,9 @@ class Trainer:
         self.group = group
         # Of a step, in all processes together.
         self.tokens = plan.batch * config.size.context
-        self.weights = [*self.model.parameters()]
+        # Of divided weights a model shows the whole ones for a while after it was run.
+        self.named = dict(self.model.named_parameters())
+        self.weights = [*self.named.values()]
         self.optimiser = torch.optim.AdamW(
             self.weights, lr=plan.lr, weight_decay=plan.weight_decay, fused=True
         )

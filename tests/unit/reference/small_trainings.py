@@ -38,11 +38,16 @@ def install(patch, folder: Path) -> None:
     """Make the size known, and its text that of a folder."""
     patch.setitem(SIZES, "small", SMALL)
     patch.setitem(RECIPES, "small", RECIPE)
-    (folder / "lib").mkdir(exist_ok=True)
+    if not (folder / "lib").exists():
+        _write_text(folder / "lib")
+    patch.setattr(tokens, "corpus_of", lambda _: source_corpus("a text", [folder / "lib"]))
+
+
+def _write_text(folder: Path) -> None:
+    folder.mkdir()
     for number in range(20):
         text = "".join(f"value_{number} = {number * 31 + step}\n" for step in range(9))
-        (folder / "lib" / f"m{number}.py").write_text(text)
-    patch.setattr(tokens, "corpus_of", lambda _: source_corpus("a text", [folder / "lib"]))
+        (folder / f"m{number}.py").write_text(text)
 
 
 def request_in(folder: Path, name: str = "run", **changes) -> TrainingRequest:

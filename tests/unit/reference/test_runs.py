@@ -178,3 +178,14 @@ def test_little_time_is_what_is_left(folder):
     outcome = train(request_in(folder, minutes=1e-3), Watch(progress=seen.append))
     assert outcome.ending in (Ending.TIME, Ending.DONE)
     assert seen[0].left <= 0.06
+
+
+def test_a_text_can_be_prepared_alone(folder, capsys):
+    assert training.run(request_in(folder, prepare=True, quiet=True)) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("a text: ")
+    assert second == f"kept in {folder / 'cache'}"
+    assert not (folder / "run").exists()
+    said = []
+    train(request_in(folder, steps=1), Watch(say=said.append))
+    assert said == ["reading the text"]  # and nothing is encoded

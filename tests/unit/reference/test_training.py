@@ -236,12 +236,10 @@ def _numbers(line):
     return [*line.get("losses", ()), *(value for row in rows for value in row)]
 
 
-def test_processes_together_come_to_what_one_comes_to(uninterrupted, tmp_path):
+def test_processes_together_come_to_what_one_comes_to(uninterrupted, tmp_path, monkeypatch):
     """Each takes half of every batch, holding all weights or half of each; sums differ in order."""
-    command = [sys.executable, str(HERE / "small_trainings.py"), str(tmp_path), "ddp", "fsdp"]
-    port = _free_port()
-    both = [subprocess.Popen(command, env=_environment(rank, port)) for rank in (0, 1)]
-    assert [each.wait(timeout=240) for each in both] == [0, 0]
+    install(monkeypatch, tmp_path)
+    _run_twice([str(HERE / "small_trainings.py"), str(tmp_path), "ddp", "fsdp"])
     alone = [line for line in lines_of(uninterrupted[0]) if "held_out" not in line]
     for name in ("ddp", "fsdp"):
         together = [line for line in lines_of(tmp_path, name) if "held_out" not in line]
@@ -254,6 +252,26 @@ def test_processes_together_come_to_what_one_comes_to(uninterrupted, tmp_path):
         assert weights.keys() == expected.keys()
         for key, value in weights.items():
             torch.testing.assert_close(value, expected[key], rtol=1e-3, atol=1e-4)
+    # What several began one can go on with, however they held the weights.
+    for name in ("ddp", "fsdp"):
+        train(request_in(tmp_path, name, accumulate=2, resume=True, steps=16))
+    ddp, fsdp = (_numbers(lines_of(tmp_path, name)[-2]) for name in ("ddp", "fsdp"))
+    assert ddp == pytest.approx(fsdp, rel=1e-3)
+
+
+def _run_twice(command):
+    """Run two processes that know of each other, and leave neither behind."""
+    port = _free_port()
+    both = [
+        subprocess.Popen([sys.executable, *command], env=_environment(rank, port))
+        for rank in (0, 1)
+    ]
+    try:
+        assert [each.wait(timeout=240) for each in both] == [0, 0]
+    finally:
+        for each in both:
+            each.kill()
+            each.wait()
 
 
 def _environment(rank, port):
