@@ -30,7 +30,7 @@ CONTRAST = {**ALL_RULES, "runOnly": ["color-contrast"]}
 SCRIPTS = 2  # the results, which are data, and the one that filters
 BOUND = 5_000_000
 BOUND_OF_ONE = 400_000
-MOST_NODES = 100_000
+MOST_NODES = 150_000
 BAD = """
 <!doctype html><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="img-src data:">
