@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scaleaudit.domain.evaluation import Evaluation
 from scaleaudit.domain.training import Text, TrainingRequest
 
-# From here on three digits are whole.
-_WHOLE = 100
+# From here on three digits are whole, and there they are the least of a number.
+_WHOLE, _HUGE = 100, 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +199,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def figure(value: float) -> str:
-    """Write a number to three digits, whole ones with separators."""
+    """Write a number to three digits: whole ones with separators, huge ones as powers of ten."""
+    if _HUGE <= abs(value) < math.inf:
+        return f"{value:.2e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"

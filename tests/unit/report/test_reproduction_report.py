@@ -93,13 +93,24 @@ def test_the_picture_is_one_document_that_stands_by_itself():
     assert "http" not in ET.tostring(root, encoding="unicode").replace("http://www.w3.org", "")
 
 
-def test_numbers_are_written_to_three_digits():
-    assert [figure(x) for x in (0.01234, 5.678, 99.96, 123.4, 39_123.0)] == [
-        "0.0123",
-        "5.68",
-        "100",
-        "123",
-        "39,123",
-    ]
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.01234, "0.0123"),
+        (5.678, "5.68"),
+        (99.96, "100"),
+        (123.4, "123"),
+        (39_123.0, "39,123"),
+        (5_384_808.0, "5.38e6"),
+        (1.49e127, "1.49e127"),
+        (math.inf, "inf"),
+        (math.nan, "nan"),
+    ],
+)
+def test_numbers_are_written_to_three_digits(value, text):
+    assert figure(value) == text
+
+
+def test_numbers_over_seeds_are_written_with_their_range():
     assert str(spread([1.0, 2.0, 6.0])) == "3 (1 to 6)"
     assert spread([2.0]) == Spread(2.0, 2.0, 2.0)
