@@ -58,13 +58,16 @@ def test_a_page_asks_for_nothing_breaks_no_rule_and_fits_its_window(
 
 
 @every_kept_page
-@pytest.mark.parametrize(("scheme", "options"), [("light", ALL_RULES), ("dark", CONTRAST)])
+@pytest.mark.parametrize(
+    ("scheme", "width", "options"),
+    [("light", 1400, ALL_RULES), ("light", 390, ALL_RULES), ("dark", 1400, CONTRAST)],
+)
 def test_a_page_has_no_serious_fault_of_access(
-    browser: Browser, written: Written, name: str, scheme: str, options: dict[str, Any]
+    browser: Browser, written: Written, name: str, scheme: str, width: int, options: dict[str, Any]
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    with visiting(browser, written(name), scheme=scheme) as visit:
+    with visiting(browser, written(name), scheme=scheme, width=width) as visit:
         unfold(visit.page)
         found = Axe().run(visit.page, options=options).response["violations"]
         told = [

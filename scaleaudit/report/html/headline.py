@@ -58,7 +58,8 @@ def _because(report: Report) -> str:
     if reasons:
         return f": {clipped(reasons[0], _LONGEST)}."
     if any(map(_has_loop, report.targets)):
-        return ": no rule found a fault in what their loops carry."
+        whose = "its" if len(report.targets) == 1 else "their"
+        return f": no rule found a fault in what {whose} loops carry."
     return ": no weight-tied loop was found, so no state is carried."
 
 

@@ -313,7 +313,7 @@ FAILED = target(Verdict.FAIL, None, BLIND)
         (report(), "Nothing was audited: no target was found."),
         (replace(blind(), rules=(RULE,)), f"`Looped` fails. {RULE.summary[:-1]} (SCL101)."),
         (blind(), "`Looped` fails. blind recurrent scale (SCL101)."),
-        (safe(), "`Looped` passes: no rule found a fault in what their loops carry."),
+        (safe(), "`Looped` passes: no rule found a fault in what its loops carry."),
         (not_audited(), "`model.py` could not be audited. target not audited (SCL901)."),
         (
             report(replace(open_questions().targets[0], findings=())),
