@@ -12,10 +12,14 @@ from scaleaudit.reference.config import CONDITIONS, SIZES, Size
 
 
 class Truth(Enum):
-    """What is so, by construction: whether anything restrains the length of a carried state."""
+    """What is so, by construction: whether anything restrains the length of a carried state.
+
+    EITHER: nothing in the loss does, and the loop forgets it, bit by bit.
+    """
 
     BLIND = "blind"
     CONTROLLED = "controlled"
+    EITHER = "either"
 
 
 class Part(Enum):
@@ -65,6 +69,9 @@ EXAMPLES = {
 }
 
 
+_BY_ANALYSIS = {True: Truth.BLIND, False: Truth.CONTROLLED, None: Truth.EITHER}
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Family:
     """A model with its data: what is captured once and run with every seed.
@@ -83,7 +90,7 @@ class Family:
     def truth(self) -> Truth:
         """What a probe has to find."""
         if self.size == IDIOM:
-            return Truth.BLIND if idioms()[self.model] else Truth.CONTROLLED
+            return _BY_ANALYSIS[idioms()[self.model]]
         return EXAMPLES[self.model] if self.size == EXAMPLE else TRUTHS[self.model]
 
     @property

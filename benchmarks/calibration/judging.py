@@ -143,14 +143,14 @@ def outcome_of(records: Sequence[Record]) -> Outcome:
     made = [record for record in records if record.states]
     if not made:
         return Outcome.FAILED
-    verdict, blind = verdict_of(made), made[0].case.family.truth is Truth.BLIND
+    verdict, truth = verdict_of(made), made[0].case.family.truth
     match verdict:
         case ProbeVerdict.INCONCLUSIVE:
             return Outcome.INCONCLUSIVE
         case ProbeVerdict.CONFIRMED:
-            return Outcome.RIGHT if blind else Outcome.WRONG_CONFIRMED
+            return Outcome.WRONG_CONFIRMED if truth is Truth.CONTROLLED else Outcome.RIGHT
         case ProbeVerdict.REFUTED:
-            return Outcome.WRONG_REFUTED if blind else Outcome.RIGHT
+            return Outcome.WRONG_REFUTED if truth is Truth.BLIND else Outcome.RIGHT
 
 
 def by_run(records: Mapping[Case, Record]) -> dict[Part, Counter[Outcome]]:

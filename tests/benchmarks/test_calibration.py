@@ -22,6 +22,7 @@ from benchmarks.calibration.cases import (
     Case,
     Family,
     Part,
+    Truth,
     families,
     shares,
     wanted,
@@ -195,11 +196,35 @@ def test_only_the_small_runs_on_text_set_thresholds():
     assert setting(kept(mine, *others)) == [mine]
 
 
+def idiom(name):
+    return Family(name, "idiom", "own", "made")
+
+
+def test_idioms_are_judged_by_what_the_analysis_says_of_them():
+    truths = [family.truth for family in families(("idiom",))]
+    assert set(truths) == set(Truth)
+    assert idiom("readouts-rms_normed").truth is Truth.BLIND
+    assert idiom("readouts-raw").truth is Truth.CONTROLLED
+    assert idiom("transitions-halved").truth is Truth.EITHER
+    for figures in (GROWN, KEPT):
+        assert outcome_of([record(idiom("transitions-halved"), figures)]) is Outcome.RIGHT
+    wrong = record(idiom("readouts-raw"), GROWN)
+    page = to_page(kept(wrong))
+    assert "| idioms | 1 models | 0 | 1 (100.0%) | 0 | 0 | 0 |" in page
+    assert "`readouts-raw` |" not in page
+
+
+def test_what_a_turn_keeps_is_judged_where_it_was_measured():
+    near = replace(GROWN, norm=50.0)
+    assert outcome_of([record(BLIND, near)]) is Outcome.INCONCLUSIVE
+    assert outcome_of([record(BLIND, replace(near, kept=1.0, reach=1e4))]) is Outcome.RIGHT
+
+
 def test_the_page_tells_what_went_wrong():
     wrong = record(BLIND, KEPT, seed=1)
     broken = Record(Case(SEEN, 0), 100, reason="The loss is constant: a|b.")
     page = to_page(kept(record(), record(HELD, KEPT), wrong, broken))
-    assert "| `per_loop_rmsnorm/64/N(0, 1)/text/1` | wrong refuted | 1e-13 | 1 | 1 | 0.9 |" in page
+    assert "| `per_loop_rmsnorm/64/N(0, 1)/text/1` | wrong refuted | 1e-13 | 1 | 1 | none | none | 0.9 |" in page
     assert "failed: The loss is constant: a\\|b." in page
     assert "| small, text, even seeds | 3 models | 2 (66.7%) | 0 | 0 | 0 | 1 (33.3%) |" in page
     assert "these were not made: 141 of small, text, even seeds, " in page
