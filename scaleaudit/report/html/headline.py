@@ -65,7 +65,9 @@ def _because(report: Report) -> str:
 
 def _meaning(report: Report, finding: Finding) -> str:
     summary = next((rule.summary for rule in report.rules if rule.code == finding.code), "")
-    return clipped(summary or finding.name.replace("-", " "), _LONGEST).removesuffix(".")
+    return clipped(summary or finding.name.replace("-", " ").capitalize(), _LONGEST).removesuffix(
+        "."
+    )
 
 
 def _has_loop(target: TargetReport) -> bool:

@@ -13,9 +13,8 @@ from scaleaudit.domain.graph import Location
 from scaleaudit.report.excerpt import span
 from scaleaudit.report.html.anchors import line_anchor
 from scaleaudit.report.html.code import Line, coloured, written
-from scaleaudit.report.html.text import clipped
+from scaleaudit.report.html.text import clipped, isolated
 from scaleaudit.report.quoting import Quote
-from scaleaudit.report.terminal import printable
 
 # Lines of a span that are shown; a longer one is recognised by its first.
 _SHOWN = 4
@@ -47,7 +46,7 @@ class Listing:
 
     def link(self, location: Location) -> Markup:
         """Write a place, as a link to its line where that is quoted."""
-        text = Markup("<bdi>{}</bdi>").format(self._short(location))
+        text = isolated(self._short(location))
         there = self.href(location)
         if there is None:
             return Markup("<span class=at>{}</span>").format(text)
@@ -63,7 +62,7 @@ class Listing:
         """Write a place by the last part of its path, where no other file is called that."""
         last = PurePath(location.path).name
         shown = last if self._called[last] == 1 else location.path
-        return printable(f"{clipped(shown)}:{location.line}")
+        return f"{clipped(shown)}:{location.line}"
 
     def excerpt(self, location: Location, around: int = 0) -> Markup:
         """Write the lines of a place, it being marked; nothing where they are missing.

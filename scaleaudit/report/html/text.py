@@ -36,9 +36,15 @@ def drawn(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704  # see above
 
 
+def isolated(text: str) -> Markup:
+    """Write text that cannot turn what is around it, as letters do that are written from the right."""
+    safe = printable(text)
+    return escape(safe) if safe.isascii() else Markup("<bdi>{}</bdi>").format(safe)
+
+
 def name(text: str) -> Markup:
     """Write a name as code that cannot turn the text around it; a very long one is cut."""
-    return Markup("<code><bdi>{}</bdi></code>").format(printable(clipped(text)))
+    return Markup("<code>{}</code>").format(isolated(clipped(text)))
 
 
 def prose(text: str) -> Markup:
@@ -56,16 +62,4 @@ def _sentence(text: str) -> Markup:
 
 def _pieces(text: str) -> Iterator[Markup]:
     for index, piece in enumerate(_CODE.split(text)):
-        if index % 2:
-            yield Markup("<code><bdi>{}</bdi></code>").format(printable(piece))
-        else:
-            yield (
-                Markup("<bdi>{}</bdi>").format(printable(piece))
-                if _turns(piece)
-                else escape(printable(piece))
-            )
-
-
-def _turns(text: str) -> bool:
-    """Tell whether a text may hold letters that are written from the right."""
-    return not text.isascii()
+        yield Markup("<code>{}</code>").format(isolated(piece)) if index % 2 else isolated(piece)
