@@ -41,7 +41,8 @@ def coloured(text: str) -> tuple[Line, ...]:
 
 
 def _class(kind: _TokenType) -> str:
-    return next((name for token, name in _CLASSES if kind in token), "")
+    # A kind holds those below it; the stubs take it for a tuple of words.
+    return next((name for token, name in _CLASSES if kind in token), "")  # type: ignore[comparison-overlap]
 
 
 def _add(line: list[tuple[str, str]], name: str, text: str) -> None:
