@@ -164,7 +164,7 @@ def _summary(request: TrainingRequest, outcome: TrainingOutcome) -> str:
             pass
     more = "" if outcome.ending is Ending.DONE else "; --resume goes on"
     lengths = ", ".join(f"{norm:.4g}" for norm in outcome.norms) or "not measured"
-    held_out = ", ".join(f"{loss:.4g}" for loss in outcome.held_out)
+    held_out = ", ".join(f"{loss:.4g}" for loss in outcome.held_out) or "not measured"
     return (
         f"{name}: {step} steps, loss {outcome.loss:.4g}, {outcome.pace:,.0f} tokens/s{more}\n"
         f"after every turn: length {lengths}; loss on held-out text {held_out}\n"

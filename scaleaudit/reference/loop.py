@@ -81,7 +81,8 @@ class Loop:
         if ending is Ending.OVERFLOWED:
             self._trace()
         elif self._saved != self._step:
-            self._save()
+            # Whoever asks for an end may not wait for long.
+            self._save(measured=ending is not Ending.STOPPED)
         return self._outcome(ending)
 
     def _measure(self, found: Stepped) -> None:
@@ -121,18 +122,23 @@ class Loop:
         over = minutes is not None and self._elapsed() >= minutes * 60
         return Ending.TIME if self._group.agreed(float(over)) else None
 
-    def _save(self) -> None:
+    def _save(self, *, measured: bool = True) -> None:
         """Measure the model on text that was held out, and write what to go on from."""
         self._read_losses()
-        self._validation = self._trainer.losses(self._held_out)
+        if measured:
+            self._measure_held_out()
         state = gathered_state(self._trainer)
         self._saved = self._step
         if self._record is None:
             return
-        shown = tuple(loss if math.isfinite(loss) else None for loss in self._validation)
-        self._record.tell(Held(self._step, shown))
         position = Position(self._step, self._seconds_so_far(), tuple(self._losses))
         self._record.save(state, position, self._step * self._trainer.tokens)
+
+    def _measure_held_out(self) -> None:
+        self._validation = self._trainer.losses(self._held_out)
+        shown = tuple(loss if math.isfinite(loss) else None for loss in self._validation)
+        if self._record is not None:
+            self._record.tell(Held(self._step, shown))
 
     def _trace(self) -> None:
         if self._record is not None:

@@ -187,15 +187,13 @@ def test_a_line_that_was_cut_short_is_written_again(uninterrupted, folder):
 
 def test_one_that_is_asked_to_stop_saves_and_goes_on(uninterrupted, folder):
     calls = []
-    stopped = train(request_in(folder), Watch(stopped=lambda: calls.append(1) or len(calls) == 5))
+    stop = Watch(stopped=lambda: calls.append(1) or len(calls) == 5)
+    stopped = train(request_in(folder, save_every=3), stop)
     assert (stopped.ending, stopped.step) == (Ending.STOPPED, 5)
     assert load_checkpoint(folder / "run" / "checkpoint.safetensors").step == 5
-    assert train(request_in(folder, resume=True)).ending is Ending.DONE
+    assert train(request_in(folder, resume=True, save_every=3)).ending is Ending.DONE
     assert same_weights(folder, uninterrupted[0])
-    told = [
-        [line for line in lines_of(each) if "loss" in line] for each in (folder, uninterrupted[0])
-    ]
-    assert told[0] == told[1]
+    assert lines_of(folder) == lines_of(uninterrupted[0])
 
 
 def test_one_whose_time_is_up_saves(folder):
@@ -292,3 +290,12 @@ def _free_port():
     with socket.socket() as found:
         found.bind(("localhost", 0))
         return found.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_what_is_compiled_trains_alike(uninterrupted, folder, monkeypatch):
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f: whole(f, backend="aot_eager", fullgraph=True))
+    train(request_in(folder, compile=True, save_every=3))
+    for mine, other in zip(lines_of(folder), lines_of(uninterrupted[0]), strict=True):
+        assert _numbers(mine) == pytest.approx(_numbers(other), rel=1e-5)
