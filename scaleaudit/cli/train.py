@@ -164,7 +164,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option("--prepare", is_flag=True, help="Prepare the text, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def train(**flags: Unpack[Flags]) -> int:
-    """Train a reference model.
+    """Train one of the bundled reference models.
 
     The folder --out gets the model (checkpoint.safetensors), what a training goes on from
     (state.safetensors), metrics.jsonl, traces.jsonl in the form of a probe's, and what TensorBoard
