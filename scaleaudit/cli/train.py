@@ -51,7 +51,7 @@ class Flags(TypedDict):
     accumulate: int | None
     stride: int | None
     every: int | None
-    save_every: int | None
+    save_every: int
     encoding: str | None
     precision: str | None
     installed_packages: bool | None
@@ -98,7 +98,12 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option("--resume", is_flag=True, help="Let the run in --out go on where it was saved.")
 @click.option(
-    "--save-every", type=_COUNT, metavar="STEPS", help="Save as often, not at the end alone."
+    "--save-every",
+    type=_COUNT,
+    default=500,
+    show_default=True,
+    metavar="STEPS",
+    help="Steps between two checkpoints.",
 )
 @click.option(
     "--log-every", "every", type=_COUNT, metavar="STEPS", help="Steps between two lines of metrics."

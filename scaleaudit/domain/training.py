@@ -77,7 +77,7 @@ class TrainingRequest:
         out: The folder of the run.
         steps: Where it ends, counted from its first start; None for what the size's recipe says.
         minutes: How long it may take from now on.
-        save_every: Steps between two checkpoints; None for at the end alone.
+        save_every: Steps between two checkpoints; one is made at the end, too.
         resume: Whether the run in the folder goes on.
         device: "auto", or a device as torch names it.
         compile: Whether to compile; None for on CUDA.
@@ -92,7 +92,7 @@ class TrainingRequest:
     out: str
     steps: int | None = None
     minutes: float | None = None
-    save_every: int | None = None
+    save_every: int = 500
     resume: bool = False
     device: str = "auto"
     compile: bool | None = None

@@ -64,7 +64,7 @@ class Loop:
         stopped: Callable[[], bool],
     ) -> TrainingOutcome:
         """Make steps until something ends them, and save what came of them."""
-        every, save_every = request.plan.every, request.save_every or self._steps
+        every, save_every = request.plan.every, request.save_every
         ending = None if self._step < self._steps else Ending.DONE
         while ending is None:
             found = self._trainer.step(next(self._parts))
