@@ -31,11 +31,13 @@ class Deeper:
         )
         self._made = [program.node(state.boundary[-1]) for state in found.states]
         self._steps = self._turn()
+        if self._looks_back():
+            self._steps = ()
         self.turns = turns
 
     @property
     def possible(self) -> bool:
-        """Whether the loop has a turn that follows another, and takes what it makes."""
+        """Whether the loop has a turn that follows another, and takes what that makes alone."""
         return bool(self._steps)
 
     def states(
@@ -75,6 +77,19 @@ class Deeper:
 
         with torch.no_grad():
             return float(self._program.run(feed, edit)[0])
+
+    def _looks_back(self) -> bool:
+        """Whether the last turn reads more of earlier ones than the states that enter it."""
+        crossings = self._program.crossings.items()
+        mine = {node for node, crossing in crossings if crossing.loop == self._loop}
+        inside = {step.node for step in self._steps}
+        reached = mine - inside - set(self._entered)
+        for step in self._program.steps:
+            if step.node in inside or step.node in self._entered:
+                continue
+            if not reached.isdisjoint(step.node.all_input_nodes):
+                reached.add(step.node)
+        return any(not reached.isdisjoint(step.node.all_input_nodes) for step in self._steps)
 
     def _turn(self) -> tuple[Step, ...]:
         """The steps that lead from the states before the last turn to those after it."""

@@ -91,6 +91,14 @@ def test_a_value_that_two_loops_carry_is_measured_for_both():
     assert all(state.depths for state in found.runs[0].states)
 
 
+@pytest.mark.parametrize(("name", "alone"), [("listed", False), ("free", True)])
+def test_a_loop_that_reads_several_earlier_turns_is_not_run_deeper(name, alone):
+    found = answered(name)
+    (state,) = next(run for run in found.runs if not run.fix).states
+    assert (max(at.turns for at in state.depths) > TURNS) == alone
+    assert (state.carry.kept is not None) == alone
+
+
 def test_what_few_steps_leave_open_is_trained_for_longer():
     found = answered("free", ProbeRequest(steps=3, seeds=1, device="cpu"))
     assert {(run.fix, len(run.losses)) for run in found.runs[:4]} == {

@@ -28,6 +28,14 @@ class Tiny(nn.Module):
         return self.head(self.out_norm(h))
 
 
+class Listed(Tiny):
+    def forward(self, tokens):
+        written = [self.embed(tokens)]
+        for _ in range(TURNS):
+            written.append(self.mlp(self.norm(sum(written))))
+        return self.head(self.out_norm(sum(written)))
+
+
 def loss(model, tokens, targets):
     return F.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
 
@@ -44,6 +52,10 @@ def scaleaudit_target_free():
 
 def scaleaudit_target_held():
     return target(Tiny(between=True))
+
+
+def scaleaudit_target_listed():
+    return target(Listed())
 
 
 def scaleaudit_target_frozen():
