@@ -27,23 +27,33 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_blind_model_fails_and_its_proof_names_the_lines(folder):
-    run = scaleaudit("check", "blind.py", cwd=folder)
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """One run on a blind model and a safe one: what it said in full, on one line each, and left."""
+    made = tmp_path_factory.mktemp("both")
+    (made / "blind.py").write_text(BLIND)
+    (made / "safe.py").write_text(SAFE + "\nprint('a word from the model')\n")
+    files = ("blind.py", "safe.py", "--format", "concise", "--output", "full:full.txt")
+    run = scaleaudit("check", *files, cwd=made)
+    return run, (made / "full.txt").read_text()
+
+
+def test_a_blind_model_fails_and_its_proof_names_the_lines(both):
+    run, full = both
     assert (run.code, run.err) == (1, "")
     add = BLIND.splitlines().index("            h = h + self.mlp(self.norm(h))") + 1
     norm = BLIND.splitlines().index("        return self.head(self.final(h))") + 1
-    assert "error[SCL101]" in run.out
-    assert f"--> blind.py:{add}:" in run.out
-    assert f"blind.py:{norm}:" in run.out
-    assert "blind.py::Looped: fail" in run.out
-    assert run.out.endswith("\n")
+    assert "error[SCL101]" in full
+    assert f"--> blind.py:{add}:" in full
+    assert f"blind.py:{norm}:" in full
+    assert "blind.py::Looped: fail" in full
+    assert full.endswith("\n")
 
 
-def test_a_safe_model_passes_and_the_reason_is_told(folder):
-    run = scaleaudit("check", "safe.py", cwd=folder)
-    assert (run.code, run.err) == (0, "")
-    assert "safe.py::Looped: pass" in run.out
-    assert "safe: the loss sees the length through" in run.out
+def test_a_safe_model_passes_and_the_reason_is_told(both):
+    _, full = both
+    assert "safe.py::Looped: pass" in full
+    assert "safe: the loss sees the length through" in full
 
 
 def test_json_fits_its_schema_and_nothing_else_is_on_stdout(folder):
@@ -60,12 +70,12 @@ def test_json_fits_its_schema_and_nothing_else_is_on_stdout(folder):
     assert "SCL101" in [finding["code"] for finding in found["findings"]]
 
 
-def test_output_of_the_model_is_shown_on_request(folder):
+def test_output_of_the_model_is_shown_on_request(folder, both):
     (folder / "noisy.py").write_text(SAFE + "\nprint('a word from the model')\n")
-    quiet, loud = (
-        scaleaudit("check", "noisy.py", *flags, cwd=folder) for flags in ([], ["--show-output"])
-    )
-    assert "a word from the model" not in quiet.out + quiet.err
+    quiet, full = both
+    loud = scaleaudit("check", "noisy.py", "--show-output", cwd=folder)
+    assert "a word from the model" not in quiet.out + quiet.err + full
+    assert (loud.code, loud.err) == (0, "")
     assert "| a word from the model" in loud.out
 
 
@@ -109,9 +119,8 @@ def test_rules_can_be_ignored_by_flag_and_by_settings(folder):
     assert "SCL101" not in scaleaudit("check", "blind.py", cwd=folder).out
 
 
-def test_the_concise_format_has_one_line_a_finding(folder):
-    run = scaleaudit("check", "blind.py", "safe.py", "--format", "concise", cwd=folder)
-    first, *_, last = run.out.splitlines()
+def test_the_concise_format_has_one_line_a_finding(both):
+    first, *_, last = both[0].out.splitlines()
     assert first.startswith("blind.py:")
     assert " error SCL101 " in first
     assert last.startswith("2 targets (1 fail, 1 pass)")
