@@ -29,9 +29,10 @@ ESCAPED_RATIO = 5.0
 # state, and gates that are open but for a little 0.99 or less. Up to FORGOTTEN nothing of it is left.
 WHOLE = 1 - 1e-4
 FORGOTTEN = 1e-2
-# By what the length is multiplied as all weights go from 1e2 to 1e4 times, up to which it is bounded by
-# construction: cells with gates show 1.00, whatever a weight scales 100 and more.
-BOUNDED_REACH = 1.1
+# By what the length is multiplied as weights go from 1e2 to 1e4 times, up to which it is bounded by
+# construction: cells with gates, which one weight alone may not have shut at 1e2, show 1.0 to 2.1, and
+# what is as long as a weight is large shows 86 and more.
+BOUNDED_REACH = 3.0
 # How far beyond a threshold two seeds must be for a third not to be asked.
 CLEAR = 1.5
 # How far one seed must be beyond it for a second not to be asked, where the trained weights keep length
