@@ -68,7 +68,9 @@ EXPECT = {
     # The raw head reads tokens, to which attention writes what it reads of a normed memory.
     "raw_tokens": Expect(FADING, "SCL101", carries=("memory",)),
     "last": Expect(FADING, "SCL101", carries=("memory",)),
-    "penalised": Expect((State("carried", "invariant|asymptotic", effective=1),), carries=("memory",)),
+    "penalised": Expect(
+        (State("carried", "invariant|asymptotic", effective=1),), carries=("memory",)
+    ),
     "both_carried": Expect(
         (State("carried", "invariant|asymptotic"), State("carried", "visible")),
         "SCL101",
