@@ -7,7 +7,14 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
-from scaleaudit.domain.facts import ProofStep, Readout, ScaleFacts, StateFacts, Visibility
+from scaleaudit.domain.facts import (
+    ProofStep,
+    Readout,
+    ScaleFacts,
+    StateFacts,
+    Transition,
+    Visibility,
+)
 from scaleaudit.domain.footholds import NormCall
 from scaleaudit.domain.graph import Argument, Location, OpGraph, Ref, ancestors
 from scaleaudit.domain.loops import Loop, LoopNest
@@ -19,6 +26,7 @@ Analyse = Callable[[OpGraph, LoopNest], ScaleFacts]
 # Programs are analysed without a norm so many times at most.
 _MOST_TRIALS = 8
 _BLIND = (Visibility.INVARIANT, Visibility.ASYMPTOTIC)
+_HELD = (Transition.REMOVED, Transition.BOUNDED)
 
 
 class RawReadouts:
@@ -39,7 +47,7 @@ class RawReadouts:
         """
         step = _hiding(readout.proof)
         blind = {state.visibility, readout.visibility} <= set(_BLIND)
-        if step is None or not readout.supervised or not blind:
+        if step is None or not readout.supervised or not blind or _is_held(state):
             return ()
         carrying = _Carrying(self._graph, self._nest.loops[loop])
         return tuple(
@@ -84,6 +92,11 @@ class RawReadouts:
         self._trials -= 1
         facts = self._analyse(_without(self._graph, evaluations), self._nest)
         return facts.loops[loop].states[index].visibility is Visibility.VISIBLE
+
+
+def _is_held(state: StateFacts) -> bool:
+    """Whether the loop or a penalty restrains a state, which then needs no fix."""
+    return state.transition in _HELD or any(penalty.flaw is None for penalty in state.penalties)
 
 
 class _Carrying:
