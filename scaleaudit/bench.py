@@ -18,6 +18,7 @@ from scaleaudit.capture.leaves import shown
 from scaleaudit.capture.targets import Target, build_plan, open_file
 from scaleaudit.devices import chosen, described
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, Transition
+from scaleaudit.domain.graph import NodeKind
 from scaleaudit.domain.plans import Plan
 from scaleaudit.domain.probing import Batches, ProbeRequest
 from scaleaudit.errors import CaptureError, ProbeError, full_sentence
@@ -90,7 +91,8 @@ def bench_of(target: Target, request: ProbeRequest, group: Group = ALONE) -> Ben
     count = sum(parameter.numel() for parameter in target.model.parameters())
     if device.type == "cpu" and count < _SMALL:
         torch.set_num_threads(1)
-    target, captured, stream = _shared(*_with_data(target, request), group)
+    target, captured, stream = _shared(*_with_data(target, request, weights), group)
+    weights.take_in(captured)
     nest = find_loops(captured.graph)
     program = Program(captured, nest, device)
     facts, claims = analyse_and_claim(captured.graph, nest)
@@ -115,7 +117,9 @@ def bench_of(target: Target, request: ProbeRequest, group: Group = ALONE) -> Ben
     )
 
 
-def _with_data(target: Target, request: ProbeRequest) -> tuple[Target, Captured, Stream]:
+def _with_data(
+    target: Target, request: ProbeRequest, weights: _Weights
+) -> tuple[Target, Captured, Stream]:
     """Return the target as it is trained, captured that way, and what it is trained on."""
     start = target.batches
     if start is not None and request.batches is Batches.OWN:
@@ -139,10 +143,35 @@ def _with_data(target: Target, request: ProbeRequest) -> tuple[Target, Captured,
     if wide is not given:
         try:
             larger = with_inputs(target, wide)
-            captured, target, given = capture(larger, whole=True), larger, wide
+            recorded = capture(larger, whole=True)
+            if _runs(recorded, {**weights(0), **wide}):
+                captured, target, given = recorded, larger, wide
         except CaptureError:
             pass  # the number of examples is built in, so those given have to do
     return target, captured, Made(roles_of(captured.graph, find_loops(captured.graph), given))
+
+
+def _runs(captured: Captured, feed: Mapping[str, Tensor]) -> bool:
+    """Whether a program that was captured with more examples runs on that many, and not only in shape.
+
+    As where a loss takes the number of an example for that of a class. On the CPU, as an
+    accelerator would not get over it.
+    """
+    nest = find_loops(captured.graph)
+    if not nest.loops or captured.graph.loss is None:
+        return True  # which is complained of later
+    try:
+        with torch.no_grad():
+            Program(captured, nest, torch.device("cpu")).run({**_learnt_outside(captured), **feed})
+    except (RuntimeError, IndexError):
+        return False
+    return True
+
+
+def _learnt_outside(captured: Captured) -> dict[str, Tensor]:
+    """Return the parameters that the loss brings along, by their names in the graph."""
+    learn = (leaf for leaf in captured.leaves if leaf.kind is NodeKind.PARAMETER)
+    return {leaf.name: leaf.value for leaf in learn if leaf.value is not None}
 
 
 def _shared(
@@ -172,13 +201,18 @@ class _Weights:
             self._saved = {shown(name): value for name, value in loaded.values.items()}
             self.source = loaded.source
         self._latest = 0, self._given(target)
+        self._foreign: Mapping[str, Tensor] = {}
+
+    def take_in(self, captured: Captured) -> None:
+        """Take in the parameters that the loss brings along; they are the same for every seed."""
+        self._foreign = self._group.same(_learnt_outside(captured))
 
     def __call__(self, seed: int) -> Mapping[str, Tensor]:
         """Return the weights of a seed."""
         if self._latest[0] != seed:
             with _seeded(seed):
                 self._latest = seed, self._given(self._target.rebuild(fake=False))
-        return self._latest[1]
+        return {**self._latest[1], **self._foreign}
 
     def _given(self, target: Target) -> Mapping[str, Tensor]:
         made = named_weights(target.model)

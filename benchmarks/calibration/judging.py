@@ -99,7 +99,10 @@ def response_of(state: Figures) -> Response:
     """Return an answer to scale that changes by as much as was recorded."""
     if not state.known:
         return Response((1.0, math.nan, math.nan))
-    return Response((1.0, 1.0, math.inf if state.response is None else 1.0 - state.response))
+    change = math.inf if state.response is None else state.response
+    # Of what rises the change is by the larger value, which comes last; of what falls the first is 1.
+    after = 1.0 + change if change < 0 else 1.0 / (1.0 - change) if change < 1 else math.inf
+    return Response((1.0, 1.0, after))
 
 
 def verdict_of(records: Sequence[Record]) -> ProbeVerdict:

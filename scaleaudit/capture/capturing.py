@@ -43,7 +43,8 @@ class Leaf:
 
     Attributes:
         node: Its id in the OpGraph.
-        value: Its value where it is known and small.
+        value: Its value where it is known and small; the tensor itself of a parameter that is none of
+            the model's, as one of the loss.
     """
 
     kind: NodeKind

@@ -19,6 +19,7 @@ class LeafNames:
         self._named: dict[int, tuple[NodeKind, str]] = {}
         self._held: list[torch.Tensor] = []
         self._weights: dict[int, int] = {}
+        self._foreign = 0
 
     def add_model(self, model: torch.nn.Module) -> None:
         """Name the tensors of a model."""
@@ -35,13 +36,23 @@ class LeafNames:
         self._held.append(tensor)
 
     def of(self, tensor: torch.Tensor) -> tuple[NodeKind, str]:
-        """Return the kind and the name of a tensor; one that learns is a parameter, wherever it is kept."""
+        """Return the kind and the name of a tensor; one that learns is a parameter, wherever it is kept.
+
+        Such a one that is none of the model's, as the weights of a loss, is given a name here.
+        """
         found = self._named.get(id(tensor))
         if found is not None:
             return found
         if isinstance(tensor, torch.nn.Parameter) or (tensor.requires_grad and tensor.is_leaf):
-            return NodeKind.PARAMETER, "parameter"
+            self._foreign += 1
+            number = f" {self._foreign}" if self._foreign > 1 else ""
+            self.add(tensor, NodeKind.PARAMETER, f"parameter{number}")
+            return self._named[id(tensor)]
         return NodeKind.CONSTANT, "constant"
+
+    def is_known(self, tensor: torch.Tensor) -> bool:
+        """Tell whether a tensor has a name already."""
+        return id(tensor) in self._named
 
     def weight(self, memory: int) -> int:
         """Return the identity of a parameter's memory; tied parameters share it."""

@@ -107,9 +107,11 @@ class Memory:
         return self._regions.find(tensor) or self._leaf(tensor)
 
     def _leaf(self, tensor: torch.Tensor) -> Tracked:
+        is_known = self._names.is_known(tensor)
         kind, name = self._names.of(tensor)
         parameter = kind is NodeKind.PARAMETER
-        value = None if parameter else self._engine.value(tensor)
+        # Nobody but this tensor itself can tell what a parameter that is none of the model's holds.
+        value = (None if is_known else tensor) if parameter else self._engine.value(tensor)
         weight = self._names.weight(storage_key(tensor)) if parameter else None
         return self._regions.add(tensor, self._scribe.leaf(tensor, kind, name, value, weight))
 

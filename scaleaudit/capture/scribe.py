@@ -146,7 +146,8 @@ class Scribe:
         ):
             node = graph.placeholder(self._identifier(name))
         self._last_leaf = node
-        shown = None if kind is NodeKind.INPUT else value
+        learns = kind is NodeKind.PARAMETER
+        shown = None if learns or kind is NodeKind.INPUT else value
         self.trace.origins[node] = Origin(
             place=self.place if kind is NodeKind.CONSTANT else ROOT,
             site=f"{kind.value}:{name}",
@@ -155,7 +156,7 @@ class Scribe:
             kind=kind,
             name=name,
             weight=weight,
-            value=None if value is None else value.detach().clone(),
+            value=value if value is None or learns else value.detach().clone(),
         )
         return node
 

@@ -26,7 +26,8 @@ class Origin:
         kind: CALL, or which leaf it is.
         name: The name of a leaf in the model.
         weight: For parameters, what tied ones share.
-        value: For leaves, the value where it is known.
+        value: For leaves, the value where it is known; of parameters that are none of the model's the
+            tensor itself.
         silent: Whether it is no doing of the user's, and may be dropped where nothing reads it.
         names: Local variables that held the value.
     """

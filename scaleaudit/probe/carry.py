@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ from torch import Tensor
 from scaleaudit.domain.probing import Carry
 from scaleaudit.probe.depth import Deeper
 from scaleaudit.probe.group import ALONE, Group
-from scaleaudit.probe.norms import lengths
+from scaleaudit.probe.parts import WHOLE, Parts, part_lengths
 from scaleaudit.probe.program import Crossing, Program, constantly
 from scaleaudit.probe.thresholds import BOUNDED_REACH
 from scaleaudit.probe.traces import FURTHER
@@ -41,6 +42,7 @@ def carries(
     trained: Collection[str],
     loop: int,
     group: Group = ALONE,
+    parts: Parts = WHOLE,
 ) -> list[Carry]:
     """Measure all states of a loop.
 
@@ -49,15 +51,17 @@ def carries(
         feed: Trained weights, buffers and inputs by name.
         trained: The names of the weights that training moves.
         group: The processes that each have a part of the batch.
+        parts: What of a state is measured, where that is not all.
     """
+    measured = _Measured(loop, parts, group)
     feed = {name: value.detach() for name, value in feed.items()}
-    kept = _kept(program, feed, loop, group)
-    reached = _reached(program, feed, trained, loop, group)
+    kept = _kept(program, feed, loop, measured)
+    reached = _reached(program, feed, trained, loop, measured)
     return [Carry(*each) for each in zip(kept, reached, strict=True)]
 
 
 def _kept(
-    program: Program, feed: Mapping[str, Tensor], loop: int, group: Group
+    program: Program, feed: Mapping[str, Tensor], loop: int, measured: _Measured
 ) -> list[float | None]:
     """By what a turn multiplies long states, each by itself: the least, of longer and very long ones.
 
@@ -73,10 +77,10 @@ def _kept(
 
     def path(factor: float) -> list[list[float]]:
         states = tuple(s * factor if s.is_floating_point() else s for s in last)
-        found = [_means(states, group)]
+        found = [measured.means(states)]
         for _ in range(further):
             states = turned(states)
-            found.append(_means(states, group))
+            found.append(measured.means(states))
         return [[at[place] for at in found] for place in range(count)]
 
     very_long = (_rate(each, deeper.turns) for each in path(_LONG))
@@ -88,7 +92,11 @@ def _kept(
 
 
 def _reached(
-    program: Program, feed: Mapping[str, Tensor], trained: Collection[str], loop: int, group: Group
+    program: Program,
+    feed: Mapping[str, Tensor],
+    trained: Collection[str],
+    loop: int,
+    measured: _Measured,
 ) -> list[float | None]:
     """By what the states grow in the end as weights do, from initial states as they are."""
     states = program.nest.loops[loop].states
@@ -108,7 +116,7 @@ def _reached(
         with torch.no_grad():
             held.run({**feed, **larger}, remember)
         last = (program.crossing(loop, j, len(each.boundary)) for j, each in enumerate(states))
-        return _means([found[crossing] for crossing in last], group)
+        return measured.means([found[crossing] for crossing in last])
 
     def reached(names: Iterable[str]) -> list[float]:
         pairs = zip(*(lengths_at(factor, names) for factor in _WEIGHTS), strict=True)
@@ -128,12 +136,22 @@ def _larger(x: float, y: float) -> float:
     return math.nan if math.isnan(x) or math.isnan(y) else max(x, y)
 
 
-def _means(states: Sequence[Tensor], group: Group) -> list[float]:
-    """Return the mean length of each state; NaN of what is no real number."""
-    return [
-        float(group.joined(lengths(state)).mean()) if state.is_floating_point() else math.nan
-        for state in states
-    ]
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What is measured of the states of a loop."""
+
+    loop: int
+    parts: Parts
+    group: Group
+
+    def means(self, states: Sequence[Tensor]) -> list[float]:
+        """Return the mean length of each state; NaN of what is no real number."""
+        return [
+            float(self.group.joined(part_lengths(state, self.parts.get((self.loop, j)))).mean())
+            if state.is_floating_point()
+            else math.nan
+            for j, state in enumerate(states)
+        ]
 
 
 def _rate(path: Sequence[float], last: int) -> float | None:

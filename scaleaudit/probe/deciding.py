@@ -50,9 +50,10 @@ class Seed:
         """The length over that of the twin."""
         return self.norm / self.twin if self.twin > 0 else math.inf
 
-    def growth(self, *, flat: bool, margin: float = 1.0) -> Growth:
+    def growth(self, response: Response, *, margin: float = 1.0) -> Growth:
         """Say whether the length grows, by thresholds that a margin moves apart."""
-        if self.overflowed:
+        flat = response.is_flat
+        if self.overflowed or (response.is_rewarded and self._is_drawn_out(margin)):
             return Growth.GROWS
         if not math.isfinite(self.ratio):
             return Growth.UNSURE
@@ -80,6 +81,10 @@ class Seed:
     def is_longer(self) -> bool:
         """Whether training has lengthened it."""
         return self.norm >= at.GROWN_ITSELF * self.first
+
+    def _is_drawn_out(self, margin: float) -> bool:
+        """Whether it is so much longer that a twin which grew alike, being rewarded too, says nothing."""
+        return not self.is_held and self.norm >= at.ESCAPED_RATIO * margin * self.first
 
     @property
     def _is_bounded(self) -> bool:
@@ -141,10 +146,10 @@ def is_clear(response: Response, seeds: Sequence[Seed]) -> bool:
     One seed will do where training only bears out what the trained weights show by themselves.
     """
     flat = response.is_flat
-    found = {seed.growth(flat=flat, margin=at.CLEAR) for seed in seeds}
+    found = {seed.growth(response, margin=at.CLEAR) for seed in seeds}
     if found == {Growth.STAYS}:
         return len(seeds) > 1 or not flat or all(seed.is_held for seed in seeds)
-    sure = all(seed.is_kept and seed.growth(flat=flat, margin=at.SURE) in found for seed in seeds)
+    sure = all(seed.is_kept and seed.growth(response, margin=at.SURE) in found for seed in seeds)
     return found == {Growth.GROWS} and (len(seeds) > 1 or sure)
 
 
@@ -155,7 +160,7 @@ def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
     if not seeds:
         return _open(_NO_SEED)
     flat = response.is_flat
-    found = {seed.growth(flat=flat) for seed in seeds}
+    found = {seed.growth(response) for seed in seeds}
     if found == {Growth.STAYS}:
         idle = flat and not _keeps(seeds) and not all(each.learnt for each in seeds)
         return _open(_NOTHING_LEARNT) if idle else Decision(ProbeVerdict.REFUTED)

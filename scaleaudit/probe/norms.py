@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -57,16 +58,27 @@ def features(shape: Sequence[int]) -> int:
     return shape[1 if len(shape) >= _IMAGE else -1]
 
 
+class Measured(Protocol):
+    """A part of a state."""
+
+    def lengths(self, value: Tensor, /) -> Tensor:
+        """Return the lengths of its tokens."""
+
+
 class Recorder:
     """An edit that changes nothing and measures everything, without waiting for the device."""
 
-    def __init__(self, group: Group = ALONE) -> None:
-        self._group = group
+    def __init__(
+        self, group: Group = ALONE, parts: Mapping[Crossing, Measured] | None = None
+    ) -> None:
+        """Measure states whole, but for those of which a part is given."""
+        self._group, self._parts = group, parts or {}
         self._found: dict[Crossing, Tensor] = {}
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Measure what crosses."""
-        found = self._group.joined(lengths(value))
+        part = self._parts.get(crossing)
+        found = self._group.joined(lengths(value) if part is None else part.lengths(value))
         step = -(-found.numel() // _MOST_TOKENS)
         top = torch.quantile(found[::step], 0.95)
         self._found[crossing] = torch.stack([found.mean(), top, found.max()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -20,7 +21,8 @@ from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
 from scaleaudit.probe.diagnostics import diagnose
 from scaleaudit.probe.evidence import fallen, probed_state, refuse_constant, seeds_of
 from scaleaudit.probe.group import ALONE, Group
-from scaleaudit.probe.norms import features
+from scaleaudit.probe.norms import Recorder, features
+from scaleaudit.probe.parts import Part
 from scaleaudit.probe.program import Program
 from scaleaudit.probe.response import Response, respond
 from scaleaudit.probe.traces import traced
@@ -89,12 +91,14 @@ class _Probe:
         self._runs: dict[tuple[int, Fix], TrainingRun] = {}
         self._longer: dict[tuple[int, Fix], TrainingRun] = {}
         self._notes: list[str] = []
+        self._parts: dict[tuple[int, int], Part] = {}
 
     def run(self) -> ProbeOutcome:
         program = self._bench.program
         program.refuse_foreign()
         self._tell("scaling the state", 0, 1)
         responses = [self._respond(i, j) for i, j in self._states]
+        self._judged_in_part(responses)
         diagnostics = self._diagnosed() if self._has_time_to_diagnose() else None
         if self._request.train:
             try:
@@ -126,14 +130,26 @@ class _Probe:
         return max(features(program.meta(state.boundary[-1]).shape) for state in states)
 
     def _respond(self, loop: int, state: int) -> Response:
-        feed = {**perturbed(self._bench.weights(0)), **next(self._bench.stream.batches(0))}
+        weights, batches = perturbed(self._bench.weights(0)), self._bench.stream.batches(0)
+        feed, other = ({**weights, **batch} for batch in islice(batches, 2))
         try:
-            return respond(self._bench.wide, feed, loop, state, self._bench.group)
+            return respond(self._bench.wide, feed, loop, state, self._bench.group, other)
         except (RuntimeError, NotImplementedError, IndexError, TypeError) as error:
             raise ProbeError(
                 f"the captured program cannot be run on numbers: {described(error)}",
                 hint=_CANNOT_RUN,
             ) from error
+
+    def _judged_in_part(self, responses: list[Response]) -> None:
+        """Remember the states of which a part is judged by itself, and say so."""
+        nest = self._bench.program.nest
+        for (i, j), response in zip(self._states, responses, strict=True):
+            if response.part is not None:
+                self._parts[i, j] = response.part
+                self._notes.append(
+                    f"the loss does not see the length of state {nest.loops[i].states[j].name} at "
+                    f"{response.part}: what is said of its norm is said of these"
+                )
 
     def _has_time_to_diagnose(self) -> bool:
         """Whether measuring without training leaves most of the budget to training."""
@@ -230,8 +246,16 @@ class _Probe:
                 yield batch
 
         torch.manual_seed(bench.group.seed(seed))  # of what the program itself draws
-        trained = train(program, weights, batches(), twin, recipe, tick, bench.group)
-        run = traced(program, trained, last[0], twin, (seed, fix), bench.group)
+        recorder = Recorder(
+            bench.group,
+            {
+                at: part
+                for place, part in self._parts.items()
+                for at in program.crossings_of(*place)
+            },
+        )
+        trained = train(program, weights, batches(), twin, recipe, tick, bench.group, recorder)
+        run = traced(program, trained, last[0], twin, (seed, fix), bench.group, self._parts)
         if fix is Fix.NONE and trained.overflowed is None:
             run = self._with_carries(run, {**trained.feed, **last[0]}, weights)
         return replace(run, seconds=self._clock.now() - start)
@@ -244,7 +268,7 @@ class _Probe:
         found = [
             each
             for loop, _ in enumerate(self._bench.wide.nest.loops)
-            for each in carries(self._bench.wide, feed, moved, loop, self._bench.group)
+            for each in carries(self._bench.wide, feed, moved, loop, self._bench.group, self._parts)
         ]
         states = (
             replace(trace, carry=carry) for trace, carry in zip(run.states, found, strict=True)

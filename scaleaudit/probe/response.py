@@ -6,19 +6,22 @@ the limit; rising that something does. Small factors mislead: a raw readout at a
 first falls, an untied coda still answers at 8.
 
 What no gradient passes (detached, computed under no_grad) restrains nothing, though the objective rises
-with it. So where it rises, it is evaluated once more with all of that left as it was.
+with it. So where it rises, it is evaluated once more with all of that left as it was. Where it falls
+without end, length is rewarded, and nothing restrains it either. Where it rises still, a part of the
+state may make it rise and another not: the second is then scaled alone, and judged by itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx
 
 from scaleaudit.probe.group import ALONE, Group
+from scaleaudit.probe.parts import Part, Pull, candidates
 from scaleaudit.probe.program import Crossing, Program, constantly
 
 FACTORS = (1.0, 1e2, 1e4)
@@ -34,15 +37,17 @@ class Response:
     Attributes:
         learnt: The same as training sees it: what no gradient passes is as it was at 1. None where
             that is no other.
+        part: What was scaled, where the objective sees the length of some of the state and not of this.
     """
 
     values: tuple[float, ...]
     learnt: tuple[float, ...] | None = None
+    part: Part | None = None
 
     @property
     def change(self) -> float:
-        """The relative change from a = 1e2 to 1e4, of what training sees too."""
-        return min(map(_change, (self.values, self.learnt or self.values)))
+        """The relative change from a = 1e2 to 1e4, as training sees it; below 0 where length is rewarded."""
+        return _change(self.learnt or self.values)
 
     @property
     def is_known(self) -> bool:
@@ -54,16 +59,28 @@ class Response:
         """Whether nothing in the objective restrains the length."""
         return self.change < FLAT
 
+    @property
+    def is_rewarded(self) -> bool:
+        """Whether the objective falls without end as the state becomes longer."""
+        return self.change <= -FLAT
 
-def _change(values: Sequence[float]) -> float:
-    before, after = values[-2], values[-1]
+
+def _change(values: tuple[float, ...]) -> float:
+    first, before, after = values
     if not (math.isfinite(before) and math.isfinite(after)):
         return math.inf
-    return abs(after - before) / max(abs(before), abs(after), 1e-30)
+    change = (after - before) / max(abs(before), abs(after), 1e-30)
+    # A loss that nears its least value falls by next to nothing of what it was.
+    return change if before - after > FLAT * abs(first) else abs(change)
 
 
 def respond(
-    program: Program, feed: Mapping[str, Tensor], loop: int, state: int, group: Group = ALONE
+    program: Program,
+    feed: Mapping[str, Tensor],
+    loop: int,
+    state: int,
+    group: Group = ALONE,
+    other: Mapping[str, Tensor] | None = None,
 ) -> Response:
     """Scale one state at all of its boundaries and evaluate the objective.
 
@@ -75,32 +92,87 @@ def respond(
         loop: Position of the loop.
         state: Position of the state in the loop.
         group: The processes that each have a part of the batch.
+        other: The same with another batch, to hold parts of the state against.
     """
     every = range(len(program.nest.loops[loop].states))
     states = (state,) if program.reads(loop, state) else every
-    wide = {
-        name: value.double() if value.is_floating_point() else value for name, value in feed.items()
-    }
     mine = frozenset().union(*(program.crossings_of(loop, each) for each in states))
-    stops = _stops(program)
-    with torch.no_grad():
-        _, before = program.run(wide, keep=[*program.crossings, *stops])
-    crossed = {crossing: before[node] for node, crossing in program.crossings.items()}
+    held = _Held(program, feed, mine, group)
+    found = Response(held.values(program))
+    if abs(found.change) < FLAT:
+        return found
+    if held.stopped is not program:
+        found = replace(found, learnt=held.values(held.stopped))
+    if found.is_flat or not found.is_known or len(states) > 1:
+        return found
+    again = held if other is None else _Held(program, other, mine, group)
+    for part in candidates(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1]), group):
+        response = Response(again.values(again.stopped, part), part=part)
+        if response.is_known and response.is_flat:
+            return response
+    return found
 
-    def scaled(of: Program, factor: float) -> float:
+
+class _Held:
+    """A program on a batch, with what crosses held as it is but for one state, which is scaled.
+
+    Attributes:
+        stopped: The same program with all that no gradient passes left as it was.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        feed: Mapping[str, Tensor],
+        mine: frozenset[Crossing],
+        group: Group,
+    ) -> None:
+        self._mine, self._group = mine, group
+        self._feed = {
+            name: value.detach().double() if value.is_floating_point() else value
+            for name, value in feed.items()
+        }
+        stops = _stops(program)
+        with torch.no_grad():
+            _, before = program.run(self._feed, keep=[*program.crossings, *stops])
+        self._crossed = {crossing: before[node] for node, crossing in program.crossings.items()}
+        held = {node: constantly(before[node]) for node in stops}
+        self.stopped = program.with_calls(held) if held else program
+
+    def values(self, program: Program, part: Part | None = None) -> tuple[float, ...]:
+        """Return the objective at each factor on the state, or on a part of it."""
+        return tuple(self._value(program, factor, part) for factor in FACTORS)
+
+    def pulls(self, factor: float) -> list[Pull]:
+        """Return the gradients at all boundaries of the state, as it is so many times as long."""
+        leaves: dict[Crossing, Tensor] = {}
+
         def edit(crossing: Crossing, _: Tensor) -> Tensor:
-            value: Tensor = crossed[crossing]
-            scales = crossing in mine and value.is_floating_point()
-            return value * factor if scales else value
+            value = self._scaled(crossing, factor)
+            if crossing not in self._mine or not value.is_floating_point():
+                return value
+            leaves[crossing] = value.requires_grad_()
+            return value.clone()  # which the program may write to
+
+        with torch.enable_grad():
+            loss, _ = self.stopped.run(self._feed, edit)
+        if not leaves or not loss.requires_grad:
+            return []
+        found = torch.autograd.grad(loss, list(leaves.values()), materialize_grads=True)
+        return [Pull(v.detach(), g) for v, g in zip(leaves.values(), found, strict=True)]
+
+    def _value(self, program: Program, factor: float, part: Part | None) -> float:
+        def edit(crossing: Crossing, _: Tensor) -> Tensor:
+            return self._scaled(crossing, factor, part)
 
         with torch.no_grad():
-            return group.mean(float(of.run(wide, edit)[0]))
+            return self._group.mean(float(program.run(self._feed, edit)[0]))
 
-    found = Response(tuple(scaled(program, factor) for factor in FACTORS))
-    if found.is_flat or not stops:
-        return found
-    learnt = program.with_calls({node: constantly(before[node]) for node in stops})
-    return replace(found, learnt=tuple(scaled(learnt, factor) for factor in FACTORS))
+    def _scaled(self, crossing: Crossing, factor: float, part: Part | None = None) -> Tensor:
+        value: Tensor = self._crossed[crossing].detach()
+        if crossing not in self._mine or not value.is_floating_point():
+            return value
+        return value * factor if part is None else part.scaled(value, factor)
 
 
 def _stops(program: Program) -> list[fx.Node]:

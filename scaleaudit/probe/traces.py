@@ -12,7 +12,7 @@ from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
 from scaleaudit.probe.data import Feed
 from scaleaudit.probe.depth import Deeper, cycles
 from scaleaudit.probe.group import ALONE, Group
-from scaleaudit.probe.norms import lengths
+from scaleaudit.probe.parts import WHOLE, Parts, part_lengths
 from scaleaudit.probe.program import Crossing, Edit, Program
 from scaleaudit.probe.training import Trained
 from scaleaudit.probe.twins import Fix, Twin
@@ -28,6 +28,7 @@ def traced(
     twin: Twin,
     which: tuple[int, Fix],
     group: Group = ALONE,
+    parts: Parts = WHOLE,
 ) -> TrainingRun:
     """Put a run's traces together, and run it at every depth.
 
@@ -35,11 +36,12 @@ def traced(
         batch: What it is run on.
         which: The seed and the fix.
         group: The processes that trained together, each with a batch of its own.
+        parts: What of a state is measured, where that is not all.
     """
     feed = {**trained.feed, **batch}
     states = []
     for i, loop in enumerate(program.nest.loops):
-        depths = _depths(program, i, feed, twin, group) if trained.overflowed is None else {}
+        depths = _depths(program, i, feed, twin, group, parts) if trained.overflowed is None else {}
         for j, state in enumerate(loop.states):
             turns = tuple(
                 tuple(
@@ -64,13 +66,21 @@ def traced(
 
 
 def _depths(
-    program: Program, loop: int, feed: Mapping[str, Tensor], edit: Edit, group: Group
+    program: Program,
+    loop: int,
+    feed: Mapping[str, Tensor],
+    edit: Edit,
+    group: Group,
+    parts: Parts,
 ) -> dict[int, tuple[Sequence[float], float]]:
     """For numbers of turns the mean lengths of a loop's states, and the loss with these states."""
     deeper = Deeper(program, loop)
     found: dict[int, tuple[Sequence[float], float]] = {}
     for turn, states in _at_depths(program, deeper, loop, feed, edit):
-        norms = [float(group.joined(lengths(state)).mean()) for state in states]
+        norms = [
+            float(group.joined(part_lengths(state, parts.get((loop, j)))).mean())
+            for j, state in enumerate(states)
+        ]
         found[turn] = (norms, group.mean(deeper.loss(states, feed)))
     return found
 

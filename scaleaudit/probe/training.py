@@ -58,6 +58,7 @@ def train(
     recipe: Recipe,
     tick: Callable[[int], None] = lambda _: None,
     group: Group = ALONE,
+    recorder: Recorder | None = None,
 ) -> Trained:
     """Train a program from given weights on given batches with AdamW.
 
@@ -66,6 +67,7 @@ def train(
             no gradient stay as they are.
         tick: Told of every step before it is made; what it raises ends the run.
         group: The processes that train together, each on batches of its own.
+        recorder: Measures what crosses; by default all of every state.
 
     Raises:
         ProbeError: Nothing is there to train, or the loss depends on nothing that is.
@@ -78,7 +80,7 @@ def train(
         )
     learning = [feed[name].requires_grad_() for name in names]
     optimiser = torch.optim.AdamW(learning, lr=recipe.lr, weight_decay=recipe.weight_decay)
-    done, recorder = Trained(feed), Recorder(group)
+    done, recorder = Trained(feed), recorder or Recorder(group)
 
     def edit(crossing: Crossing, value: Tensor) -> Tensor:
         crosses = twin(crossing, value)
