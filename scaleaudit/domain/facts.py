@@ -178,6 +178,7 @@ class StateFacts:
         seen_through: Other states through which alone this one reaches the loss.
         carried_dtype: The narrowest dtype that its length passes on the way around; empty where
             that was not asked.
+        period: How many turns there are to every one that forgets the length or bounds it.
         handover: Where the loop's own function makes what crosses; None where that differs from
             turn to turn.
         picture: Its loop in a few boxes; None where none was drawn up.
@@ -201,6 +202,7 @@ class StateFacts:
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
     carried_dtype: str = ""
+    period: int = 1
     handover: Handover | None = None
     picture: Picture | None = None
 

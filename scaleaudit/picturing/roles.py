@@ -60,11 +60,15 @@ def round_trip(state: StateFacts) -> tuple[str, Role]:
         case Transition.LINEAR:
             return f"degree 1, learned{gain}", Role.CARRIES
         case Transition.REMOVED:
-            return "length removed", Role.LOST
+            return f"length removed{_often(state)}", Role.LOST
         case Transition.BOUNDED:
-            return "bounded", Role.PLAIN
+            return f"bounded{_often(state)}", Role.PLAIN
         case Transition.UNKNOWN:
             return "unknown", Role.PLAIN
+
+
+def _often(state: StateFacts) -> str:
+    return f" once in {state.period} turns" if state.period > 1 else ""
 
 
 def _gain(state: StateFacts) -> str:

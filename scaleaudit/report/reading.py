@@ -125,6 +125,7 @@ class _State:
     seen_through: tuple[str, ...] = ()
     weighted_cycle: bool = True
     carried_dtype: str = ""
+    period: int = 1
     picture: Picture | None = None
 
     def state(self) -> StateFacts:
@@ -147,6 +148,7 @@ class _State:
             seen_through=self.seen_through,
             weighted_cycle=self.weighted_cycle,
             carried_dtype=self.carried_dtype,
+            period=self.period,
             picture=self.picture,
         )
 

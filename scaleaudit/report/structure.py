@@ -111,6 +111,7 @@ def _state(state: StateFacts) -> Json:
         "carried_dtype": state.carried_dtype or state.dtype,
         "transition": state.transition.value,
         "visibility": state.visibility.value,
+        "period": state.period,
         "gain": _gain(state.gain),
         "identity_path": _identity_path(state.gain),
         "branch_degree": _number(state.branch_degree),

@@ -26,6 +26,12 @@ _TRANSITIONS = {
     Transition.UNKNOWN: "unknown: an operator is not understood",
 }
 
+# The same where it is enough that some turns do it.
+_ONCE = {
+    Transition.REMOVED: "removed: the length is forgotten",
+    Transition.BOUNDED: "bounded: the state is brought back to a fixed bounded set",
+}
+
 _VISIBILITIES = {
     Visibility.INVARIANT: "invariant: it does not see the length at all",
     Visibility.ASYMPTOTIC: "fading: it sees less of the length the larger it grows",
@@ -38,6 +44,8 @@ _VISIBILITIES = {
 def transition_text(state: StateFacts) -> str:
     """Say what a turn does to the length of a state."""
     gain = f", gain {state.gain}" if state.gain is not None else ""
+    if state.period > 1 and state.transition in _ONCE:
+        return f"{_ONCE[state.transition]} once in {state.period} turns{gain}"
     return f"{_TRANSITIONS[state.transition]}{gain}"
 
 
@@ -63,6 +71,10 @@ def reason(state: StateFacts) -> str:
     if not state.weighted_cycle:
         return "not asked: no weights in its cycle"
     match state.transition:
+        case Transition.REMOVED if state.period > 1:
+            return f"safe: the length is forgotten once in {state.period} turns"
+        case Transition.BOUNDED if state.period > 1:
+            return f"safe: it comes back to a bounded set once in {state.period} turns"
         case Transition.REMOVED:
             return "safe: every turn forgets the length"
         case Transition.BOUNDED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 from scaleaudit.domain.facts import Gain, Transition, Visibility
@@ -80,6 +80,8 @@ class Turn:
         learned: Whether parameters alone set the factor.
         branch: Largest degree beside the identity path.
         writes_bounded: Whether what is written is bounded for any weights.
+        period: How many turns there are to every one that does this, where it is enough that one
+            does.
     """
 
     transition: Transition
@@ -87,6 +89,7 @@ class Turn:
     learned: bool = False
     branch: Degree = ZERO
     writes_bounded: bool = False
+    period: int = field(default=1, compare=False)
 
 
 def judge_turn(scale: Scale, state: int, cycle: Cycle | None = None) -> Turn:
@@ -238,9 +241,9 @@ SEVERITY = (
 def over_period(turns: list[Turn]) -> Turn:
     """What a whole period of turns does: one removal is enough, else the worst turn counts."""
     for kind in (Transition.REMOVED, Transition.BOUNDED):
-        for turn in turns:
-            if turn.transition is kind:
-                return turn
+        those = [turn for turn in turns if turn.transition is kind]
+        if those:
+            return replace(those[0], period=-(-len(turns) // len(those)))
     return max(turns, key=lambda turn: SEVERITY.index(turn.transition))
 
 
@@ -248,7 +251,8 @@ def steady(turns: list[Turn]) -> Turn:
     """Judge a run of turns by the pattern that repeats.
 
     A norm at every second turn is judged over its period; turns that differ at the start (a
-    norm before the first one only) or at the very end are no part of the pattern.
+    norm before the first one only) or at the very end are no part of the pattern. It makes up
+    half of the turns at least: where the last two of eight are normed, the six others count.
     """
     for ending in (turns, turns[:-1]):
         found = _repeating(ending)
@@ -273,6 +277,8 @@ def _repeating(turns: list[Turn]) -> list[Turn] | None:
             prefix = extent - period
             tail = kinds[prefix:]
             repeats = all(a == b for a, b in zip(tail, tail[period:], strict=False))
+            if prefix > len(tail):
+                continue
             if repeats and len(tail) >= (period + 1 if period <= _SHORT else 2 * period):
                 return turns[prefix : prefix + period]
     return None

@@ -341,6 +341,7 @@ class StateJudge:
             seen_through=tuple(through) if not readouts else (),
             weighted_cycle=self._has_weights_in_cycle(end, turn),
             carried_dtype=carried_dtype(self.graph, table, self.state.boundary, end),
+            period=turn.period,
         )
 
     def _transition(self) -> tuple[judge.Turn, Ref]:

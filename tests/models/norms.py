@@ -147,6 +147,20 @@ class EverySecondTurn(Between):
         return self.between(h) if turn % 2 else h
 
 
+class AtTheEnd(Between):
+    """Most turns only add, and nothing shows the loss how much."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        h = self.embed(tokens)
+        for turn in range(2 * TURNS):
+            h = self.step(h, turn)
+        return self.head(self.norm(h))
+
+    def step(self, h: Tensor, turn: int) -> Tensor:
+        h = self.block(h)
+        return self.between(h) if turn >= 2 * TURNS - 2 else h
+
+
 class BeforeFirstTurn(Between):
     def step(self, h: Tensor, turn: int) -> Tensor:
         return self.block(self.between(h) if turn == 0 else h)
@@ -293,6 +307,8 @@ EXPECT = {
     "post_norm": safe("removed", "invariant"),
     # A turn is one block, or the period of two.
     "every_second_turn": Expect((State("removed", "invariant"),), turns=(2, 4)),
+    # The turns differ, so that the figures of one say nothing of the others.
+    "at_the_end": Expect((State("carried", "invariant"),), "SCL101", carries=(), turns=(8,)),
     "before_first_turn": blind(),
     "outer_skip": blind(also="SCL203"),
     "never_called_between": blind(),
@@ -370,6 +386,10 @@ def scaleaudit_target_between_raw_head() -> dict[str, Any]:
 
 def scaleaudit_target_post_norm() -> dict[str, Any]:
     return target(PostNorm())
+
+
+def scaleaudit_target_at_the_end() -> dict[str, Any]:
+    return target(AtTheEnd())
 
 
 def scaleaudit_target_every_second_turn() -> dict[str, Any]:

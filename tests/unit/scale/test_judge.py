@@ -260,6 +260,8 @@ def turns(kinds: str) -> list[Turn]:
         ("ccrccr", "removed"),
         ("rcccc", "carried"),  # a norm before the first turn only
         ("ccccr", "carried"),  # a norm after the last one
+        ("crrr", "removed"),  # none in the first turn
+        ("ccccccrr", "carried"),  # two norms at the end of many turns are no pattern of all
         ("dcdc", "carried"),  # the worst turn counts
         ("dldl", "linear"),
         ("eueu", "unknown"),
@@ -274,6 +276,13 @@ def test_turns_are_judged_by_the_pattern_that_repeats(kinds: str, transition: st
 @given(st.text("cdelu", min_size=1, max_size=3), st.integers(3, 5))
 def test_the_whole_of_a_pattern_counts_however_often_it_repeats(pattern: str, times: int) -> None:
     assert steady(turns(pattern * times)) == judge.over_period(turns(pattern))
+
+
+@pytest.mark.parametrize(("kinds", "period"), [("rrr", 1), ("rcrc", 2), ("crcr", 2), ("ccrccr", 3)])
+def test_of_a_pattern_it_is_told_how_often_a_turn_removes_the_length(
+    kinds: str, period: int
+) -> None:
+    assert steady(turns(kinds)).period == period
 
 
 # Spectral radii.
