@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scaleaudit.domain.facts import Readout, StateFacts, Visibility
 from scaleaudit.domain.footholds import NormCall
+from scaleaudit.fixing.scope import are_builtin, functional, names_in
 from scaleaudit.fixing.source import Edit, Function, Source, stored_in
 
 Edits = tuple[Edit, ...]
@@ -15,6 +16,7 @@ Edits = tuple[Edit, ...]
 # Of a state of more dimensions it is not known which one holds the features.
 _MOST_DIMENSIONS = 3
 _WEIGHT = "0.01"
+_CALLED = ("sum", "max", "len")
 _LENGTHS = ("lengths", "state_lengths", "carried_lengths")
 _BLIND = (Visibility.INVARIANT, Visibility.ASYMPTOTIC)
 
@@ -45,7 +47,7 @@ class _Loss:
 def norm_between(state: StateFacts, source: Source) -> Edits | None:
     """Norm what crosses, on the line behind the statement that makes it."""
     carried = _carried(state, source)
-    norm = _functional(source, carried.function) if carried else ""
+    norm = functional(source, carried.function, carried.anchor) if carried else ""
     fits = 0 < len(state.shape) <= _MOST_DIMENSIONS and _is_real(state)
     if carried is None or not norm or not fits:
         return None
@@ -75,20 +77,29 @@ def _is_real(state: StateFacts) -> bool:
 def _at_once(source: Source, carried: _Carried, loss: _Loss, block: list[ast.stmt]) -> Edits | None:
     """Charge in every turn, where every turn adds to the loss."""
     first, last = block.index(carried.anchor), block.index(loss.statement)
-    if first > last or carried.name in stored_in(block[first + 1 : last]):
+    between = block[first + 1 : last]
+    if first > last or carried.name in stored_in(between) or _may_leave(between):
         return None
     term = f"{loss.name} = {loss.name} + {_WEIGHT} * {carried.name}.square().mean()"
     edit = source.line_after(loss.statement, term)
     return (edit,) if edit else None
 
 
+def _may_leave(statements: list[ast.stmt]) -> bool:
+    """Whether some turns may not come to the end of some statements."""
+    parts = (part for statement in statements for part in ast.walk(statement))
+    return any(isinstance(part, ast.Continue | ast.Break | ast.Return) for part in parts)
+
+
 def _over_turns(source: Source, carried: _Carried, loss: _Loss) -> Edits | None:
     """Keep the mean square of every turn, and charge for their mean where the loss is made."""
     around = _blocks(source, loss.statement)
     loops = [each for each in source.loops_of(carried.anchor) if each in around]
-    taken = _names_in(carried.function)
+    taken = names_in(carried.function)
     lengths = next((name for name in _LENGTHS if name not in taken), None)
-    if not loops or not _follows(loops[-1], loss.statement) or lengths is None:
+    if not are_builtin(source, carried.function, _CALLED) or not loops:
+        return None
+    if lengths is None or not _follows(loops[-1], loss.statement):
         return None
     mean = f"sum({lengths}) / max(len({lengths}), 1)"
     edits = (
@@ -240,37 +251,3 @@ def _target(statement: ast.stmt, made: ast.expr, names: tuple[str, ...], source:
             return found
         case _:
             return ""
-
-
-def _names_in(function: Function) -> set[str]:
-    arguments = {argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)}
-    return arguments | {part.id for part in ast.walk(function) if isinstance(part, ast.Name)}
-
-
-# What gives torch's functions, by what is imported, the shortest way to write it first.
-_FUNCTIONAL = "torch.nn.functional"
-
-
-def _functional(source: Source, function: Function) -> str:
-    """How a file can write torch.nn.functional in a function; empty where it cannot."""
-    found: dict[str, str] = {}
-    for statement in ast.walk(source.tree):
-        match statement:
-            case ast.Import(names=names):
-                for alias in names:
-                    root = alias.asname or alias.name.partition(".")[0]
-                    found[root] = alias.name if alias.asname else root
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                for alias in names:
-                    found[alias.asname or alias.name] = f"{module}.{alias.name}"
-            case _:
-                pass
-    hidden = stored_in([function]) | {
-        argument.arg for argument in ast.walk(function) if isinstance(argument, ast.arg)
-    }
-    ways = [
-        name + _FUNCTIONAL.removeprefix(meant)
-        for name, meant in found.items()
-        if name not in hidden and (meant == _FUNCTIONAL or _FUNCTIONAL.startswith(f"{meant}."))
-    ]
-    return min(ways, key=len, default="")

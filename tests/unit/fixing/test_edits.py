@@ -268,3 +268,63 @@ def test_git_takes_a_diff_of_a_last_line_without_an_end(tmp_path: Path):
 
 def test_an_edit_that_makes_no_python_is_none():
     assert changed(Source("x.py", "a = 1\n"), [Edit(0, 0, "(")]) == ""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch.nn.functional as F\n",
+        "try:\n    import torch.nn.functional as F\nexcept ImportError:\n    F = None\n",
+        "import torch.nn.functional as F\nF = 257\n",
+        "import torch.nn.functional as F\n\n\ndef change():\n    global F\n    F = 257\n",
+        "import torch.nn.functional as F\nfrom constants import *\n",
+        "import torch.nn.functional as F\nfrom constants import F\n",
+        "def other():\n    from torch.nn import functional as F\n",
+        "class Other:\n    from torch.nn import functional as F\n",
+        "from .torch.nn import functional as F\n",
+    ],
+)
+def test_no_norm_by_a_name_that_may_mean_another_thing(head):
+    assert with_norm(f"{head}\n\n{FORWARD}") == ""
+
+
+def test_an_import_of_the_function_itself_will_do():
+    text = FORWARD.replace(
+        "    h = self.embed", "    import torch.nn.functional as G\n    h = self.embed"
+    )
+    assert "h = G.rms_norm(h, h.shape[-1:])" in with_norm(text)
+    late = FORWARD.replace("    logits", "    import torch.nn.functional as G\n    logits")
+    assert with_norm(late) == ""
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        ("from torch import sum\n", ""),
+        ("from torch import *\n", ""),
+        ("def max(x, y): return x\n", ""),
+        ("", "    len = x.shape[1]\n"),
+    ],
+)
+def test_no_penalty_by_a_builtin_that_may_mean_another_thing(head, first):
+    text = HEAD + head + FORWARD.replace("    h = self.embed", f"{first}    h = self.embed")
+    assert fixed(text, state(text, loss="F.cross_entropy(logits, y)"), FixKind.PENALTY) == ""
+
+
+@pytest.mark.parametrize("leave", ["continue", "break", "return x"])
+def test_no_penalty_behind_a_way_out_of_the_turn(leave):
+    text = HEAD + dedent(
+        """\
+        def forward(self, x, h):
+            for n in range(4):
+                h = h + self.step(h)
+                if n < 2:
+                    LEAVE
+                loss = F.cross_entropy(h, x)
+            return loss
+        """
+    )
+    loss = "F.cross_entropy(h, x)"
+    for way, written in ((leave, False), ("pass", True)):
+        turned = text.replace("LEAVE", way)
+        assert bool(fixed(turned, state(turned, loss=loss), FixKind.PENALTY)) is written
