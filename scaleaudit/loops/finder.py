@@ -36,7 +36,18 @@ def find_loops(graph: OpGraph) -> LoopNest:
     memories = _side_by_side([loop for loop in loops if not loop.weights])
     weighted = [loop for loop in loops if loop.weights]
     found = [*weighted, *(loop for loop in memories if not _is_companion(loop, weighted))]
-    return LoopNest(tuple(sorted(found, key=lambda loop: min(loop.body))))
+    return LoopNest(tuple(sorted(map(_told_apart, found), key=lambda loop: min(loop.body))))
+
+
+def _told_apart(loop: Loop) -> Loop:
+    """Number states that go by one name, as those in a list or a dict do: findings are told by it."""
+    seen: Counter[str] = Counter()
+    states: list[CarriedState] = []
+    for state in loop.states:
+        seen[state.name] += 1
+        number = seen[state.name]
+        states.append(replace(state, name=f"{state.name} ({number})") if number > 1 else state)
+    return replace(loop, states=tuple(states))
 
 
 def _side_by_side(loops: list[Loop]) -> list[Loop]:

@@ -97,13 +97,15 @@ def _by_what_the_loss_sees(state: StateFacts) -> str:
         case Visibility.INVARIANT | Visibility.ASYMPTOTIC:
             supervised = any(readout.supervised for readout in state.readouts)
             unread = not supervised and not state.penalties and not state.seen_through
-            return "not asked: no loss term reads it" if unread else _blind(state.transition)
+            return "not asked: no loss term reads it" if unread else _blind(state)
 
 
-def _blind(transition: Transition) -> str:
-    match transition:
+def _blind(state: StateFacts) -> str:
+    match state.transition:
         case Transition.UNKNOWN:
             return "open: the loss does not see the length, and what a turn does to it is not known"
+        case Transition.DAMPED if state.writes_bounded:
+            return "safe: a turn shrinks it, and what it adds is bounded"
         case Transition.DAMPED:
             return "blind: the loss does not see the length; only the gain holds it"
         case _:

@@ -31,7 +31,7 @@ EXPECTED = {
     ),
     "damped_injection": ({("latent", "damped", "invariant", 0)}, {"SCL205"}),
     "lstm_language_model": (
-        {("lstm", "bounded", "invariant", 0), ("lstm", "damped", "invariant", 0)},
+        {("lstm (2)", "bounded", "invariant", 0), ("lstm", "damped", "invariant", 0)},
         set(),
     ),
     "untied_gpt": (set(), set()),
