@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # Colours of a figure: pages have few, and files of few are small.
 _COLOURS = 256
 # Pixels around a part.
-_MARGIN = 16
+_MARGIN = 6
 KEPT = ROOT / "tests" / "browser" / "results"
 
 
