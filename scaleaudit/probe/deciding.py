@@ -52,13 +52,16 @@ class Seed:
 
     def growth(self, response: Response, *, margin: float = 1.0) -> Growth:
         """Say whether the length grows, by thresholds that a margin moves apart."""
-        flat = response.is_flat
-        if self.overflowed or (response.is_rewarded and self._is_drawn_out(margin)):
+        if self.overflowed:
             return Growth.GROWS
         if not math.isfinite(self.ratio):
             return Growth.UNSURE
-        if not flat:
+        if not response.is_flat:
             return Growth.STAYS if self.ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
+        return self._by_itself(margin) if response.is_rewarded else self._where_free(margin)
+
+    def _where_free(self, margin: float) -> Growth:
+        """Judge where the loss leaves the length as it is."""
         if self.carry.kept is None:
             return self._by_depth(margin)
         if self.is_held:
@@ -82,9 +85,12 @@ class Seed:
         """Whether training has lengthened it."""
         return self.norm >= at.GROWN_ITSELF * self.first
 
-    def _is_drawn_out(self, margin: float) -> bool:
-        """Whether it is so much longer that a twin which grew alike, being rewarded too, says nothing."""
-        return not self.is_held and self.norm >= at.ESCAPED_RATIO * margin * self.first
+    def _by_itself(self, margin: float) -> Growth:
+        """Judge where length is rewarded, which may draw out the twin as well."""
+        if self.is_held:
+            return Growth.STAYS
+        grows = self.norm >= at.ESCAPED_RATIO * margin * self.first
+        return Growth.GROWS if grows else Growth.UNSURE
 
     @property
     def _is_bounded(self) -> bool:

@@ -10,7 +10,7 @@ state is scaled, though nothing restrains the rest. So the gradient at every bou
   that sees it more and more.
 
 These are candidates only: whether the objective is flat as they alone are scaled is then seen on
-another batch.
+another batch, which is shifted besides, as it may be the data that say what is read.
 """
 
 from __future__ import annotations
@@ -108,11 +108,33 @@ def candidates(long: Sequence[Pull], longer: Sequence[Pull], group: Group = ALON
     along, across = _of_positions(longer)
     positions = (along <= _ACROSS * across) & _alike(before, across)
     channels = _alike(_of_channels(long), _of_channels(longer))
-    found = (
-        Part(_everywhere(positions, group)),
+    found = [
+        *(Part(_everywhere(mask, group)) for mask in _likely(positions)),
         Part(_everywhere(channels, group), of_channels=True),
-    )
+    ]
     return [part for part in found if LEAST_SHARE <= part.share < 1]
+
+
+def _likely(positions: Tensor) -> list[Tensor]:
+    """Return what positions may be meant, the fewest first.
+
+    A raw readout that happens to be right has no gradient, so that some that it reads are missed. Where it
+    reads the same places in all examples, one that it reads in any of them is read in all.
+    """
+    axes = range(positions.dim()) if positions.dim() > 1 else ()
+    alike = [positions.all(axis, keepdim=True).expand_as(positions) for axis in axes]
+    return [*alike, positions]
+
+
+def shifted(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a batch with every example in another place, and its content one position later.
+
+    What a program reads by its place stays there; what the data say is to be read moves along.
+    """
+    return {
+        name: value.roll((1, 1), (0, 1)) if value.dim() > 1 else value
+        for name, value in batch.items()
+    }
 
 
 def _of_positions(pulls: Sequence[Pull]) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,8 @@ output. The modules are never touched: their parameters are copied where a run b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -233,7 +233,8 @@ class Program:
     ) -> Env:
         """Run steps on the values so far, which are let go of as they are used up."""
         for step in steps:
-            with nullcontext() if step.grad else torch.no_grad():
+            made = _float64_made() if self._wide else nullcontext()
+            with nullcontext() if step.grad else torch.no_grad(), made:
                 value = step.target(*_filled(step.args, env), **_filled(step.kwargs, env))
             if step.crossing is not None and edit is not None:
                 value = edit(step.crossing, value)
@@ -299,6 +300,17 @@ _NO_LOSS = 'Give one in scaleaudit_target(): {"loss": ..., "loss_args": (...)}.'
 
 def _last_boundary(nest: LoopNest) -> Ref:
     return nest.loops[-1].states[-1].boundary[-1]
+
+
+@contextmanager
+def _float64_made() -> Iterator[None]:
+    """Let what is made without a type, as by ``torch.zeros``, be in float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def constantly(value: Value) -> Callable[..., Value]:

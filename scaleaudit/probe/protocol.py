@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from scaleaudit.probe.diagnostics import diagnose
 from scaleaudit.probe.evidence import fallen, probed_state, refuse_constant, seeds_of
 from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import Recorder, features
-from scaleaudit.probe.parts import Part
+from scaleaudit.probe.parts import Part, shifted
 from scaleaudit.probe.program import Program
 from scaleaudit.probe.response import Response, respond
 from scaleaudit.probe.traces import traced
@@ -131,7 +130,7 @@ class _Probe:
 
     def _respond(self, loop: int, state: int) -> Response:
         weights, batches = perturbed(self._bench.weights(0)), self._bench.stream.batches(0)
-        feed, other = ({**weights, **batch} for batch in islice(batches, 2))
+        feed, other = {**weights, **next(batches)}, {**weights, **shifted(next(batches))}
         try:
             return respond(self._bench.wide, feed, loop, state, self._bench.group, other)
         except (RuntimeError, NotImplementedError, IndexError, TypeError) as error:

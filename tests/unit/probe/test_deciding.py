@@ -11,6 +11,7 @@ from scaleaudit.probe.response import Response
 
 CONFIRMED, REFUTED, OPEN = ProbeVerdict
 FLAT, RISING = Response((2.0, 2.5, 2.5)), Response((2.0, 30.0, 3000.0))
+REWARDED = Response((2.0, -30.0, -3000.0))
 
 
 def seed(norm=1000.0, twin=30.0, deeper=3.0, first=14.0, **more):
@@ -53,6 +54,10 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         (FLAT, [seed(norm=14, twin=14, deeper=1.0, learnt=False)], REFUTED),
         (FLAT, [], OPEN),
         (Response((2.0, math.nan, math.nan)), [seed()], OPEN),
+        # Length is rewarded, so that the twin grows alike.
+        (REWARDED, [seed(norm=9e4, twin=8e4)], CONFIRMED),
+        (REWARDED, [seed(norm=9e4, twin=8e4, carry=FORGOTTEN)], REFUTED),
+        (REWARDED, [seed(norm=14, twin=13)], OPEN),
         # A loss that overflows far out does see the length.
         (Response((2.0, 30.0, math.inf)), [STAYS], REFUTED),
     ],

@@ -118,3 +118,93 @@ def batch(count):
 
 def named(pair):
     return dict(zip(("tokens", "targets"), pair, strict=True))
+
+
+class Shown(Tiny):
+    """Returns the last state beside the logits."""
+
+    def forward(self, tokens):
+        h = self.embed(tokens)
+        for _ in range(TURNS):
+            h = h + self.mlp(self.norm(h))
+        return self.head(self.out_norm(h)), h
+
+
+def beside(term):
+    def whole(model, tokens, targets):
+        logits, h = model(tokens)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten()) + term(model, h, targets)
+
+    return target(Shown(), whole)
+
+
+def scaleaudit_target_penalty_of_the_last_token():
+    return beside(lambda model, h, targets: 0.01 * h[:, -1].square().mean())
+
+
+def scaleaudit_target_raw_first_token():
+    return beside(lambda model, h, targets: F.cross_entropy(model.head(h[:, 0]), targets[:, 0]))
+
+
+def scaleaudit_target_penalty_of_a_channel():
+    return beside(lambda model, h, targets: 0.01 * h[..., 0].square().mean())
+
+
+def scaleaudit_target_penalty_of_all():
+    return beside(lambda model, h, targets: 0.01 * h.square().mean())
+
+
+def scaleaudit_target_rewarded():
+    return beside(lambda model, h, targets: -0.01 * h.square().mean())
+
+
+def scaleaudit_target_raw_and_ignored():
+    """A raw readout, of which the loss ignores the first half of the positions."""
+
+    def whole(model, tokens, targets):
+        _, h = model(tokens)
+        padded = torch.cat([torch.full_like(targets[:, :6], -100), targets[:, 6:]], 1)
+        return F.cross_entropy(model.head(h).flatten(0, 1), padded.flatten())
+
+    return target(Shown(), whole)
+
+
+def scaleaudit_target_some_raw_beside_normed():
+    """The batch says which tokens the raw readout is told."""
+    given = target(Shown())
+    tokens, targets = given["loss_args"]
+    some = torch.where(torch.arange(LENGTH) % 3 == 0, targets, -100)
+
+    def whole(model, tokens, targets, some):
+        logits, h = model(tokens)
+        raw = F.cross_entropy(model.head(h).flatten(0, 1), some.flatten())
+        return raw + F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+    return {**given, "loss": whole, "loss_args": (tokens, targets, some)}
+
+
+class Criterion(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.RMSNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY)
+
+    def forward(self, h, targets):
+        return F.cross_entropy(self.head(self.norm(h)).flatten(0, 1), targets.flatten())
+
+
+def scaleaudit_target_criterion():
+    """The loss has weights of its own, which are none of the model's."""
+    criterion = Criterion()
+    return target(Shown(), lambda model, tokens, targets: criterion(model(tokens)[1], targets))
+
+
+def scaleaudit_target_contrast():
+    """Every example is a class of its own, and there are three: a batch has two and no eight."""
+
+    def contrast(model, tokens):
+        _, h = model(tokens)
+        similar = F.normalize(h.mean(1), dim=-1) @ F.normalize(model.embed.weight[:3], dim=-1).T
+        return F.cross_entropy(similar, torch.arange(len(tokens)))
+
+    tokens = torch.randint(VOCABULARY, (2, LENGTH))
+    return {"model": Shown(), "args": (tokens,), "loss": contrast, "loss_args": (tokens,)}
