@@ -11,6 +11,11 @@ from scaleaudit.picturing.flows import MOVES, Arrow, Flow, Vertex
 from scaleaudit.picturing.roles import role_of
 
 _SUMS = frozenset({"aten.add", "aten.sub", "aten.rsub", "aten.lerp", "aten.addcmul"})
+# What may apply a factor; what joins values, takes a part of one or mixes its places applies none.
+_MULTIPLIES = _SUMS | {
+    "aten.mul", "aten.div", "aten.neg", "aten.where", "aten.masked_fill", "aten.addcdiv",
+    "aten.native_dropout",
+}  # fmt: skip
 
 # A norm that is written out takes a dozen operators; what is larger is no single norm.
 _WRITTEN_OUT = 40
@@ -48,15 +53,16 @@ class Marker:
         return forgets and not saturates and any(a.scale.growth.hi > ZERO for a in arrows)
 
     def _on_the_way(self, vertex: Vertex, scale: Scale, arrows: list[Arrow]) -> BoxKind | None:
-        """A sum that takes the state or what carries its scale together with something else."""
-        sums = self._flow.graph[vertex].base_op in _SUMS
+        """A sum that takes the state or its scale together with something else, or a factor on it."""
+        operator = self._flow.graph[vertex].base_op
+        sums = operator in _SUMS
         before = [arrow for arrow in arrows if identity_of(arrow.scale)]
         if before and identity_of(scale):
             joins = len({arrow.source for arrow in arrows}) > 1 or bool(self._flow.outside[vertex])
             if sums and joins:
                 return BoxKind.ADD
             changed = _factors(scale) != _factors(before[0].scale)
-            return BoxKind.GATE if changed else None
+            return BoxKind.GATE if operator in _MULTIPLIES and changed else None
         roles = {role_of(arrow.scale) for arrow in arrows}
         return BoxKind.ADD if sums and Role.CARRIES in roles and len(roles) > 1 else None
 

@@ -229,6 +229,25 @@ def test_a_gate_below_one_shows_on_the_way_around():
     assert found.around.degree == "degree 1, gain (0, 1)"
 
 
+def test_what_joins_states_or_takes_a_part_of_one_is_no_factor():
+    class Remembering(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.map = nn.RMSNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, x):
+            memory, h = x[:, :1], x
+            for _ in range(3):
+                both = torch.cat([memory, h], 1)
+                both = both + self.map(self.norm(both))
+                memory, h = both[:, :1], both[:, 1:]
+            return self.map(self.norm(h)).square().mean()
+
+    for found in pictured(Remembering(), torch.randn(2, 4, WIDTH)):
+        assert not found.boxes(BoxKind.GATE)
+        assert any("cat" in box.detail for box in found.boxes(BoxKind.OPERATORS))
+
+
 def test_bounded_values_are_said_to_be():
     assert case("bounded").around.degree == "bounded"
     assert case("mixed").around.degree == "bounded"
