@@ -117,7 +117,7 @@ def _together(
 
 
 def _arithmetic(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return sum(value / len(values) for value in values)  # the sum may have no number
 
 
 def _geometric(values: Sequence[float]) -> float:

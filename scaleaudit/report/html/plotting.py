@@ -31,6 +31,8 @@ _FEW = 4
 # A curve that moves by less than this is drawn as the flat one that it is.
 _FLAT = 0.25
 _LEAST_RATIO = 3.0
+# The power of ten that an axis ends at: there is room for none beyond in a number, nor to reckon.
+_LARGEST = 305
 # Fewer names on an axis do not tell its scale.
 _FEWEST_TICKS = 3
 
@@ -95,6 +97,7 @@ class _Drawing:
     def _frame(self) -> None:
         axes = self._axes
         axes.patch.set_visible(False)
+        axes.set_autoscaley_on(False)  # it reckons beyond the largest number
         axes.spines[["top", "right"]].set_visible(False)
         for name in ("left", "bottom"):
             axes.spines[name].set_color(_paint(MUTED))
@@ -199,10 +202,13 @@ def _extent(chart: Chart) -> tuple[float, float]:
     points = [point for curve in chart.shown for point in curve.points]
     low, high = min(point.low for point in points), max(point.high for point in points)
     if chart.y.log:
-        room = max((high / low) ** 0.06, math.sqrt(_LEAST_RATIO / (high / low)))
-        return low / room, high * room
-    middle = (low + high) / 2
-    half = max((high - low) / 2, _FLAT * abs(middle), 1e-12)
+        first, last = math.log10(low), math.log10(high)
+        room = max((last - first) * 0.06, (math.log10(_LEAST_RATIO) - (last - first)) / 2)
+        first, last = max(first - room, -_LARGEST), min(last + room, _LARGEST)
+        return 10.0 ** min(first, last - 0.5), 10.0**last
+    low, high = (min(max(end, -(10.0**_LARGEST)), 10.0**_LARGEST) for end in (low, high))
+    middle = low / 2 + high / 2
+    half = max(high / 2 - low / 2, _FLAT * abs(middle), 1e-12)
     return middle - 1.08 * half, middle + 1.08 * half
 
 

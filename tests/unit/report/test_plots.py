@@ -289,3 +289,14 @@ def test_matplotlib_is_loaded_when_there_is_something_to_draw():
         "sys.exit('matplotlib' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1e308), (5e-324, 1.79e308), (1.7e308, 1.79e308)])
+def test_numbers_as_large_as_there_are_can_be_drawn(low, high):
+    own = run("", 0, 5.0)
+    ends = tuple((Turn(end, end, end),) * TURNS for end in (low, high))
+    traces = tuple(replace(trace, turns=ends) for trace in own.states)
+    huge = replace(own, measured=(0, 5), losses=(-high, high), states=traces)
+    found = plots_of_probe(probed(huge, replace(huge, seed=1)))
+    assert number(high) in found[0].plots[0].svg
