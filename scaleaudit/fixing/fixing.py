@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from scaleaudit.domain.facts import ScaleFacts, StateFacts, subject_of
+from scaleaudit.domain.about import place_of
+from scaleaudit.domain.facts import ScaleFacts, StateFacts
 from scaleaudit.domain.finding import Finding, Fix, FixKind
 from scaleaudit.fixing.edits import Edits, norm_between, penalty, raw_readout
 from scaleaudit.fixing.source import Source, changed, diff
@@ -50,24 +51,12 @@ class _Files:
 def _with_diffs(finding: Finding, facts: ScaleFacts, files: _Files) -> Finding:
     if not any(fix.kind for fix in finding.fixes):
         return finding
-    state = _state_of(finding, facts)
-    if state is None:
+    place = place_of(finding, facts)
+    if place is None:
         return finding
+    state = facts.loops[place[0]].states[place[1]]
     fixes = tuple(replace(fix, diff=_diff(fix, state, files)) for fix in finding.fixes)
     return replace(finding, fixes=fixes)
-
-
-def _state_of(finding: Finding, facts: ScaleFacts) -> StateFacts | None:
-    """The one state that a finding is about."""
-    called = [
-        state
-        for loop in facts.loops
-        for state in loop.states
-        if subject_of(state, loop) == finding.subject
-    ]
-    if len(called) > 1:
-        called = [state for state in called if state.location == finding.location]
-    return called[0] if len(called) == 1 else None
 
 
 def _diff(fix: Fix, state: StateFacts, files: _Files) -> str:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from scaleaudit.domain.about import place_of
 from scaleaudit.domain.facts import (
     LoopFacts,
     ProbeOutcome,
     ProofStep,
+    ScaleFacts,
     StateFacts,
     StateProbe,
-    subject_of,
 )
 from scaleaudit.domain.finding import Finding, Fix, Related
 from scaleaudit.domain.report import Report, RuleDocument, TargetReport
@@ -203,14 +204,12 @@ class _Arranger:
 
     def view(self) -> TargetView:
         facts = self.target.facts
-        subjects = {
-            subject_of(state, loop): (loop, state)
-            for loop in (facts.loops if facts else ())
-            for state in loop.states
-        }
-        others = tuple(f for f in self.target.findings if f.subject not in subjects)
-        found = tuple(self._finding(finding, None) for finding in others)
-        loops = tuple(self._loop(loop) for loop in (facts.loops if facts else ()))
+        found = tuple(
+            self._finding(finding, None)
+            for finding in self.target.findings
+            if facts is None or place_of(finding, facts) is None
+        )
+        loops = tuple(self._loops(facts)) if facts else ()
         return TargetView(
             anchor=self.anchor,
             title=target_text(self.target),
@@ -220,20 +219,20 @@ class _Arranger:
             probed=tuple(_probed(facts.probe, self.anchor)) if facts and facts.probe else (),
         )
 
-    def _loop(self, loop: LoopFacts) -> LoopView:
-        return LoopView(loop, tuple(self._state(state, loop) for state in loop.states))
+    def _loops(self, facts: ScaleFacts) -> Iterator[LoopView]:
+        """Arrange the loops; states of one name are probed in the order that they have here."""
+        places = [place_of(finding, facts) for finding in self.target.findings]
+        for i, loop in enumerate(facts.loops):
+            states: list[StateView] = []
+            for j, state in enumerate(loop.states):
+                found = zip(self.target.findings, places, strict=True)
+                about = [finding for finding, place in found if place == (i, j)]
+                states.append(self._state(state, about, _index(facts, i, j)))
+            yield LoopView(loop, tuple(states))
 
-    def _state(self, state: StateFacts, loop: LoopFacts) -> StateView:
-        assert self.target.facts is not None
+    def _state(self, state: StateFacts, about: list[Finding], index: int | None) -> StateView:
         self.number += 1
-        outcome = self.target.facts.probe
-        index = _index(outcome, state, loop)
-        subject = subject_of(state, loop)
-        found = tuple(
-            self._finding(finding, index)
-            for finding in self.target.findings
-            if finding.subject == subject
-        )
+        found = tuple(self._finding(finding, index) for finding in about)
         return StateView(
             anchor=f"{self.anchor}-s{self.number}",
             state=state,
@@ -282,13 +281,17 @@ def _probed(found: ProbeOutcome, anchor: str) -> Iterator[ProbedView]:
         )
 
 
-def _index(outcome: ProbeOutcome | None, state: StateFacts, loop: LoopFacts) -> int | None:
-    """Return the position of a state among those of a probe."""
-    if outcome is None:
+def _index(facts: ScaleFacts, i: int, j: int) -> int | None:
+    """Return the position of a state among those of a probe, which tells some of them in order."""
+    if facts.probe is None:
         return None
-    names = [(each.loop, each.state) for each in outcome.states]
-    wanted = (loop.name, state.name)
-    return names.index(wanted) if wanted in names else None
+    names = [(loop.name, state.name) for loop in facts.loops for state in loop.states]
+    at = sum(len(loop.states) for loop in facts.loops[:i]) + j
+    earlier = names[:at].count(names[at])
+    probed = [(each.loop, each.state) for each in facts.probe.states]
+    same = [index for index, name in enumerate(probed) if name == names[at]]
+    # Where not all of one name were probed, it is not known which of them were.
+    return same[earlier] if len(same) == names.count(names[at]) else None
 
 
 def _derivations(state: StateFacts) -> tuple[Derivation, ...]:

@@ -17,10 +17,13 @@ from lxml import html
 from reports import (
     ALL,
     BLIND,
+    MIXER,
     PATH,
     RULE,
+    STATE,
     accepted,
     blind,
+    facts,
     not_audited,
     open_questions,
     report,
@@ -448,3 +451,16 @@ def test_a_warning_alone_is_the_gravest():
     assert headline(made).endswith(f"{RULE.summary[:-1]} (SCL101).")
     assert PATH in page_of(blind)
     assert CONFIRMED.proof == ABOUT_H.proof
+
+
+def test_states_of_one_name_have_each_its_own_finding():
+    first = replace(STATE, picture=None)
+    second = replace(first, location=MIXER)
+    known = facts(first, second)
+    found = (ABOUT_H, replace(ABOUT_H, location=MIXER, message="the other one"))
+    page = html.fromstring(to_html(report(target(Verdict.FAIL, known, *found))))
+    states = page.xpath("//section[@class='state']")
+    said = [[text_of(each) for each in state.xpath("./article")] for state in states]
+    assert [len(each) for each in said] == [1, 1]
+    assert "the other one" in said[1][0]
+    assert "the other one" not in said[0][0]
