@@ -11,6 +11,7 @@ from scaleaudit.domain.loops import Loop
 from scaleaudit.domain.picture import Box, BoxKind, Edge, Fold, Picture, Role
 from scaleaudit.domain.scale import ZERO, Precision, Scale
 from scaleaudit.picturing.alike import merge_alike
+from scaleaudit.picturing.choosing import turn_to_show
 from scaleaudit.picturing.flows import Flow, Vertex, vertex_of_state
 from scaleaudit.picturing.folding import fold
 from scaleaudit.picturing.grouping import Groups
@@ -39,6 +40,9 @@ class Draft:
         self._judged = judged
         self._notes: list[str] = []
         crossings = {ref: i for i, state in enumerate(loop.states) for ref in state.boundary}
+        self._end, differ = turn_to_show(graph, loop.states[index], judged, crossings)
+        if differ:
+            self._notes.append("turns run more or less of this; one that runs most is drawn")
         self._flow = Flow(graph, crossings)
         self._groups = Groups(self._flow)
         self._sketch = Sketch()
@@ -46,7 +50,7 @@ class Draft:
     def picture(self) -> Picture:
         """Put the picture together."""
         own = vertex_of_state(self._index)
-        end = self._flow.trace(self._judged.moving, self._judged.end, cut=self._judged.cut)
+        end = self._flow.trace(self._judged.moving, self._end, cut=self._judged.cut)
         self._flow.arrows.setdefault(own, [])
         turn = self._flow.ancestors([end])
         terms = [

@@ -150,6 +150,36 @@ def test_twelve_equal_layers_are_folded():
     assert len(found.picture.boxes) == len(case("blind").picture.boxes)
 
 
+def test_a_nest_of_loops_shows_all_that_a_turn_runs():
+    """What the last turn runs of it is the inner loop's first run alone."""
+
+    class Nested(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.inner, self.outer = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, h):
+            for _ in range(3):
+                for _ in range(2):
+                    h = h + self.inner(self.norm(h))
+                h = h + self.outer(self.norm(h))
+            return self.inner(self.norm(h)).square().mean()
+
+    (found,) = pictured(Nested(), torch.randn(2, 4, WIDTH))
+    assert len({box.location.line for box in found.boxes(BoxKind.ADD)}) == 2
+    after = nx.DiGraph((edge.source, edge.target) for edge in found.picture.edges)
+    for branch in ("inner", "outer"):
+        assert any(
+            box.label == branch and nx.has_path(after, box.id, found.around.source)
+            for box in found.picture.boxes
+        )
+    assert "one that runs most" in found.picture.note
+
+
 def test_layers_of_different_code_are_not_folded():
     class Other(nn.Module):
         def __init__(self):
