@@ -89,7 +89,8 @@ class Seed:
         """Judge where length is rewarded, which may draw out the twin as well."""
         if self.is_held:
             return Growth.STAYS
-        grows = self.norm >= at.ESCAPED_RATIO * margin * self.first
+        drawn_out = self.norm >= at.ESCAPED_RATIO * margin * self.first
+        grows = drawn_out or self._where_free(margin) is Growth.GROWS
         return Growth.GROWS if grows else Growth.UNSURE
 
     @property
@@ -98,13 +99,13 @@ class Seed:
         return self.carry.reach is not None and self.carry.reach <= at.BOUNDED_REACH
 
     @property
-    def _piles_up(self) -> bool:
+    def piles_up(self) -> bool:
         """Whether more turns lengthen it further."""
         return self.deeper is not None and self.deeper >= at.GROWN_DEEPER
 
     def _by_carry(self, margin: float) -> Growth:
         """Judge a loop that keeps length whole, so that whatever turns add piles up."""
-        if self._piles_up:
+        if self.piles_up:
             grows = self.ratio >= at.STAYED_RATIO * margin
             return Growth.GROWS if grows else Growth.UNSURE
         # That it did not grow yet says little, as nothing ever shortens it.
@@ -116,7 +117,7 @@ class Seed:
         if self.is_longer and self.ratio >= at.GROWN_RATIO * margin:
             return Growth.GROWS
         # Where the twin grew alike, the penalty had no time to take hold of it.
-        stays = self.ratio <= at.STAYED_RATIO and not (self.is_longer and self._piles_up)
+        stays = self.ratio <= at.STAYED_RATIO and not (self.is_longer and self.piles_up)
         return Growth.STAYS if stays else Growth.UNSURE
 
     @property
@@ -172,7 +173,7 @@ def decide(response: Response, seeds: Sequence[Seed]) -> Decision:
         return _open(_NOTHING_LEARNT) if idle else Decision(ProbeVerdict.REFUTED)
     if found == {Growth.GROWS} and flat:
         return Decision(ProbeVerdict.CONFIRMED)
-    return _open(_why_unsure(seeds, found) if flat else _SEEN_AND_GROWS)
+    return _open(_why_unsure(response, seeds, found))
 
 
 def _open(reason: str) -> Decision:
@@ -202,15 +203,32 @@ def _keeps(seeds: Sequence[Seed]) -> bool:
     )
 
 
-def _why_unsure(seeds: Sequence[Seed], found: set[Growth]) -> str:
-    if all(seed.deeper is None for seed in seeds):
-        return _NOT_DEEPER
-    if any(not math.isfinite(seed.ratio) for seed in seeds):
+def _why_unsure(response: Response, seeds: Sequence[Seed], found: set[Growth]) -> str:
+    """Say what is in the way of a verdict, what would hide the rest first."""
+    if any(not math.isfinite(seed.ratio) and not seed.overflowed for seed in seeds):
         return _BOTH_OVERFLOW
+    if not response.is_flat:
+        return _SEEN_AND_GROWS
     if len(found) > 1:
         return _SEEDS_DIFFER
+    return _REWARDED if response.is_rewarded else _why_between(seeds)
+
+
+def _why_between(seeds: Sequence[Seed]) -> str:
+    """Say why every seed is unsure, where the loss leaves the length as it is."""
+    if all(seed.deeper is None for seed in seeds):
+        return _NOT_DEEPER
     ratios = sorted(seed.ratio for seed in seeds)
-    return _BETWEEN.format(low=ratios[0], high=ratios[-1])
+    reason = _BETWEEN
+    if ratios[-1] <= at.STAYED_RATIO:
+        reason = _ALIKE if any(seed.piles_up for seed in seeds) else _KEPT
+    return reason.format(times=_from_to(ratios[0], ratios[-1]))
+
+
+def _from_to(low: float, high: float) -> str:
+    """Write a range, as one number where both ends read alike."""
+    first, last = f"{low:.2g}", f"{high:.2g}"
+    return first if first == last else f"{first} to {last}"
 
 
 _NO_RESPONSE = (
@@ -227,10 +245,27 @@ _SEEN_AND_GROWS = (
     "may restrain a part of its positions alone, or too weakly; more --steps would tell whether it "
     "comes back"
 )
-_NOT_DEEPER = "the loop has a single turn, so what more turns do to its norm cannot be measured"
-_BOTH_OVERFLOW = "numbers end in the twin as well; a lower --lr would settle it"
+_NOT_DEEPER = (
+    "the loop cannot be run deeper (it has a single turn, or a turn reads more than the one before it "
+    "left), so what more turns do to its norm cannot be measured"
+)
+_BOTH_OVERFLOW = (
+    "numbers end in the twin too, which the target is held against; a lower --lr would settle it"
+)
 _SEEDS_DIFFER = "the seeds do not agree; more --seeds or --steps would settle it"
+_REWARDED = (
+    "the objective falls as the state becomes longer, which may draw out the twin as well, and its norm "
+    "did not become much longer than at first; more --steps would settle it"
+)
 _BETWEEN = (
-    "its norm ends at {low:.2g} to {high:.2g} times that of the twin, between what blind and what "
-    "controlled states do; more --steps would settle it"
+    "its norm ends at {times} times that of the twin, between what blind and what controlled states "
+    "do; more --steps would settle it"
+)
+_ALIKE = (
+    "its norm ends at {times} times that of the twin, so the penalty had no time to hold the twin "
+    "back, while more turns lengthen the state further; more --steps would settle it"
+)
+_KEPT = (
+    "its norm ends at {times} times that of the twin and more turns do not lengthen it, but a turn "
+    "keeps length, so that it has not grown yet says little; more --steps would settle it"
 )

@@ -58,6 +58,8 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         (REWARDED, [seed(norm=9e4, twin=8e4)], CONFIRMED),
         (REWARDED, [seed(norm=9e4, twin=8e4, carry=FORGOTTEN)], REFUTED),
         (REWARDED, [seed(norm=14, twin=13)], OPEN),
+        # It leads a twin that is drawn out too, as what a turn keeps whole does where nothing is paid.
+        (REWARDED, [seed(norm=11.4, twin=7.7, deeper=2.6, first=6, carry=WHOLE)], CONFIRMED),
         # A loss that overflows far out does see the length.
         (Response((2.0, 30.0, math.inf)), [STAYS], REFUTED),
     ],
@@ -95,6 +97,33 @@ def test_decisions(response, seeds, verdict):
 )
 def test_what_a_turn_keeps_decides_what_training_has_to_show(carry, figures, verdict):
     assert decide(FLAT, [seed(carry=carry, **figures)]).verdict is verdict
+
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("response", "seeds", "said"),
+    [
+        # Nothing is measured of a run that ended in no numbers, how many turns it may have.
+        (FLAT, [seed(norm=NAN, twin=NAN, deeper=None)], "numbers end in the twin too"),
+        (RISING, [seed(norm=NAN, twin=NAN, deeper=None)], "numbers end in the twin too"),
+        (FLAT, [seed(deeper=None)], "the loop cannot be run deeper"),
+        (
+            FLAT,
+            [seed(norm=14, twin=14, carry=WHOLE)],
+            "ends at 1 times that of the twin, so the pen",
+        ),
+        (FLAT, [seed(norm=14, twin=14, deeper=1.0, carry=WHOLE)], "a turn keeps length"),
+        (FLAT, [seed(norm=45, twin=30)], "ends at 1.5 times that of the twin, between"),
+        (FLAT, [seed(norm=45, twin=30), seed(norm=48, twin=30)], "ends at 1.5 to 1.6 times"),
+        (FLAT, [seed(), STAYS], "the seeds do not agree"),
+        (RISING, [seed(norm=426, twin=30)], "scaling the state changes the loss"),
+        (REWARDED, [seed(norm=14, twin=13, deeper=1.0)], "falls as the state becomes longer"),
+    ],
+)
+def test_what_is_open_says_what_is_in_the_way(response, seeds, said):
+    assert said in decide(response, seeds).reason
 
 
 def test_what_is_held_needs_nothing_learnt_to_be_refuted():
