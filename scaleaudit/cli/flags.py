@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
+from scaleaudit.cli.numbers import Finite
 from scaleaudit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,13 +100,13 @@ _OPTIONS = (
     click.option("--jobs", type=click.IntRange(1, _MOST_JOBS), help="Targets at a time."),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True, max=_MOST_SECONDS),
+        type=Finite(min=0, min_open=True, max=_MOST_SECONDS),
         metavar="SECONDS",
         help="Time limit for a target, all attempts at it together.  [default: 120]",
     ),
     click.option(
         "--memory-limit",
-        type=click.FloatRange(min=0, min_open=True, max=_MOST_GIB),
+        type=Finite(min=0, min_open=True, max=_MOST_GIB),
         metavar="GIB",
         help="Memory limit for a target.  [default: 8]",
     ),

@@ -11,6 +11,7 @@ import click
 
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
+from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.options import report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
 from scaleaudit.cli.provenance import this_run, with_provenance
@@ -63,7 +64,7 @@ class Flags(SettingsFlags):
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="Learning rate of AdamW.  [default: by the width of the state]",
 )
 @click.option(
@@ -78,7 +79,7 @@ class Flags(SettingsFlags):
 )
 @click.option(
     "--budget",
-    type=click.FloatRange(min=0, min_open=True, max=_A_WEEK),
+    type=Finite(min=0, min_open=True, max=_A_WEEK),
     metavar="SECONDS",
     help="How long the training of a target may take.  [default: 120]",
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from scaleaudit.cli.manners import colour_flag, write_out
+from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ConfigError
@@ -68,7 +69,7 @@ class Flags(TypedDict):
 )
 @click.option(
     "--lr",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     help="Learning rate of AdamW.  [default: by the size]",
 )
 @click.option(
@@ -97,7 +98,7 @@ class Flags(TypedDict):
 @click.option("--text-column", default="text", show_default=True, metavar="NAME")
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True, max=_A_MONTH),
+    type=Finite(min=0, min_open=True, max=_A_MONTH),
     help="Stop after so long; the same command goes on.",
 )
 @click.option(
@@ -122,7 +123,7 @@ class Flags(TypedDict):
 )
 @click.option(
     "--exit-cost",
-    type=click.FloatRange(min=0, max=1),
+    type=Finite(min=0, max=1),
     default=0.02,
     show_default=True,
     help="Share of perplexity that early exits may cost.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.outcomes import EXIT_USAGE
 from scaleaudit.errors import ConfigError
 from scaleaudit.ranks import is_first
@@ -69,7 +70,7 @@ class Flags(TypedDict):
 
 
 _COUNT = click.IntRange(1, _MOST_STEPS)
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+_POSITIVE = Finite(min=0, min_open=True)
 
 
 @click.command()
@@ -93,7 +94,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.option("--steps", type=_COUNT, help="Where it ends.  [default: by the size]")
 @click.option(
     "--minutes",
-    type=click.FloatRange(min=0, min_open=True, max=_A_MONTH),
+    type=Finite(min=0, min_open=True, max=_A_MONTH),
     help="End after so long, too.",
 )
 @click.option("--resume", is_flag=True, help="Let the run in --out go on where it was saved.")
@@ -109,7 +110,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     "--log-every", "every", type=_COUNT, metavar="STEPS", help="Steps between two lines of metrics."
 )
 @click.option("--lr", type=_POSITIVE, help="Learning rate of AdamW.  [default: by the size]")
-@click.option("--weight-decay", type=click.FloatRange(min=0), help="[default: 0.01]")
+@click.option("--weight-decay", type=Finite(min=0), help="[default: 0.01]")
 @click.option("--clip", type=_POSITIVE, help="Norm that gradients are clipped to.  [default: 1]")
 @click.option(
     "--batch", type=_COUNT, help="Sequences a step, of all processes.  [default: by the size]"
