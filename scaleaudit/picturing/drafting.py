@@ -18,6 +18,7 @@ from scaleaudit.picturing.grouping import Groups
 from scaleaudit.picturing.roles import degree_of, role_of, round_trip, seen_as, term_of
 from scaleaudit.picturing.shrinking import join_chains, shrink
 from scaleaudit.picturing.sketch import Link, Part, Sketch
+from scaleaudit.picturing.uniting import together, united
 from scaleaudit.picturing.words import label_of, note_of, source_label
 
 # Ways into the loss that a picture has room for.
@@ -39,6 +40,7 @@ class Draft:
         self._facts = facts
         self._judged = judged
         self._notes: list[str] = []
+        self._left_out: list[str] = []
         crossings = {ref: i for i, state in enumerate(loop.states) for ref in state.boundary}
         self._end, differ = turn_to_show(graph, loop.states[index], judged, crossings)
         if differ:
@@ -54,17 +56,20 @@ class Draft:
         self._flow.arrows.setdefault(own, [])
         turn = self._flow.ancestors([end])
         terms = [
-            (t, self._flow.trace(self._judged.alone, t.value, cut=False)) for t in self._terms()
+            (term, self._flow.trace(self._judged.alone, term.value, cut=False))
+            for term in united(self._judged.terms)
         ]
         drawn = None
         if len(self._flow.arrows) <= MOST_OPERATORS:
             self._group(terms)
             self._lay_out(turn)
             merge_alike(self._sketch, self._graph)
+            terms = self._chosen(terms, end)
             self._add_sources()
             drawn = self._drawn(own, end, terms)
         if drawn is None:
             self._outline(turn)
+            terms = self._chosen(terms, end)
             drawn = self._drawn(own, end, terms)
         assert drawn is not None
         return drawn
@@ -85,16 +90,20 @@ class Draft:
         shrink(sketch, {n: place for place, (names, _) in enumerate(folds) for n in names}, turn)
         return self._finished(own, end, folds)
 
-    def _terms(self) -> list[JudgedTerm]:
-        """The ways into the loss that are drawn: each once, whatever the turn that it reads."""
-        chosen: dict[object, JudgedTerm] = {}
-        for term in sorted(self._judged.terms, key=lambda each: each.value.node):
-            chosen[_sameness(term.judged)] = term
-        ranked = sorted(chosen.values(), key=lambda each: _rank(each.judged))
-        left = len(ranked) - MOST_TERMS
+    def _chosen(
+        self, terms: list[tuple[JudgedTerm, Vertex]], end: Vertex
+    ) -> list[tuple[JudgedTerm, Vertex]]:
+        """Make one of the terms that are drawn as one, and take out those without room."""
+        sketch = self._sketch
+        chosen = together(terms, sketch.at)
+        self._left_out = []
+        kept, left = chosen[:MOST_TERMS], len(chosen) - MOST_TERMS
         if left > 0:
-            self._notes.append(f"{left} more readouts are not drawn")
-        return ranked[:MOST_TERMS]
+            more = "1 more readout is" if left == 1 else f"{left} more readouts are"
+            self._left_out = [f"{more} not drawn"]
+            states = [vertex for vertex in self._flow.arrows if vertex < 0]
+            sketch.keep({sketch.at(vertex) for vertex in (end, *states, *(v for _, v in kept))})
+        return kept
 
     def _group(self, terms: list[tuple[JudgedTerm, Vertex]]) -> None:
         groups = self._groups
@@ -243,7 +252,7 @@ class Draft:
                 Fold(tuple(sorted({number[sketch.now(name)] for name in names})), times)
                 for names, times in folds
             ),
-            note="; ".join(self._notes),
+            note="; ".join((*self._left_out, *self._notes)),
         )
 
     def _box(self, number: int, part: Part) -> Box:
@@ -280,17 +289,3 @@ def _link(scale: Scale, *, reading: bool) -> Link:
     in_the_limit = growth.hi == ZERO and growth.precision is Precision.ASYMPTOTIC
     fades = reading and in_the_limit and role_of(scale) is Role.LOST
     return Link("fading" if fades else degree_of(scale), role_of(scale))
-
-
-def _sameness(judged: Readout | Penalty) -> object:
-    """What makes a term the same at every turn."""
-    if isinstance(judged, Penalty):
-        return judged.name, judged.location, judged.flaw
-    return judged.name, judged.location, judged.visibility, judged.supervised, judged.degree
-
-
-def _rank(judged: Readout | Penalty) -> int:
-    """What is drawn first: what is trained on, then what could be."""
-    if isinstance(judged, Penalty):
-        return 1
-    return 0 if judged.supervised else 2

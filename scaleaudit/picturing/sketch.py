@@ -78,6 +78,13 @@ class Sketch:
         if source != target and (known is None or _rank(known["link"]) < _rank(link)):
             self.graph.add_edge(source, target, link=link)
 
+    def keep(self, ends: set[int]) -> None:
+        """Drop every part that leads to none of these."""
+        kept = ends.union(*(nx.ancestors(self.graph, end) for end in ends))
+        for name in self.parts.keys() - kept:
+            del self.parts[name]
+            self.graph.remove_node(name)
+
     def links(self) -> Iterator[tuple[int, int, Link]]:
         """Yield every link with its ends."""
         for source, target, data in self.graph.edges(data=True):

@@ -228,6 +228,58 @@ def test_turns_that_are_read_alike_are_shown_once():
     assert len(found.into(loss)) == 1
 
 
+class Supervised(nn.Module):
+    """Six turns, each of which is decoded by what the given function makes of its number."""
+
+    def __init__(self, decode):
+        super().__init__()
+        self.norm, self.map = nn.RMSNorm(WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.heads = nn.ModuleList(nn.Linear(WIDTH, WIDTH) for _ in range(6))
+        self.decode = decode
+
+    def forward(self, h):
+        loss = 0.0
+        for turn in range(6):
+            h = h + self.map(self.norm(h))
+            loss = loss + self.decode(self, h, turn).square().mean()
+        return loss
+
+
+def read_by(decode):
+    (found,) = pictured(Supervised(decode), torch.randn(2, 4, WIDTH))
+    return found
+
+
+def test_a_readout_says_all_turns_that_it_reads_and_no_others():
+    found = read_by(lambda m, h, turn: m.heads[0](h if turn < 2 else m.norm(h)))
+    said = sorted(box.detail for box in found.boxes(BoxKind.READOUT))
+    assert ["after turns 1 to 2" in said[0], "after turns 3 to 6" in said[1]] == [True, True]
+
+
+def test_heads_of_the_same_code_are_one_readout_of_all_their_turns():
+    found = read_by(lambda m, h, turn: m.heads[turn](m.norm(h)))
+    (readout,) = found.boxes(BoxKind.READOUT)
+    assert readout.detail.startswith("after every turn")
+    assert readout.detail.endswith("6 alike")
+    assert not found.picture.note
+
+
+def test_readouts_for_which_there_is_no_room_are_counted_and_leave_nothing_behind():
+    readers = (
+        lambda m, h: m.heads[0](m.norm(h)),
+        lambda m, h: m.heads[1](m.norm(h)),
+        lambda m, h: m.heads[2](m.norm(h)),
+        lambda m, h: m.heads[3](m.norm(h)),
+        lambda m, h: m.heads[4](m.norm(h)),
+        lambda m, h: m.heads[5](m.norm(h)),
+    )
+    found = read_by(lambda m, h, turn: readers[turn](m, h))
+    assert len(found.boxes(BoxKind.READOUT)) == 5
+    assert found.picture.note == "1 more readout is not drawn"
+    leading = {edge.source for edge in found.picture.edges}
+    assert leading == {box.id for box in found.picture.boxes if box.kind is not BoxKind.LOSS}
+
+
 def test_a_norm_between_turns_ends_the_way_around():
     found = case("norm between")
     assert found.facts.transition is Transition.REMOVED
