@@ -104,15 +104,27 @@ def candidates(long: Sequence[Pull], longer: Sequence[Pull], group: Group = ALON
     shapes = {pull.value.shape for pull in (*long, *longer)}
     if len(shapes) != 1 or not shapes.pop():
         return []
-    _, before = _of_positions(long)
-    along, across = _of_positions(longer)
-    positions = (along <= _ACROSS * across) & _alike(before, across)
+    positions = _across(long, longer)
     channels = _alike(_of_channels(long), _of_channels(longer))
     found = [
         *(Part(_everywhere(mask, group)) for mask in _likely(positions)),
         Part(_everywhere(channels, group), of_channels=True),
     ]
     return [part for part in found if LEAST_SHARE <= part.share < 1]
+
+
+def reads_across(long: Sequence[Pull], longer: Sequence[Pull]) -> bool:
+    """Tell whether an objective reads much of a state, and of none of that the length."""
+    if len({pull.value.shape for pull in (*long, *longer)}) != 1 or not long[0].value.dim():
+        return False
+    return float(_across(long, longer).double().mean()) >= LEAST_SHARE
+
+
+def _across(long: Sequence[Pull], longer: Sequence[Pull]) -> Tensor:
+    """Tell at which positions the gradient stands across the state, however long that is."""
+    _, before = _of_positions(long)
+    along, across = _of_positions(longer)
+    return (along <= _ACROSS * across) & _alike(before, across)
 
 
 def _likely(positions: Tensor) -> list[Tensor]:

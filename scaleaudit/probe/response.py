@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, fx
 
 from scaleaudit.probe.group import ALONE, Group
-from scaleaudit.probe.parts import Part, Pull, candidates
+from scaleaudit.probe.parts import Part, Pull, candidates, reads_across
 from scaleaudit.probe.program import Crossing, Program, constantly
 
 FACTORS = (1.0, 1e2, 1e4)
@@ -103,14 +103,30 @@ def respond(
         return found
     if held.stopped is not program:
         found = replace(found, learnt=held.values(held.stopped))
-    if found.is_flat or not found.is_known or len(states) > 1:
+    if found.is_flat or not found.is_known:
         return found
+    if len(states) > 1:
+        return (
+            _alone(_Held(program, feed, program.crossings_of(loop, state), group, free=True))
+            or found
+        )
     again = held if other is None else _Held(program, other, mine, group)
     for part in candidates(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1]), group):
         response = Response(again.values(again.stopped, part), part=part)
         if response.is_known and response.is_flat:
             return response
     return found
+
+
+def _alone(held: _Held) -> Response | None:
+    """Return how the objective answers to a state that others read, where none reads its length.
+
+    One that they see saturate, as through a gate, is not meant: they read it up to some length.
+    """
+    found = Response(held.values(held.stopped))
+    if not (found.is_known and found.is_flat):
+        return None
+    return found if reads_across(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1])) else None
 
 
 class _Held:
@@ -126,8 +142,15 @@ class _Held:
         feed: Mapping[str, Tensor],
         mine: frozenset[Crossing],
         group: Group,
+        *,
+        free: bool = False,
     ) -> None:
-        self._mine, self._group = mine, group
+        """Run the program once.
+
+        Args:
+            free: Whether other states answer to the scaled one.
+        """
+        self._mine, self._group, self._free = mine, group, free
         self._feed = {
             name: value.detach().double() if value.is_floating_point() else value
             for name, value in feed.items()
@@ -147,8 +170,8 @@ class _Held:
         """Return the gradients at all boundaries of the state, as it is so many times as long."""
         leaves: dict[Crossing, Tensor] = {}
 
-        def edit(crossing: Crossing, _: Tensor) -> Tensor:
-            value = self._scaled(crossing, factor)
+        def edit(crossing: Crossing, made: Tensor) -> Tensor:
+            value = self._scaled(crossing, made, factor)
             if crossing not in self._mine or not value.is_floating_point():
                 return value
             leaves[crossing] = value.requires_grad_()
@@ -162,13 +185,17 @@ class _Held:
         return [Pull(v.detach(), g) for v, g in zip(leaves.values(), found, strict=True)]
 
     def _value(self, program: Program, factor: float, part: Part | None) -> float:
-        def edit(crossing: Crossing, _: Tensor) -> Tensor:
-            return self._scaled(crossing, factor, part)
+        def edit(crossing: Crossing, made: Tensor) -> Tensor:
+            return self._scaled(crossing, made, factor, part)
 
         with torch.no_grad():
             return self._group.mean(float(program.run(self._feed, edit)[0]))
 
-    def _scaled(self, crossing: Crossing, factor: float, part: Part | None = None) -> Tensor:
+    def _scaled(
+        self, crossing: Crossing, made: Tensor, factor: float, part: Part | None = None
+    ) -> Tensor:
+        if self._free and crossing not in self._mine:
+            return made
         value: Tensor = self._crossed[crossing].detach()
         if crossing not in self._mine or not value.is_floating_point():
             return value

@@ -104,3 +104,13 @@ def test_a_batch_is_not_widened_beyond_what_the_loss_takes():
     assert next(on_the_bench("free").stream.batches(0))["tokens"].shape == (8, LENGTH)
     found = probe_target(built(FILE, "contrast"), FEW)
     assert found.reason == ""
+
+
+@pytest.mark.parametrize(("read", "is_flat"), [("normed", True), ("raw", False)])
+def test_a_state_that_another_reads_is_flat_where_that_sees_no_length(read, is_flat):
+    bench = on_the_bench(f"notes_read_{read}")
+    feed = {**bench.weights(0), **next(bench.stream.batches(0))}
+    (loop,) = bench.wide.nest.loops
+    (notes,) = (j for j, _ in enumerate(loop.states) if not bench.wide.reads(0, j))
+    assert respond(bench.wide, feed, 0, notes).is_flat == is_flat
+    assert not respond(bench.wide, feed, 0, 1 - notes).is_flat

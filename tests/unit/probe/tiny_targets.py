@@ -208,3 +208,27 @@ def scaleaudit_target_contrast():
 
     tokens = torch.randint(VOCABULARY, (2, LENGTH))
     return {"model": Shown(), "args": (tokens,), "loss": contrast, "loss_args": (tokens,)}
+
+
+class Noted(Tiny):
+    """Carries notes beside the state, which a turn reads through a norm or as they are."""
+
+    def __init__(self, raw):
+        super().__init__()
+        self.write, self.read = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.raw = raw
+
+    def forward(self, tokens):
+        h = notes = self.embed(tokens)
+        for _ in range(TURNS):
+            read = notes if self.raw else self.norm(notes)
+            h, notes = h + self.read(read), notes + self.write(self.norm(h))
+        return self.head(h)
+
+
+def scaleaudit_target_notes_read_normed():
+    return target(Noted(raw=False))
+
+
+def scaleaudit_target_notes_read_raw():
+    return target(Noted(raw=True))
