@@ -30,6 +30,7 @@ Href = Callable[[Location], "str | None"]
 
 # Drawings of so many pixels more have a class of their own, below which they are not scaled down.
 _STEP, _STEPS, _SCROLLED, _LEAST = 100, 16, 4, 0.75
+_SIDEWAYS = "Wider than the space for it: scroll the picture sideways to see all of it."
 _MEANS = {
     Role.CARRIES: "carries the scale of the state",
     Role.LOST: "its scale is lost before",
@@ -66,7 +67,8 @@ def _figure(picture: Picture, plan: Plan, href: Href) -> Markup:
     ).format(step, "group" if links else "img", size, Markup("").join(parts))
     if step >= _SCROLLED:
         around = Markup('<div class="wide" tabindex="0" role="region" aria-label="{}">{}</div>')
-        drawn = around.format(_title(picture), drawn)
+        cue = Markup('<p class="sideways w{}">{}</p>').format(step, _SIDEWAYS)
+        drawn = cue + around.format(_title(picture), drawn)
     return Markup('<div class="picture">{}{}</div>').format(drawn, _legend(picture))
 
 
@@ -220,16 +222,21 @@ def _legend(picture: Picture) -> Markup:
 
 def style_sheet() -> str:
     """Return the rules of the page's style sheet that drawings need."""
-    least = (
-        f".loop.w{n} {{ min-width: {_LEAST * n * _STEP:g}px; }}"
-        for n in range(_SCROLLED, _STEPS + 1)
+    widths = {n: f"{_LEAST * n * _STEP:g}px" for n in range(_SCROLLED, _STEPS + 1)}
+    least = (f".loop.w{n} {{ min-width: {width}; }}" for n, width in widths.items())
+    cues = (
+        f"@container (width < {width}) {{ .sideways.w{n} {{ display: block; }} }}"
+        for n, width in widths.items()
     )
-    return "\n".join((_STYLE, *least))
+    return "\n".join(
+        (_STYLE, *least, *cues, "@media print { .picture .sideways { display: none; } }")
+    )
 
 
 _STYLE = """
-.picture { break-inside: avoid; }
-.picture .wide { overflow-x: auto; }
+.picture { break-inside: avoid; container-type: inline-size; }
+.picture .wide { overflow-x: auto; background: linear-gradient(to right, var(--paper, #fff) 40%, transparent) left / 2.5rem 100% local, linear-gradient(to left, var(--paper, #fff) 40%, transparent) right / 2.5rem 100% local, linear-gradient(to right, var(--shade), transparent) left / 1rem 100% scroll, linear-gradient(to left, var(--shade), transparent) calc(100% - 1px) / 1rem 100% scroll; background-repeat: no-repeat; }
+.sideways { display: none; margin: .25rem 0; font-size: .85rem; color: var(--soft, #565c64); }
 .loop { max-width: 100%; height: auto; font-family: var(--text, sans-serif); fill: none; }
 .loop path { stroke: var(--soft, #565c64); stroke-width: 1.2; }
 .loop path.carries { stroke: var(--carries, #b3261e); stroke-width: 3.2; }
@@ -253,7 +260,7 @@ _STYLE = """
 .loop text.says.carries { font-weight: 600; }
 .loop a:hover rect, .loop a:hover circle { fill: var(--mark, #ffe9a8); }
 .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .85rem; }
-:root { --carries: #b3261e; --lost: #0b57a4; }
-@media (prefers-color-scheme: dark) { :root { --carries: #ff9d92; --lost: #8bbdf5; } }
-@media print { :root { --carries: #8a1510; --lost: #0b3d75; } }
+:root { --carries: #b3261e; --lost: #0b57a4; --shade: rgb(28 30 33 / 45%); }
+@media (prefers-color-scheme: dark) { :root { --carries: #ff9d92; --lost: #8bbdf5; --shade: rgb(228 230 233 / 45%); } }
+@media print { :root { --carries: #8a1510; --lost: #0b3d75; --shade: transparent; } }
 """

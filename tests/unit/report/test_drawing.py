@@ -141,3 +141,16 @@ def test_a_broad_drawing_is_not_scaled_down_to_nothing():
     (class_name,) = re.findall(r'class="loop (w\d+)"', draw(exits(4), lambda place: None))
     least = float(re.search(rf"\.loop\.{class_name} \{{ min-width: ([\d.]+)px", sheet)[1])
     assert least / drawn.width > 0.7
+
+
+def test_a_drawing_that_may_not_fit_says_so_and_is_reached_by_keys():
+    page, sheet = draw(exits(4), lambda place: None), style_sheet()
+    (step,) = re.findall(r'<p class="sideways (w\d+)">[^<]*scroll', page)
+    least = re.search(rf"\.loop\.{step} {{ min-width: (\d+px)", sheet)[1]
+    assert f"@container (width < {least}) {{ .sideways.{step} {{ display: block; }} }}" in sheet
+    assert re.search(r"\.sideways { display: none;", sheet)
+    (around,) = (each for each in parsed(exits(4)).iter("div") if each.get("class") == "wide")
+    assert (around.get("tabindex"), around.get("role")) == ("0", "region")
+    assert around.get("aria-label")
+    small = Picture((Box(0, BoxKind.STATE, "h"),), ())
+    assert "sideways" not in draw(small, lambda place: None)
