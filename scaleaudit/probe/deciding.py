@@ -127,11 +127,11 @@ class Seed:
     def _by_depth(self, margin: float) -> Growth:
         """Judge by training and by more turns, where what a turn keeps could not be measured."""
         deeper, ratio = self.deeper, self.ratio
-        if deeper is None or not math.isfinite(deeper):
-            alike = ratio <= at.STAYED_RATIO and not self.is_longer
-            return Growth.STAYS if alike else Growth.UNSURE
         # A blind loop that solved its task in one turn may turn around, as long as it has become.
         around = self._has_escaped and self.span >= at.GROWN_DEEPER
+        if deeper is None or not math.isfinite(deeper):
+            alike = ratio <= at.STAYED_RATIO and not self.is_longer
+            return Growth.GROWS if around else Growth.STAYS if alike else Growth.UNSURE
         if self.is_longer and (deeper >= at.GROWN_DEEPER or around):
             # Where the twin grew alike, the penalty had no time to take hold of it.
             return Growth.GROWS if ratio >= at.GROWN_RATIO * margin else Growth.UNSURE

@@ -41,6 +41,8 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         # It grew as blind states do, and more turns lead around.
         (FLAT, [seed(norm=817, twin=30, deeper=1.0, first=13)], OPEN),
         (FLAT, [seed(norm=817, twin=30, deeper=1.0, first=13, span=1.45)], CONFIRMED),
+        # A turn that reads earlier ones cannot be made again, and those that were trained pile up.
+        (FLAT, [seed(norm=52, twin=6.4, first=16.5, deeper=None, span=4.0)], CONFIRMED),
         # A norm between turns whose gain has grown gives the same length at every turn.
         (FLAT, [seed(norm=24, twin=8, deeper=1.0, first=8, span=1.01)], REFUTED),
         # A gate opened, and more turns hardly add to it.
