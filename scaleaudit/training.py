@@ -159,7 +159,7 @@ def _summary(request: TrainingRequest, outcome: TrainingOutcome) -> str:
                 f"what it went through: {folder.traces}\n"
             )
         case Ending.DONE if math.isnan(outcome.loss):
-            return f"{name}: its {step} steps were made before; give more with --steps\n"
+            return f"{name} is done: its {step} steps were made before; give more with --steps\n"
         case Ending.DONE | Ending.TIME | Ending.STOPPED:
             pass
     more = "" if outcome.ending is Ending.DONE else "; --resume goes on"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
-from scaleaudit.cli.numbers import Finite
+from scaleaudit.cli.values import Finite
 from scaleaudit.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import click
 
 from scaleaudit.cli.flags import SettingsFlags, read_settings, settings_flags
 from scaleaudit.cli.manners import colour_flag, columns_of, use_colour, write_out
-from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.options import report_format
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND, EXIT_USAGE, exit_code, failing
 from scaleaudit.cli.provenance import this_run, with_provenance
+from scaleaudit.cli.values import Finite
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.ranks import is_first

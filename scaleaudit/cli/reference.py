@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from scaleaudit.cli.manners import colour_flag, write_out
-from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND
+from scaleaudit.cli.values import Finite, Named
 from scaleaudit.console import Progress, say, write_atomically
 from scaleaudit.errors import ConfigError
 from scaleaudit.reference.config import SIZES
@@ -91,11 +91,12 @@ class Flags(TypedDict):
 )
 @click.option(
     "--dataset",
+    type=Named(),
     metavar="NAME",
     help="A data set of text, by name, folder or file.  [default: Python's standard library]",
 )
-@click.option("--dataset-config", metavar="NAME", help="Which configuration of it.")
-@click.option("--text-column", default="text", show_default=True, metavar="NAME")
+@click.option("--dataset-config", type=Named(), metavar="NAME", help="Which configuration of it.")
+@click.option("--text-column", type=Named(), default="text", show_default=True, metavar="NAME")
 @click.option(
     "--minutes",
     type=Finite(min=0, min_open=True, max=_A_MONTH),
@@ -210,6 +211,8 @@ def _conditions(given: str | None) -> tuple[str, ...]:
     from scaleaudit.reference.config import CONDITIONS
 
     names = {condition_of(name.strip()) for name in (given or "").split(",") if name.strip()}
+    if given is not None and not names:
+        raise ConfigError("--conditions names none", hint="Leave it out to train all eight.")
     return tuple(name for name in CONDITIONS if name in names or not names)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
-from scaleaudit.cli.numbers import Finite
 from scaleaudit.cli.outcomes import EXIT_USAGE
+from scaleaudit.cli.values import Finite, Named
 from scaleaudit.errors import ConfigError
 from scaleaudit.ranks import is_first
 from scaleaudit.reference.config import CONDITIONS, SIZES
@@ -52,7 +52,7 @@ class Flags(TypedDict):
     accumulate: int | None
     stride: int | None
     every: int | None
-    save_every: int
+    save_every: int | None
     encoding: str | None
     precision: str | None
     installed_packages: bool | None
@@ -101,10 +101,8 @@ _POSITIVE = Finite(min=0, min_open=True)
 @click.option(
     "--save-every",
     type=_COUNT,
-    default=500,
-    show_default=True,
     metavar="STEPS",
-    help="Steps between two checkpoints.",
+    help="Steps between two checkpoints.  [default: 500]",
 )
 @click.option(
     "--log-every", "every", type=_COUNT, metavar="STEPS", help="Steps between two lines of metrics."
@@ -145,9 +143,13 @@ _POSITIVE = Finite(min=0, min_open=True)
     default=None,
     help="Train on the sources of installed packages, too, not the standard library's alone.",
 )
-@click.option("--dataset", metavar="NAME", help="Train on a data set, by name, folder or file.")
-@click.option("--dataset-config", metavar="NAME", help="Which configuration of it.")
-@click.option("--text-column", metavar="NAME", help="Which column of it.  [default: text]")
+@click.option(
+    "--dataset", type=Named(), metavar="NAME", help="Train on a data set, by name, folder or file."
+)
+@click.option("--dataset-config", type=Named(), metavar="NAME", help="Which configuration of it.")
+@click.option(
+    "--text-column", type=Named(), metavar="NAME", help="Which column of it.  [default: text]"
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME")
 @click.option(
     "--compile/--no-compile",
@@ -194,18 +196,21 @@ def request_of(flags: Flags) -> TrainingRequest:
     Raises:
         ConfigError: They ask for none, or for another one than the folder holds.
     """
-    from scaleaudit.domain.training import TrainingRequest
+    from scaleaudit.domain.training import SAVE_EVERY, TrainingRequest
     from scaleaudit.reference.runs import Folder
 
     plan, folder = plan_of(flags), Folder(flags["out"])
     if not flags["prepare"]:
         folder.check(plan, resume=flags["resume"])
+    steps, save_every = flags["steps"], flags["save_every"]
+    if flags["resume"] and (card := folder.card()) is not None:
+        steps, save_every = steps or card.steps, save_every or card.save_every
     return TrainingRequest(
         plan=plan,
         out=str(flags["out"]),
-        steps=flags["steps"],
+        steps=steps,
         minutes=flags["minutes"],
-        save_every=flags["save_every"],
+        save_every=save_every or SAVE_EVERY,
         resume=flags["resume"],
         device=flags["device"],
         compile=flags["compiled"],

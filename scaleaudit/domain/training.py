@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+# Steps between two checkpoints where nobody says otherwise.
+SAVE_EVERY = 500
+
 
 class Encoding(Enum):
     """What turns text into tokens: bytes as they are, or a byte-pair encoding made for the text."""
@@ -92,7 +95,7 @@ class TrainingRequest:
     out: str
     steps: int | None = None
     minutes: float | None = None
-    save_every: int = 500
+    save_every: int = SAVE_EVERY
     resume: bool = False
     device: str = "auto"
     compile: bool | None = None

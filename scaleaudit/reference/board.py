@@ -23,7 +23,7 @@ class Board:
         """Begin, or have what was written of later steps hidden.
 
         Raises:
-            ConfigError: TensorBoard is not installed.
+            ConfigError: TensorBoard is not installed, or its folder cannot be written.
         """
         try:
             from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415  # an extra
@@ -32,7 +32,13 @@ class Board:
                 "--tensorboard needs the package tensorboard, which is not installed",
                 hint="Install it with: pip install 'scaleaudit[train]'",
             ) from None
-        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        try:
+            self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write into {folder}: {error.strerror}",
+                hint="Move what is there away, or leave it out with --no-tensorboard.",
+            ) from error
 
     def tell(self, line: Line | Held) -> None:
         """Write a line of metrics."""

@@ -11,9 +11,6 @@ from scaleaudit.domain.training import TrainingPlan, TrainingRequest
 from scaleaudit.reference.recipes import plan_by_recipe
 from scaleaudit.reference.runs import Folder
 
-# Steps between two checkpoints of a run that may be cut off.
-_SAVED_EVERY = 500
-
 
 def campaign(asked: CampaignRequest, conditions: Sequence[str]) -> Iterator[RunRequest]:
     """Yield the runs that are asked for, all conditions with one seed before the next seed.
@@ -27,7 +24,6 @@ def campaign(asked: CampaignRequest, conditions: Sequence[str]) -> Iterator[RunR
                 plan=_plan(asked, condition, seed),
                 out=str(folder.path),
                 steps=asked.steps,
-                save_every=_SAVED_EVERY,
                 resume=folder.config.exists(),
                 device=asked.evaluation.device,
                 compile=asked.compile,

@@ -84,11 +84,18 @@ def _parts(text: Text) -> Mapping[str, Dataset]:
         raise
     except Exception as error:  # whatever the reader of a format makes of what it is given
         raise ProbeError(
-            f"the data set {text.dataset} cannot be loaded: {described(error)}",
+            f"the data set {text.dataset} cannot be loaded: {described(_root(error))}",
             hint="It may be a name on a hub, a folder of save_to_disk, or a file "
             f"({', '.join(_READERS)}).",
         ) from error
     return {_TRAIN: found} if isinstance(found, datasets.Dataset) else dict(found)
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return the error that others were made of."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _loaded(text: Text) -> Dataset | DatasetDict:
@@ -97,6 +104,10 @@ def _loaded(text: Text) -> Dataset | DatasetDict:
     disable_progress_bars()
     assert text.dataset is not None
     path = Path(text.dataset)
+    if path.suffix in _READERS and not path.exists():
+        raise ProbeError(f"there is no file {path}", hint="Name another one with --dataset.")
+    if path.is_file() and not path.stat().st_size:
+        raise ProbeError(f"the file {path} is empty", hint="Name another one with --dataset.")
     if path.is_file():
         if path.suffix not in _READERS:
             raise ProbeError(

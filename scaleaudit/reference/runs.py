@@ -24,12 +24,16 @@ class Card:
     Attributes:
         text: What is trained on, in words.
         fingerprint: What tells this text apart, in this encoding.
+        steps: Where it was said to end; None for what the recipe says.
+        save_every: Steps between two checkpoints, as last said.
     """
 
     plan: TrainingPlan
     model: ReferenceConfig
     text: str
     fingerprint: str
+    steps: int | None = None
+    save_every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,11 @@ class Folder:
             return read_json(read_file(self.config).decode(), Card)
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            raise ConfigError(
+                f"--out {self.path} cannot be written: a part of this path is a file",
+                hint="Train in another folder with --out.",
+            ) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"{self.config} does not say what was trained: {error}",
@@ -116,6 +125,13 @@ class Folder:
             raise ConfigError(
                 f"{self.path} holds a run already: {titled(found.plan)}",
                 hint="Let it go on with --resume, or give another folder with --out.",
+            )
+        if resume and self.checkpoint.exists() and not self.state.exists():
+            raise ConfigError(
+                f"{self.state} is not there, and without it the training of "
+                f"{self.checkpoint.name} cannot go on",
+                hint=f"Put it back; to begin anew, give another folder with --out, or move "
+                f"{self.checkpoint.name} away.",
             )
         if found is not None and found.plan != plan:
             raise ConfigError(

@@ -85,7 +85,7 @@ def _trained(
     text = text_of(request, machinery.group, watch)
     windows = windows_of(text.train, config.size.context, plan.stride)
     held_out = held_out_of(text, config.size.context, _HELD_OUT)
-    card = Card(plan, config, text.name, text.fingerprint)
+    card = Card(plan, config, text.name, text.fingerprint, request.steps, request.save_every)
     _check_text(folder, card)
     trainer = Trainer(config, plan, machinery)
     count = sum(weight.numel() for weight in trainer.weights)
@@ -94,9 +94,12 @@ def _trained(
     # A run that was ended before its first checkpoint begins anew.
     begun = request.resume and folder.state.exists()
     position = restore_state(folder.state, trainer) if begun else Position()
+    record = None
     if first:
+        board = _board(request, folder, position, watch)
         folder.begin(card)
-    record = _record(request, folder, card, text, position, watch) if first else None
+        origin = Origin(step=position.step, seed=plan.seed, encoding=text.encoding)
+        record = Record(folder, card, origin, board)
     order = Order(len(windows), plan.batch, plan.seed)
     loop = Loop(
         trainer=trainer,
@@ -146,17 +149,10 @@ def _check_text(folder: Folder, card: Card) -> None:
         )
 
 
-def _record(
-    request: TrainingRequest,
-    folder: Folder,
-    card: Card,
-    text: Tokens,
-    position: Position,
-    watch: Watch,
-) -> Record:
+def _board(
+    request: TrainingRequest, folder: Folder, position: Position, watch: Watch
+) -> Board | None:
     wanted = is_installed() if request.tensorboard is None else request.tensorboard
     if request.tensorboard is None and not wanted:
         watch.say("tensorboard is not installed, so nothing is written for it")
-    board = Board(folder.board, position.step) if wanted else None
-    origin = Origin(step=position.step, seed=card.plan.seed, encoding=text.encoding)
-    return Record(folder, card, origin, board)
+    return Board(folder.board, position.step) if wanted else None

@@ -35,6 +35,7 @@ def cases() -> Iterator[Case]:
     yield from commands(
         {
             "reference_of_no_condition": "reference --conditions terminal-raw,warp",
+            "reference_of_no_conditions": "reference --conditions ,",
             "reference_from_nothing": "reference --from empty",
         },
         {"empty/notes.txt": ""},

@@ -53,6 +53,11 @@ def _of_folders() -> Iterator[Case]:
     yield Case("training_of_another_plan", partial(_again, resume=True, lr=2.0))
     yield Case("training_in_damaged_folder", _trained, {"run/config.json": "{}"})
     yield Case("training_in_file", _in_file, {"taken": ""})
+    yield Case("training_out_in_file", partial(_trained_in, "taken/run"), {"taken": ""})
+    yield Case("training_without_its_state", _without_state)
+    yield Case(
+        "training_board_in_the_way", partial(_trained, tensorboard=True), {"run/tensorboard": ""}
+    )
     yield Case("training_of_changed_text", _changed)
     yield Case("training_of_other_state", _other_state)
     yield Case("training_undivided", partial(_trained, accumulate=3))
@@ -83,7 +88,10 @@ def _of_texts() -> Iterator[Case]:
 
 def _of_data_sets() -> Iterator[Case]:
     yield Case("data_set_without_package", _without_datasets)
-    yield Case("data_set_of_unknown_form", partial(_text, "a.bin"), {"a.bin": ""})
+    yield Case("data_set_of_unknown_form", partial(_text, "a.bin"), {"a.bin": "x"})
+    yield Case("data_set_gone", partial(_text, "gone.txt"))
+    yield Case("data_set_empty", partial(_text, "a.txt"), {"a.txt": ""})
+    yield Case("data_set_no_text", partial(_text, "b.txt"), {"b.txt": bytes(range(128, 256))})
     yield Case("data_set_broken", partial(_text, "a.json"), {"a.json": "{"})
     rows = {"text": ["a", "b"], "number": [1, 2]}
     yield Case("data_set_without_column", partial(_saved, rows, "words"))
@@ -94,10 +102,14 @@ def _of_data_sets() -> Iterator[Case]:
 
 def _trained(**asked: object) -> None:
     """Train for a step in the folder ``run``."""
+    _trained_in("run", **asked)
+
+
+def _trained_in(name: str, **asked: object) -> None:
     here = Path.cwd()
     with pytest.MonkeyPatch.context() as patch:
         install(patch, here)
-        train(request_in(here, **{"steps": 1, **asked}))
+        train(request_in(here, name, **{"steps": 1, **asked}))
 
 
 def _again(**asked: object) -> None:
@@ -110,6 +122,12 @@ def _in_file() -> None:
     card = Folder(Path("run")).card()
     assert card is not None
     Folder(Path("taken/run")).begin(card)
+
+
+def _without_state() -> None:
+    _trained()
+    Path("run/state.safetensors").unlink()
+    _trained(resume=True)
 
 
 def _changed() -> None:

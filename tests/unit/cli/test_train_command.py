@@ -101,6 +101,15 @@ def test_a_run_that_goes_on_is_what_it_was(asked, tmp_path):
     assert again.plan == plan
 
 
+def test_a_run_goes_on_to_where_it_was_to_end_unless_that_is_said_anew(asked, tmp_path):
+    plan = plan_by_recipe("norm_between", "tiny")
+    Folder(tmp_path / "r").begin(Card(plan, model_of(plan), "a text", "f", 40, 7))
+    again = asked("--out", "r", "--resume")
+    assert (again.steps, again.save_every) == (40, 7)
+    further = asked("--out", "r", "--resume", "--steps", "60", "--save-every", "9")
+    assert (further.steps, further.save_every) == (60, 9)
+
+
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_of_several_processes_the_first_says_what_is_wrong(rank, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)

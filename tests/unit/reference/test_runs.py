@@ -50,6 +50,32 @@ def test_a_folder_with_another_run_is_refused(folder):
     there.check(PLAN, resume=True)
 
 
+def test_a_checkpoint_without_its_state_is_not_overwritten(folder):
+    train(request_in(folder, steps=2))
+    (folder / "run" / "state.safetensors").unlink()
+    before = (folder / "run" / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"state\.safetensors is not there"):
+        train(request_in(folder, steps=4, resume=True))
+    assert (folder / "run" / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_what_is_in_the_way_of_the_folder_or_of_tensorboard_is_named(folder):
+    (folder / "taken").write_text("")
+    with pytest.raises(ConfigError, match="taken/run cannot be written: a part of this path"):
+        train(request_in(folder, "taken/run", steps=1))
+    (folder / "run").mkdir()
+    (folder / "run" / "tensorboard").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot write into .*tensorboard: File exists"):
+        train(request_in(folder, steps=1, tensorboard=True))
+    assert not (folder / "run" / "config.json").exists()  # no run was begun
+
+
+def test_a_folder_says_where_its_run_was_to_end(folder):
+    train(request_in(folder, steps=2, save_every=7))
+    card = Folder(folder / "run").card()
+    assert (card.steps, card.save_every) == (2, 7)
+
+
 def test_differences_are_told_by_their_flags():
     other = replace(PLAN, precision=Precision.BFLOAT16, weight_decay=0.5, text=Text(packages=True))
     assert differences(PLAN, other) == (

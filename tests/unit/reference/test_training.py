@@ -207,7 +207,7 @@ def test_one_that_is_done_has_nothing_left_to_do(uninterrupted, monkeypatch, cap
     install(monkeypatch, folder)
     before = lines_of(folder)
     assert training.run(request_in(folder, resume=True, quiet=True)) == 0
-    assert "its 12 steps were made before" in capsys.readouterr().out
+    assert "is done: its 12 steps were made before" in capsys.readouterr().out
     assert lines_of(folder) == before
 
 
