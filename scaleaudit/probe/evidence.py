@@ -34,20 +34,26 @@ def seeds_of(runs: Runs, loop: Loop, index: int) -> list[Seed]:
 
 
 def _seed(own: TrainingRun, twin: TrainingRun, loop: Loop, index: int) -> Seed:
-    mine, other = own.states[index], twin.states[index]
+    mine = own.states[index]
     turns, _ = cycles(loop)
     norms = {each.turns: each.norm for each in mine.depths}
     before, after = norms.get(turns), norms.get(4 * turns)
     return Seed(
         first=mine.turns[0][-1].mean if mine.ended is not None else math.nan,
         norm=mine.ended if mine.ended is not None else math.nan,
-        twin=other.ended if other.ended is not None else math.nan,
+        twin=_ended(twin, index),
         deeper=after / before if before and after is not None else None,
         span=span(norms.values()),
         overflowed=own.overflowed is not None and twin.overflowed is None,
         learnt=fallen(twin) > thresholds.LEAST_LEARNT,
         carry=mine.carry,
     )
+
+
+def _ended(twin: TrainingRun, index: int) -> float:
+    """Where a twin ended, none where it came apart: it is then nothing to hold a target against."""
+    ended = twin.states[index].ended
+    return math.nan if ended is None or twin.overflowed is not None else ended
 
 
 def probed_state(
@@ -74,13 +80,43 @@ def refuse_constant(run: TrainingRun) -> None:
     """Complain of a loss that no step of training moves.
 
     Raises:
-        ProbeError: It is the same at every step.
+        ProbeError: It is the same at every step at which it is a number.
     """
-    low, high = min(run.losses), max(run.losses)
-    if len(run.losses) > 1 and high - low <= thresholds.CONSTANT * max(abs(low), abs(high)):
+    losses = [loss for loss in run.losses if math.isfinite(loss)]
+    low, high = min(losses, default=0.0), max(losses, default=0.0)
+    if len(losses) > 1 and high - low <= thresholds.CONSTANT * max(abs(low), abs(high)):
         raise ProbeError(
             f"the loss is constant: it is {high:.6g} at every step, so there is nothing to train on",
             hint="Is it multiplied by zero, or computed from a constant output?",
+        )
+
+
+def refuse_no_number(run: TrainingRun) -> None:
+    """Complain of a loss that training cannot begin with.
+
+    Raises:
+        ProbeError: It is no number with the weights as they start.
+    """
+    if not math.isfinite(run.losses[0]):
+        raise ProbeError(
+            f"the loss is no number before any step: it is {run.losses[0]:g} on the first batch",
+            hint="Does it divide by zero, take the logarithm of zero, or pass the largest number of "
+            "its type?",
+        )
+
+
+def refuse_half(run: TrainingRun) -> None:
+    """Complain of float16 weights that come apart with a penalty as well.
+
+    Raises:
+        ProbeError: They do.
+    """
+    if run.overflowed is not None:
+        raise ProbeError(
+            f"the weights are float16, and with them even the twin with a penalty ends in no numbers, "
+            f"at step {run.overflowed}: AdamW's squares of small gradients are 0 in float16, and it "
+            "divides by them",
+            hint="Give the model and its inputs in float32 or bfloat16, as by .float().",
         )
 
 

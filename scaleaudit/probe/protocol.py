@@ -18,7 +18,14 @@ from scaleaudit.probe.clock import FEWEST_RUNS, Clock, OverBudgetError
 from scaleaudit.probe.data import Feed, Stream
 from scaleaudit.probe.deciding import Decision, Seed, decide, is_clear, together
 from scaleaudit.probe.diagnostics import diagnose
-from scaleaudit.probe.evidence import fallen, probed_state, refuse_constant, seeds_of
+from scaleaudit.probe.evidence import (
+    fallen,
+    probed_state,
+    refuse_constant,
+    refuse_half,
+    refuse_no_number,
+    seeds_of,
+)
 from scaleaudit.probe.group import ALONE, Group
 from scaleaudit.probe.norms import Recorder, features
 from scaleaudit.probe.parts import Part, shifted
@@ -188,12 +195,18 @@ class _Probe:
     def _find_rate(self) -> None:
         """Train the first twin, at a lower rate where it does not come to rest either."""
         self._once(0, Fix.PENALTY)
-        if self._request.lr is not None:
-            return
+        refuse_no_number(self._runs[0, Fix.PENALTY])
+        if self._request.lr is None:
+            self._cool()
+        if self._is_half():
+            refuse_half(self._runs[0, Fix.PENALTY])
+
+    def _cool(self) -> None:
+        """Lower the rate until the first twin comes to rest, a few times at most."""
         for _ in range(thresholds.MOST_COOLINGS):
             run = self._runs[0, Fix.PENALTY]
-            if run.overflowed is None and fallen(run) > 0:
-                return
+            if run.overflowed == 0 or (run.overflowed is None and fallen(run) > 0):
+                return  # what is no number before any step is no fault of the rate
             lower = self._recipe.lr * thresholds.COOLER
             self._notes.append(
                 f"at a learning rate of {self._recipe.lr:.2g} the twin with a penalty came apart "
@@ -202,6 +215,12 @@ class _Probe:
             self._recipe = replace(self._recipe, lr=lower)
             del self._runs[0, Fix.PENALTY]
             self._once(0, Fix.PENALTY)
+
+    def _is_half(self) -> bool:
+        """Whether a weight that is trained is float16."""
+        weights = self._bench.weights(0)
+        found = (weights[name] for name in self._bench.program.parameters)
+        return any(each.requires_grad and each.dtype is torch.float16 for each in found)
 
     def _is_open(self, responses: list[Response]) -> bool:
         """Whether what was trained so far leaves a state open that more steps may settle."""

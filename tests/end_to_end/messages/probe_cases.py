@@ -38,7 +38,7 @@ def scaleaudit_target_masked():
 """
 _ANSWERED = (
     "frozen", "deaf", "constant", "lossless", "flipped", "misfits", "failing", "empty",
-    "shapeless", "masked",
+    "shapeless", "masked", "numberless", "half",
 )  # fmt: skip
 
 

@@ -128,6 +128,8 @@ def test_what_nothing_restrains_is_confirmed():
         ("frozen", "reads no parameter that is trained"),
         ("deaf", "no gradient path to any parameter"),
         ("constant", "the loss is constant: it is 1 at every step"),
+        ("numberless", "the loss is no number before any step: it is inf on the first batch"),
+        ("half", "the weights are float16, and with them even the twin"),
         ("lossless", "the target has no loss to train on"),
         ("flipped", "the backward of the autograd function Flipped is not that of its forward"),
         ("misfits", "a tuple of 3, and what is trained takes tokens, targets"),

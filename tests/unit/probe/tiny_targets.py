@@ -70,6 +70,14 @@ def scaleaudit_target_constant():
     return target(Tiny(), lambda model, tokens, targets: 1.0 + 0.0 * loss(model, tokens, targets))
 
 
+def scaleaudit_target_numberless():
+    return target(Tiny(), lambda model, tokens, targets: loss(model, tokens, targets) / 0.0)
+
+
+def scaleaudit_target_half():
+    return target(Tiny().half())
+
+
 def scaleaudit_target_lossless():
     tokens = torch.randint(VOCABULARY, (2, LENGTH))
     return {"model": Tiny(), "args": (tokens,)}
