@@ -48,6 +48,7 @@ from scaleaudit.sources import (
     find_requests,
     is_archive,
     portable,
+    read_source,
     read_sources,
 )
 
@@ -397,13 +398,9 @@ def _judge(target: Audited, rules: tuple[Rule, ...]) -> TargetReport:
         report,
         verdict=judged.verdict,
         facts=replace(report.facts, coverage=coverage),
-        findings=with_diffs(judged.findings, report.facts, _source),
+        findings=with_diffs(judged.findings, report.facts, read_source),
         undecided=judged.undecided,
     )
-
-
-def _source(path: str) -> str | None:
-    return dict(read_sources((path,))).get(path)
 
 
 def _not_audited(target: Audited, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:

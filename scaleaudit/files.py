@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import tempfile
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +45,22 @@ def _refuse_others(mode: int, path: Path | str) -> None:
         code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
         why = os.strerror(code) if code == errno.EISDIR else "it is no regular file"
         raise OSError(code, why, str(path))
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding that a Python file declares; UTF-8 where it names none, or one unknown."""
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except SyntaxError:
+        return "utf-8"
+
+
+def source_of(data: bytes) -> str:
+    """Return the text of a Python file, what is none replaced; a byte order mark is no part of it."""
+    try:
+        return data.decode(encoding_of(data), "replace")
+    except (LookupError, UnicodeError):  # a codec of something else than text
+        return data.decode("utf-8-sig", "replace")
 
 
 @contextmanager

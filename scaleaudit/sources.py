@@ -16,7 +16,7 @@ from scaleaudit.bases import may_hold_model
 from scaleaudit.domain.graph import Location
 from scaleaudit.domain.report import Skip, Skipped
 from scaleaudit.errors import ConfigError
-from scaleaudit.files import check_file, read_file
+from scaleaudit.files import check_file, read_file, source_of
 
 # Folders that hold other people's code or none at all.
 _NOT_WALKED = frozenset({"__pycache__", "build", "dist", "node_modules", "site-packages"})
@@ -227,12 +227,17 @@ def read_sources(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _text(path: str) -> str | None:
+    data = read_source(path)
+    return source_of(data) if data is not None else None
+
+
+def read_source(path: str) -> bytes | None:
+    """Read a file that is to be quoted or changed; None where that cannot be."""
     try:
         data = read_file(path)
     except (OSError, ValueError):
         return None
-    readable = len(data) <= _MAX_SOURCE_BYTES and b"\0" not in data
-    return data.decode(errors="replace") if readable else None
+    return data if len(data) <= _MAX_SOURCE_BYTES and b"\0" not in data else None
 
 
 def portable(value: Value, folder: Path) -> Value:

@@ -45,12 +45,14 @@ class Fix:
         kind: What it does to the model; None where no twin of a probe is made like it.
         diff: A change of the user's own lines that does it, as a unified diff; empty where none
             can be made safely. It was not applied, nor audited.
+        note: What is to be known of the change, or why there is none; empty where nothing is.
     """
 
     text: str
     code: str = ""
     kind: FixKind | None = None
     diff: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

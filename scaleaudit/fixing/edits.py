@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from scaleaudit.domain.facts import Readout, StateFacts, Visibility
 from scaleaudit.domain.footholds import NormCall
@@ -142,13 +143,25 @@ def _loss(state: StateFacts, source: Source) -> _Loss | None:
 
 def raw_readout(state: StateFacts, source: Source) -> Edits | None:
     """Give a supervised readout the state as it is, in place of the norm of it."""
+    return next(((edit,) for edit, _ in _raw(state, source)), None)
+
+
+def turns_made_raw(state: StateFacts, source: Source) -> int:
+    """Return for how many turns the change of ``raw_readout`` takes the norm away."""
+    norm = next((norm for _, norm in _raw(state, source)), None)
+    read = (
+        readout.turns for readout in state.readouts if readout.supervised and norm in readout.norms
+    )
+    return len(set(chain.from_iterable(read)))
+
+
+def _raw(state: StateFacts, source: Source) -> Iterator[tuple[Edit, NormCall]]:
+    """Yield the changes that give a readout the state, each with the norm that it takes away."""
     for readout in state.readouts:
-        if _may_be_raw(readout):
-            for norm in readout.norms:
-                edit = _without_norm(norm, readout, source)
-                if edit is not None:
-                    return (edit,)
-    return None
+        for norm in readout.norms if _may_be_raw(readout) else ():
+            edit = _without_norm(norm, readout, source)
+            if edit is not None:
+                yield edit, norm
 
 
 def _may_be_raw(readout: Readout) -> bool:
@@ -166,12 +179,42 @@ def _without_norm(norm: NormCall, readout: Readout, source: Source) -> Edit | No
     statement = source.statement_of(call)
     if argument is None or statement is None:
         return None
+    if not _is_for_one(call, statement, source):
+        return None
     text, (start, end) = source.written(argument), source.span(call)
-    if isinstance(statement, ast.Assign) and statement.value is call:
-        targets = [ast.unparse(target) for target in statement.targets]
-        if ast.unparse(argument) in targets:
-            return _deleted(statement, source) if len(targets) == 1 else None
+    match statement:
+        case ast.Assign(targets=[target], value=value) if value is call:
+            if ast.unparse(argument) == ast.unparse(target):
+                return _deleted(statement, source)
+        case _:
+            pass
     return Edit(start, end, text if _is_atom(argument) else f"({text})")
+
+
+def _is_for_one(call: ast.Call, statement: ast.stmt, source: Source) -> bool:
+    """Whether what a call norms is used at one place alone, as far as its statement tells."""
+    value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+    if not isinstance(value, ast.Tuple | ast.List) and value is not call:
+        return True
+    function = source.function_of(statement)
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]) if value is call and function is not None:
+            again = bool(source.loops_of(statement))
+            return _reads(function, name, statement, again=again) == 1
+        case _:
+            return False
+
+
+def _reads(function: Function, name: str, statement: ast.stmt, *, again: bool) -> int:
+    """At how many places a variable is read behind a statement, or before it where it runs again."""
+    first, last = statement.lineno, statement.end_lineno or statement.lineno
+    return sum(
+        isinstance(part, ast.Name)
+        and part.id == name
+        and isinstance(part.ctx, ast.Load)
+        and (part.lineno > last or (again and part.lineno < first))
+        for part in ast.walk(function)
+    )
 
 
 def _deleted(statement: ast.stmt, source: Source) -> Edit | None:

@@ -73,8 +73,13 @@ class RawReadouts:
                 if same.location == frame.location
             ]
             evaluations = [normed for _, _, normed in found if normed is not None]
-            if len(evaluations) == len(found):
+            if len(evaluations) == len(found) and all(map(self._is_for_one, evaluations)):
                 yield norm_call(self._graph, *found[-1][:2], evaluations[-1]), evaluations
+
+    def _is_for_one(self, normed: Normed) -> bool:
+        """Whether nothing but one operator reads what is normed, and nobody is given it."""
+        given = {ref.node for _, ref in self._graph.outputs}
+        return normed.made.node not in given and len(self._graph.users[normed.made.node]) == 1
 
     @cached_property
     def _written(self) -> dict[tuple[str, Location | None], list[int]]:

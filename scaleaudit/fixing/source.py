@@ -12,6 +12,7 @@ from typing import TypeAlias
 from scaleaudit.domain.graph import Location
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_MARK = "\ufeff"
 Loop: TypeAlias = ast.For | ast.While
 # Line and offset in bytes, as the syntax tree counts: lines from 1, offsets from 0.
 _Place: TypeAlias = tuple[int, int]
@@ -34,13 +35,15 @@ class Source:
     """One file."""
 
     def __init__(self, path: str, text: str) -> None:
-        """Parse a file.
+        """Parse a file; a byte order mark is kept apart from its text.
 
         Raises:
             SyntaxError, ValueError, RecursionError, MemoryError: It is no Python that can be read.
         """
-        if "\ufffd" in text or "\r" in text.replace("\r\n", ""):
-            raise ValueError("not what its bytes are, or lines that end as on old Macs")
+        if "\r" in text.replace("\r\n", ""):
+            raise ValueError("lines that end as on old Macs")
+        self.mark = _MARK if text.startswith(_MARK) else ""
+        text = text.removeprefix(_MARK)
         self.path, self.text = path, text
         self.tree = ast.parse(text)
         self.lines = lines_of(text)

@@ -25,7 +25,7 @@ from scaleaudit.report.summaries import (
     undecided,
     verdict_text,
 )
-from scaleaudit.report.terminal import Ink, printable
+from scaleaudit.report.terminal import Ink, copied, printable
 from scaleaudit.report.words import counted
 
 # GitHub takes 65,536 characters, some of its interfaces as many bytes.
@@ -170,10 +170,12 @@ def _details(target: TargetReport, finding: Finding, sources: Sources) -> Iterat
         yield f"- note: {code_span(place(related.location))}: {sentence(related.text)}"
     for fix in finding.fixes:
         yield f"- fix: {sentence(fix.text)}"
+        if fix.note:
+            yield f"  {sentence(fix.note)}"
         if fix.diff:
             yield f"  ({UNTRIED})"
             yield ""
-            yield from fenced([printable(line) for line in fix.diff.split("\n")[:-1]], "diff")
+            yield from fenced([copied(line) for line in fix.diff.split("\n")[:-1]], "diff")
         elif fix.code:
             yield ""
             yield from fenced([printable(line) for line in fix.code.splitlines()], "python")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scaleaudit.domain.finding import Fix
-from scaleaudit.report.terminal import Ink, Style, printable
+from scaleaudit.report.terminal import Ink, Style, copied, printable
 
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+\d+(?:,\d+)? @@")
 _NO_END = "\\ No newline at end of file"
@@ -59,9 +59,11 @@ def changes_of(diff: str) -> tuple[Change, ...]:
 
 
 def change_lines(fix: Fix, ink: Ink) -> Iterator[str]:
-    """Write what a fix changes for a terminal: the place, and the lines that differ."""
+    """Write what a fix changes for a terminal: what is to be known of it, and the lines that differ."""
     path = path_of(fix.diff)
+    if fix.note:
+        yield printable(fix.note)
     for change in changes_of(fix.diff):
         yield f"{ink(Style.MARGIN, '-->')} {printable(path)}:{change.line} ({UNTRIED})"
-        yield from (ink(Style.ERROR, f"- {printable(line.rstrip())}") for line in change.taken)
-        yield from (ink(Style.GOOD, f"+ {printable(line.rstrip())}") for line in change.added)
+        yield from (ink(Style.ERROR, f"- {copied(line.rstrip())}") for line in change.taken)
+        yield from (ink(Style.GOOD, f"+ {copied(line.rstrip())}") for line in change.added)

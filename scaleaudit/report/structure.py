@@ -199,6 +199,7 @@ def _fix(fix: Fix) -> Json:
         "code": fix.code,
         "kind": fix.kind.value if fix.kind else None,
         "diff": fix.diff,
+        **({"note": fix.note} if fix.note else {}),
     }
 
 

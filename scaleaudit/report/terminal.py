@@ -50,6 +50,11 @@ def printable(text: str) -> str:
     )
 
 
+def copied(line: str) -> str:
+    """Return a line of code as ``printable`` does, but with its tabs, to be copied as it is."""
+    return "\t".join(printable(part) for part in line.removesuffix("\r").split("\t"))
+
+
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape", "surrogatepass").decode("ascii")
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from scaleaudit.files import encoding_of
+
 # A logical line of one of these reaches over the lines in its body.
 _ENCLOSING = (
     ast.For,
@@ -129,10 +131,7 @@ class SourceFile:
     @cached_property
     def encoding(self) -> str:
         """The encoding that the file declares; UTF-8 where it names none, or one unknown."""
-        try:
-            return tokenize.detect_encoding(io.BytesIO(self.data).readline)[0]
-        except SyntaxError:
-            return "utf-8"
+        return encoding_of(self.data)
 
     @cached_property
     def text(self) -> str:

@@ -34,8 +34,8 @@ def findings_of(path: Path) -> tuple[Finding, ...]:
     return with_diffs(evaluate(RULES, str(path), "", facts).findings, facts, _read)
 
 
-def _read(path: str) -> str:
-    return Path(path).read_bytes().decode()
+def _read(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 def diffs(finding: Finding) -> dict[FixKind, str]:

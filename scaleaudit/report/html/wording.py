@@ -6,8 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from scaleaudit.domain.facts import StateFacts
+from scaleaudit.domain.twins import Measured
 from scaleaudit.report.summaries import stale_text, suppressed_text, undecided, verdict_text
+from scaleaudit.report.terminal import copied
 from scaleaudit.report.words import (
     certification_text,
     counted,
@@ -65,6 +69,19 @@ def changed(line: str) -> str:
     return {"+": "added", "-": "taken"}.get(line[:1], "kept")
 
 
+def copied_as(line: str) -> Markup:
+    """Write a line of code to be copied."""
+    return escape(copied(line))
+
+
+def shorter(found: Measured) -> str:
+    """Say what became of the length of a state with a fix; empty where that is not known."""
+    before, after = found.before.norm, found.after.norm
+    if before is None or after is None:
+        return ""
+    return "shorter" if after < before else "no shorter"
+
+
 def shape(state: StateFacts) -> str:
     """Write the shape of a state."""
     return " × ".join(map(str, state.shape)) or "scalar"
@@ -96,6 +113,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
     "degree": degree,
     "changed": changed,
+    "copied": copied_as,
+    "shorter": shorter,
     "growth": growth,
     "shape": shape,
     "sign": sign,

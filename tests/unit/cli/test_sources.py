@@ -209,3 +209,20 @@ def test_a_file_is_audited_once_however_it_is_spelled_and_seen_from_here(tree):
 def test_a_file_that_is_named_behind_its_folder_is_named(tree):
     found = {request.path: request.named for request in find_requests([".", "b.py"])}
     assert (found["a.py"], found["b.py"]) == (False, True)
+
+
+@pytest.mark.parametrize("encoding", ["koi8-r", "shift_jis", "latin-1", "utf-8-sig", "utf-8"])
+def test_a_source_is_quoted_in_its_own_encoding(tmp_path, encoding):
+    text = "# да\n" if encoding == "koi8-r" else "# £ é\n" if encoding == "latin-1" else "# x\n"
+    text = "# 表\n" if encoding == "shift_jis" else text
+    cookie = "" if encoding.startswith("utf-8") else f"# coding: {encoding}\n"
+    file = tmp_path / "model.py"
+    file.write_bytes(f"{cookie}{text}".encode(encoding))
+    assert dict(read_sources((str(file),))) == {str(file): f"{cookie}{text}"}
+
+
+@pytest.mark.parametrize("cookie", ["rot13", "no-such", "utf-8"])
+def test_a_source_in_no_encoding_is_quoted_as_far_as_it_can_be(tmp_path, cookie):
+    file = tmp_path / "model.py"
+    file.write_bytes(f"# coding: {cookie}\n# ".encode() + b"\xff\n")
+    assert dict(read_sources((str(file),)))[str(file)].endswith("# \ufffd\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -75,7 +76,7 @@ def fixed(text: str, facts: StateFacts, kind: FixKind) -> str:
         subject_of(facts, loop), fixes=(Fix("Do it.", kind=kind), Fix("Or do not.")),
     )  # fmt: skip
     known = ScaleFacts((loop,), Coverage(10), loss_found=True)
-    (told,) = with_diffs((finding,), known, {PATH: text}.get)
+    (told,) = with_diffs((finding,), known, {PATH: text.encode()}.get)
     assert told.fixes[1].diff == ""
     return applied(text, told.fixes[0].diff) if told.fixes[0].diff else ""
 
@@ -147,7 +148,7 @@ def test_what_is_not_python_or_not_there_is_left_alone():
     text = HEAD + FORWARD
     facts = state(text)
     assert fixed(text.replace("def ", "dfe "), facts, FixKind.NORM_BETWEEN) == ""
-    assert fixed(text + "# \ufffd\n", facts, FixKind.NORM_BETWEEN) == ""
+    assert noted(text.encode() + b"# \xff\n", facts, FixKind.NORM_BETWEEN).diff == ""
     assert fixed(text.replace("\n", "\r"), facts, FixKind.NORM_BETWEEN) == ""
 
 
@@ -328,3 +329,69 @@ def test_no_penalty_behind_a_way_out_of_the_turn(leave):
     for way, written in ((leave, False), ("pass", True)):
         turned = text.replace("LEAVE", way)
         assert bool(fixed(turned, state(turned, loss=loss), FixKind.PENALTY)) is written
+
+
+@pytest.mark.parametrize(
+    ("behind", "left"),
+    [
+        ("logits = self.head(h)\n    return logits", "    logits = self.head(h)\n"),
+        ("logits = self.head(h)\n    return logits, h", ""),
+        ("logits = self.head(h)\n    if x is None:\n        return h\n    return logits", ""),
+    ],
+)
+def test_a_norm_that_others_read_too_stays(behind, left):
+    text = HEAD + dedent(
+        """\
+        def forward(self, x):
+            h = self.embed(x)
+            for _ in range(4):
+                h = h + self.step(h)
+            h = self.norm(h)
+            BEHIND
+        """
+    ).replace("BEHIND", behind)
+    got = fixed(text, state(text, norm="self.norm(h)", called=True), FixKind.RAW_READOUT)
+    assert (left in got) if left else got == ""
+    assert "self.norm(h)" not in got
+    twice = text.replace("h = self.norm(h)", "h, n = self.norm(h), 1")
+    assert fixed(twice, state(twice, norm="self.norm(h)", called=True), FixKind.RAW_READOUT) == ""
+
+
+def noted(data: bytes, facts: StateFacts, kind: FixKind) -> Fix:
+    loop = LoopFacts("Looped.forward", 4, None, (facts,))
+    finding = Finding(
+        "SCL101", "blind", Severity.ERROR, Confidence.PROVEN, "message", None,
+        subject_of(facts, loop), fixes=(Fix("Do it.", kind=kind),),
+    )  # fmt: skip
+    known = ScaleFacts((loop,), Coverage(10), loss_found=True)
+    return with_diffs((finding,), known, {PATH: data}.get)[0].fixes[0]
+
+
+def test_a_change_of_every_turn_says_so():
+    text = HEAD + FORWARD
+    facts = state(text, norm="self.norm(h)", called=True)
+    (readout,) = facts.readouts
+    assert noted(text.encode(), facts, FixKind.RAW_READOUT).note == ""
+    every = replace(facts, readouts=(replace(readout, turns=(1, 2, 4)),))
+    assert "for 3 turns" in noted(text.encode(), every, FixKind.RAW_READOUT).note
+    other = replace(facts, readouts=(readout, replace(readout, turns=(1,))))
+    assert "for 2 turns" in noted(text.encode(), other, FixKind.RAW_READOUT).note
+
+
+def test_a_file_in_another_encoding_is_left_alone_and_one_with_a_mark_keeps_it(tmp_path: Path):
+    text = HEAD + FORWARD
+    facts = state(text)
+    koi = f"# coding: koi8-r\n{text}# \u0434\u0430\n".encode("koi8-r")
+    fix = noted(koi, facts, FixKind.NORM_BETWEEN)
+    assert (fix.diff, fix.note) == ("", "No change is written: the file is not UTF-8 but koi8-r.")
+    (tmp_path / PATH).write_bytes(marked := b"\xef\xbb\xbf" + text.encode())
+    patch = noted(marked, facts, FixKind.NORM_BETWEEN).diff
+    subprocess.run(["git", "apply", "-"], input=patch.encode(), cwd=tmp_path, check=True)
+    assert b"h = F.rms_norm" in (tmp_path / PATH).read_bytes()
+
+
+def test_a_file_with_other_line_ends_says_so():
+    text = (HEAD + FORWARD).replace("\n", "\r\n")
+    fix = noted(text.encode(), state(HEAD + FORWARD), FixKind.NORM_BETWEEN)
+    assert "\n+        h = F.rms_norm(h, h.shape[-1:])\r\n" in fix.diff
+    assert "CRLF" in fix.note

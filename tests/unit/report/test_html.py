@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from html_reports import ABOUT_H, CONFIRMED, DIFF, RUN, RUNS, many, whole, with_evil
+from html_reports import ABOUT_H, CONFIRMED, DIFF, PROBE, RUN, RUNS, many, whole, with_evil
 from lxml import html
 from reports import (
     ALL,
@@ -33,6 +33,7 @@ from reports import (
 
 from scaleaudit.comparing.comparing import compare
 from scaleaudit.domain.finding import Severity
+from scaleaudit.domain.probing import Turn
 from scaleaudit.domain.report import Verdict
 from scaleaudit.domain.traced import Traced
 from scaleaudit.report import embedding
@@ -229,7 +230,7 @@ def test_an_excerpt_marks_the_span_and_shows_a_related_line_once():
 def test_a_fix_is_shown_as_a_change_with_what_was_measured_of_it():
     (first, _) = html.fromstring(page_of(whole)).xpath("//section[@class='state']/article")
     penalty, raw = first.xpath("./ol[@class='fixes']/li")
-    assert "Measured on 2 seeds: norm 1,000 → 20, loss 2.5 → 2.55" in text_of(penalty)
+    assert "Measured on 2 seeds: norm 1,000 → 20 (shorter), loss 2.5 → 2.55" in text_of(penalty)
     assert "Measured" not in text_of(raw)
     assert raw.xpath(".//pre[@class='diff']")[0].text_content() == DIFF
     assert raw.xpath(".//span[@class='added']/text()") == ["+        return self.head(h)\n"]
@@ -464,3 +465,17 @@ def test_states_of_one_name_have_each_its_own_finding():
     assert [len(each) for each in said] == [1, 1]
     assert "the other one" in said[1][0]
     assert "the other one" not in said[0][0]
+
+
+@pytest.mark.parametrize(("norm", "said"), [(20.0, "better"), (5000.0, "worse")])
+def test_a_measured_fix_is_told_by_what_became_of_the_length(norm, said):
+    runs = (*RUNS[:2], *(replace(run, states=_ending_at(run, norm)) for run in RUNS[2:]))
+    page = to_html(whole(probe=replace(PROBE, runs=runs)))
+    measured = html.fromstring(page).xpath("//p[@class='measured']")[0]
+    assert measured.xpath("./strong/@class") == [said]
+    assert ("(no shorter)" in text_of(measured)) == (said == "worse")
+
+
+def _ending_at(run, norm):
+    end = (Turn(norm, norm, norm),) * 2
+    return tuple(replace(state, turns=(*state.turns[:-1], end)) for state in run.states)

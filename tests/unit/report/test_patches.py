@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from jsonschema import validators
+from lxml import html
 from reports import BLIND, PATH, SOURCE, STATE, facts, report, target
 
 from scaleaudit.domain.finding import Fix, FixKind
 from scaleaudit.domain.report import Report, Verdict
 from scaleaudit.fixing.source import diff
+from scaleaudit.report.html.page import to_html
 from scaleaudit.report.markdown import to_markdown
 from scaleaudit.report.patches import Change, changes_of, path_of
 from scaleaudit.report.reading import from_json
@@ -104,3 +106,19 @@ def test_a_diff_comes_back_from_json():
     found = changing(NORMED)
     again = from_json(to_json(found), "report.json")
     assert again.targets[0].findings[0].fixes == found.targets[0].findings[0].fixes
+
+
+def test_tabs_of_a_change_and_what_is_to_be_known_of_it_are_told():
+    before = SOURCE.replace("    ", "\t")
+    found = changing(before.replace("self.head(self.final_norm(h))", "self.head(h)"), before)
+    (first, rest), patch = found.targets[0].findings[0].fixes, "\n+\t\treturn self.head(h)\n"
+    finding = replace(BLIND, fixes=(replace(first, note="Of `every` turn."), rest))
+    noted = report(target(Verdict.FAIL, facts(STATE), finding), source=before)
+    assert "Of `every` turn.\n" in to_text(noted)
+    assert "+ \t\treturn self.head(h)\n" in to_text(noted)
+    assert "Of `every` turn.\n" in to_markdown(noted)
+    assert patch in to_markdown(noted)
+    assert from_json(to_json(noted), "report.json").targets[0].findings[0].fixes == finding.fixes
+    (block,) = html.fromstring(page := to_html(noted)).xpath("//pre[@class='diff']")
+    assert block.text_content().strip("\n") == first.diff.rstrip("\n")
+    assert "Of <code>every</code> turn." in page
