@@ -46,7 +46,11 @@ up to three, fewer where they are clear. A run has to do by itself.
 One condition was added for a run of the judged part, `per_loop_rmsnorm/64/N(0, 1)/chain/1`: it ended at 27 times its
 twin and was refuted, as four times the turns left its norm as it was. For that run the verdict is no test. What a turn
 keeps and how far weights reach was asked because of two examples, `gru_refinement_blind` and `lstm_language_model`, and
-their thresholds were set on those and on idioms: their verdicts are no test of these.
+their thresholds were set on those and on idioms: their verdicts are no test of these. So it is with the questions about
+parts of a state and about rewards of length, which idioms that were refuted wrongly led to: `penalties-last_token`,
+`penalties-subtracted`, `supervision-raw_first_token`, `habits-one_channel`, `memory_tokens-both_carried`, and of
+`couplings-heavy_ball` with what is said of turns that cannot be added. Where a run of the same case was made again, the
+later one counts.
 """
 _SET = """\
 With thresholds set by the first part alone, which knows nothing of models whose blind states grow less than those of
@@ -56,7 +60,8 @@ _FIGURES = """\
 From the smallest to the largest, over all initialisations, data and seeds. *Answer* is what the loss changes by as a
 state is scaled from 1e2 to 1e4, *ratio* its norm over that of the twin, *deeper* the factor on the norm at four times
 the turns, *kept* what a turn of the trained loop multiplies long states by, and *reach* what all weights of 1e4 times
-multiply the length by over those of 1e2 times. The last two were not measured by all runs; those go by the others.
+multiply the length by over those of 1e2 times. The last two were not measured by all runs; those go by the others. Of a state
+that the loss sees in part, all of it is said of the part that it does not see.
 """
 
 

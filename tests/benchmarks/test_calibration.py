@@ -115,6 +115,8 @@ def test_records_come_back_and_a_later_one_counts(tmp_path):
 def test_answers_to_scale_come_back():
     assert response_of(GROWN).change == pytest.approx(1e-11, rel=1e-4)
     assert response_of(replace(GROWN, response=0.99)).change == pytest.approx(0.99)
+    assert response_of(replace(GROWN, response=-0.99)).change == pytest.approx(-0.99)
+    assert response_of(replace(GROWN, response=-0.99)).is_rewarded
     assert not response_of(RISING).is_flat
     assert response_of(RISING).is_known
     assert not response_of(replace(GROWN, known=False)).is_known
@@ -224,7 +226,10 @@ def test_the_page_tells_what_went_wrong():
     wrong = record(BLIND, KEPT, seed=1)
     broken = Record(Case(SEEN, 0), 100, reason="The loss is constant: a|b.")
     page = to_page(kept(record(), record(HELD, KEPT), wrong, broken))
-    assert "| `per_loop_rmsnorm/64/N(0, 1)/text/1` | wrong refuted | 1e-13 | 1 | 1 | none | none | 0.9 |" in page
+    assert (
+        "| `per_loop_rmsnorm/64/N(0, 1)/text/1` | wrong refuted | 1e-13 | 1 | 1 | none | none | 0.9 |"
+        in page
+    )
     assert "failed: The loss is constant: a\\|b." in page
     assert "| small, text, even seeds | 3 models | 2 (66.7%) | 0 | 0 | 0 | 1 (33.3%) |" in page
     assert "these were not made: 141 of small, text, even seeds, " in page
