@@ -322,6 +322,7 @@ class StateProbe:
         reason: Why the outcome is inconclusive, and what would settle it.
         ratios: The norm over that of the twin, seed by seed; ``norm`` and ``twin_norm`` are means.
         deepers: The factor at four times the turns, seed by seed.
+        steps: Steps of training that these numbers are of; 0 where it was not trained.
     """
 
     state: str
@@ -335,6 +336,7 @@ class StateProbe:
     reason: str = ""
     ratios: tuple[float, ...] = ()
     deepers: tuple[float, ...] = ()
+    steps: int = 0
 
     @property
     def ratio(self) -> float | None:
@@ -348,7 +350,7 @@ class ProbeOutcome:
 
     Attributes:
         verdict: That of the states together: confirmed by one, refuted by all.
-        steps: Steps of training a run.
+        steps: Steps of training a run, but for those that a state was left open by and trained longer.
         seeds: How many seeds were run.
         diagnostics: What the weights say without training; None where that was not asked for.
         reason: Why nothing could be said of any state, and what would settle it.

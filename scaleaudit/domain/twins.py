@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scaleaudit.domain.facts import ProbeOutcome
+from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.finding import FixKind
 from scaleaudit.domain.probing import StateTrace, TrainingRun
 
@@ -52,6 +52,25 @@ def kind_of(words: str) -> FixKind | None:
     return _KINDS.get(words)
 
 
+def behind(probe: ProbeOutcome, state: StateProbe | None) -> tuple[TrainingRun, ...]:
+    """Return the runs that what is said of a state rests on, with others of their seeds beside them.
+
+    What was left open is trained once more, with the same seed and fix and for more steps.
+
+    Args:
+        state: Which one; None for the runs of all states, as many steps each.
+    """
+    first: dict[tuple[int, str], TrainingRun] = {}
+    longer: dict[tuple[int, str], TrainingRun] = {}
+    for run in probe.runs:
+        key = run.seed, run.fix
+        (longer if key in first else first)[key] = run
+    if state is None or state.steps <= probe.steps or not longer:
+        return tuple(first.values())
+    seeds = {seed for seed, _ in longer}
+    return tuple(longer.get(key, run) for key, run in first.items() if key[0] in seeds)
+
+
 def measured(kind: FixKind | None, probe: ProbeOutcome, index: int) -> Measured | None:
     """Say what a probe measured of a fix; None where no twin was trained with it.
 
@@ -61,8 +80,11 @@ def measured(kind: FixKind | None, probe: ProbeOutcome, index: int) -> Measured 
     """
     if kind is None:
         return None
-    own = {run.seed: run for run in probe.runs if not run.fix}
-    twins = {run.seed: run for run in probe.runs if run.fix == WORDS[kind]}
+    # Of the twins only the penalised one is trained for longer, as the target is.
+    longest = kind is FixKind.PENALTY and index < len(probe.states)
+    runs_of_seeds = behind(probe, probe.states[index] if longest else None)
+    own = {run.seed: run for run in runs_of_seeds if not run.fix}
+    twins = {run.seed: run for run in runs_of_seeds if run.fix == WORDS[kind]}
     seeds = [
         seed
         for seed in sorted(own.keys() & twins.keys())

@@ -57,9 +57,14 @@ def _ended(twin: TrainingRun, index: int) -> float:
 
 
 def probed_state(
-    loop: Loop, state: int, response: Response, seeds: Sequence[Seed], decision: Decision
+    loop: Loop,
+    state: int,
+    response: Response,
+    seeds: Sequence[Seed],
+    decision: Decision,
+    steps: int,
 ) -> StateProbe:
-    """Put together what is reported of a state."""
+    """Put together what is reported of a state, of which seeds were trained for so many steps."""
     deepers = tuple(seed.deeper for seed in seeds if seed.deeper is not None)
     return StateProbe(
         state=loop.states[state].name,
@@ -73,6 +78,7 @@ def probed_state(
         reason=decision.reason,
         ratios=tuple(seed.ratio for seed in seeds),
         deepers=deepers,
+        steps=steps if seeds else 0,
     )
 
 

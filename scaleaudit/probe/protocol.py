@@ -307,10 +307,10 @@ class _Probe:
     def _state(self, place: tuple[int, int], response: Response) -> StateProbe:
         loop, seeds = self._bench.program.nest.loops[place[0]], self._seeds(place)
         decision = decide(response, seeds) if self._request.train else _UNTRAINED
-        longer = seeds_of(self._longer, loop, self._states.index(place))
+        longer, steps = seeds_of(self._longer, loop, self._states.index(place)), self._recipe.steps
         if longer and decision.verdict is ProbeVerdict.INCONCLUSIVE:
-            seeds, decision = longer, decide(response, longer)
-        return probed_state(loop, place[1], response, seeds, decision)
+            seeds, decision, steps = longer, decide(response, longer), _LONGER * steps
+        return probed_state(loop, place[1], response, seeds, decision, steps)
 
     def _described(self) -> tuple[tuple[str, str], ...]:
         precision = "float32" if self._recipe.dtype is None else str(self._request.dtype)

@@ -39,6 +39,7 @@ class _StateProbe:
     deeper: _Number = None
     deepers: tuple[_Number, ...] = ()
     reason: str | None = None
+    steps: int = 0
 
     def state(self) -> StateProbe:
         return StateProbe(
@@ -53,6 +54,7 @@ class _StateProbe:
             reason=self.reason or "",
             ratios=_numbers(self.ratios),
             deepers=_numbers(self.deepers),
+            steps=self.steps,
         )
 
 

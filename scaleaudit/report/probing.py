@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
 from scaleaudit.domain.probing import Carry, TrainingRun
+from scaleaudit.domain.twins import behind
 from scaleaudit.report.diagnostics import diagnostics_document, diagnostics_lines
 from scaleaudit.report.encoding import Json
 from scaleaudit.report.terminal import Ink, Style, printable
@@ -56,6 +57,7 @@ def _state_document(state: StateProbe) -> Json:
         "ratios": [_number(ratio) for ratio in state.ratios],
         "deeper": _number(state.deeper),
         "deepers": [_number(factor) for factor in state.deepers],
+        "steps": state.steps,
         "reason": state.reason or None,
     }
 
@@ -63,8 +65,7 @@ def _state_document(state: StateProbe) -> Json:
 def probe_lines(found: ProbeOutcome, ink: Ink) -> Iterator[str]:
     """Write a probe for people, a table for every state."""
     verdict = ink(_STYLES[found.verdict], found.verdict.value)
-    ran = f" after {found.steps} steps, {_counted(found.seeds)}" if found.runs else ""
-    yield f"probe: {verdict}{ran} ({found.seconds:.0f} s)"
+    yield f"probe: {verdict}{_ran(found)} ({found.seconds:.0f} s)"
     if found.reason:
         yield f"  {printable(found.reason)}"
     if found.recipe:
@@ -77,19 +78,31 @@ def probe_lines(found: ProbeOutcome, ink: Ink) -> Iterator[str]:
         yield from diagnostics_lines(found.diagnostics)
 
 
+def _ran(found: ProbeOutcome) -> str:
+    """Say how long and how often what the verdict rests on was trained."""
+    if not found.runs:
+        return ""
+    steps = {state.steps for state in found.states if state.steps} or {found.steps}
+    span = " to ".join(map(str, dict.fromkeys((min(steps), max(steps)))))
+    seeds = max((len(state.ratios) for state in found.states), default=0) or found.seeds
+    return f" after {span} steps, {_counted(seeds)}"
+
+
 def _state_lines(found: ProbeOutcome, index: int, state: StateProbe, ink: Ink) -> Iterator[str]:
     verdict = ink(_STYLES[state.verdict], state.verdict.value)
     yield f"  state {printable(state.state)} of loop {printable(state.loop)}: {verdict}"
     if state.reason:
         yield f"    {printable(state.reason)}"
     if state.response is not None:
-        yield f"    scaled from 1e2 to 1e4, the objective changes by {state.response:.2g}"
+        moves = "falls" if state.response < 0 else "changes"
+        yield f"    scaled from 1e2 to 1e4, the objective {moves} by {abs(state.response):.2g}"
     if state.ratio is not None:
         yield f"    norm over that of the twin with {printable(state.twin)}: {_spread(state.ratio, state.ratios)}"
     if state.deeper is not None:
         yield f"    norm at four times the turns: x {_spread(state.deeper, state.deepers)}"
-    yield from _carry_lines([run.states[index].carry for run in found.runs if not run.fix])
-    yield from _table(_first_of_each(found.runs), index)
+    runs = _first_of_each(behind(found, state))
+    yield from _carry_lines([run.states[index].carry for run in runs if not run.fix])
+    yield from _table(runs, index, state.steps)
 
 
 def _carry_lines(found: Sequence[Carry]) -> Iterator[str]:
@@ -118,7 +131,7 @@ def _first_of_each(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
     return list(found.values())
 
 
-def _table(runs: Sequence[TrainingRun], index: int) -> Iterator[str]:
+def _table(runs: Sequence[TrainingRun], index: int, steps: int) -> Iterator[str]:
     """One line a run: what its norm did, where it and the loss ended, and both at more turns."""
     traces = [run.states[index] for run in runs]
     if not traces:
@@ -138,6 +151,8 @@ def _table(runs: Sequence[TrainingRun], index: int) -> Iterator[str]:
         called = f"with {run.fix}" if run.fix else _UNTOUCHED
         cells = "".join(f"{_cell(number):>10}" for number in numbers)
         ended = f"  no number at step {run.overflowed}" if run.overflowed is not None else ""
+        if run.overflowed is None and len(run.losses) < steps:
+            ended = f"  after {len(run.losses)} steps"
         yield f"    {called:{_CALLED}} {sparkline(row, spans):{_SPARK}}{cells}{ended}"
 
 

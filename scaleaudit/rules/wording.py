@@ -90,14 +90,16 @@ def measured(probe: StateProbe) -> str:
     """Give the numbers of a training run, to follow "trained"."""
     said = []
     if probe.norm is not None:
-        said.append(f"its norm ends at {_length(probe.norm)}")
+        after = f" after {probe.steps} steps" if probe.steps else ""
+        said.append(f"its norm ends at {_length(probe.norm)}{after}")
     if probe.twin_norm is not None:
         twin = f" ({probe.twin})" if probe.twin else ""
         said.append(f"that of its twin{twin} at {_length(probe.twin_norm)}")
     if probe.deeper is not None:
         said.append(f"four times the turns multiply it by {probe.deeper:.2g}")
     if probe.response is not None:
-        said.append(f"the objective changes by {probe.response:.1%} from scale 1e2 to 1e4")
+        moves = "falls" if probe.response < 0 else "changes"
+        said.append(f"the objective {moves} by {abs(probe.response):.1%} from scale 1e2 to 1e4")
     return ", ".join(said) or "nothing was measured"
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from scaleaudit.domain.diagnostics import Diagnostics
 from scaleaudit.domain.facts import ProbeOutcome
 from scaleaudit.domain.probing import TrainingRun
+from scaleaudit.domain.twins import behind
 from scaleaudit.report.html.chart import Chart, Table, table
 from scaleaudit.report.html.training_charts import loss_by_step, of_training
 from scaleaudit.report.html.weights_charts import by_angle, by_scale
@@ -55,10 +56,16 @@ def plots_of_probe(probe: ProbeOutcome, prefix: str = "plot") -> tuple[StatePlot
         StatePlots(
             state,
             loop,
-            _drawn(_of_state(probe.runs, probe.diagnostics, index), f"{prefix}-{index}"),
+            _drawn(
+                _of_state(_runs_of(probe, index), probe.diagnostics, index), f"{prefix}-{index}"
+            ),
         )
         for index, (state, loop) in enumerate(names)
     )
+
+
+def _runs_of(probe: ProbeOutcome, index: int) -> Sequence[TrainingRun]:
+    return behind(probe, probe.states[index] if index < len(probe.states) else None)
 
 
 def plots_of_traces(runs: Sequence[TrainingRun], prefix: str = "trace") -> tuple[StatePlots, ...]:

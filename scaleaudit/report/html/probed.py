@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.probing import StateTrace, TrainingRun
-from scaleaudit.domain.twins import LAST_LOSSES
+from scaleaudit.domain.twins import LAST_LOSSES, behind
 from scaleaudit.report.html.chart import Table
 from scaleaudit.report.html.text import clipped
 from scaleaudit.report.html.wording import number
@@ -21,18 +21,20 @@ _AS_IT_IS = "as it is"
 
 def outcome_table(found: ProbeOutcome, state: StateProbe) -> Table | None:
     """Return what every kind of run did to a state; None where nothing was run."""
-    kinds = dict.fromkeys(run.fix for run in sorted(found.runs, key=lambda run: run.fix != ""))
+    runs = behind(found, state)
+    kinds = dict.fromkeys(run.fix for run in sorted(runs, key=lambda run: run.fix != ""))
     if not kinds:
         return None
-    depths = _depths(found, state)
+    depths = _depths(runs, state)
     heads = ("norm at first", "norm at last", "loss at last")
     deeper = (f"{what} at {turns} turns" for what in ("norm", "loss") for turns in depths)
-    rows = tuple(_row(found, state, fix, depths) for fix in kinds)
+    rows = tuple(_row([run for run in runs if run.fix == fix], state, depths) for fix in kinds)
     return Table(("run", *heads, *deeper), rows)
 
 
-def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) -> tuple[str, ...]:
-    runs = [run for run in found.runs if run.fix == fix]
+def _row(runs: Sequence[TrainingRun], state: StateProbe, depths: list[int]) -> tuple[str, ...]:
+    """Return what runs with one fix did to a state."""
+    fix = runs[0].fix
     traces = list(_traces(runs, state))
     numbers = [
         _mean(traces, _first, _middle),
@@ -43,12 +45,15 @@ def _row(found: ProbeOutcome, state: StateProbe, fix: str, depths: list[int]) ->
     numbers += [_mean(traces, partial(_loss_at, n), fmean) for n in depths]
     ends = [run.overflowed for run in runs if run.overflowed is not None]
     ended = f", no number from step {min(ends)} on" if ends else ""
+    fewest = min(len(run.losses) for run in runs)
+    if not ends and fewest < state.steps:
+        ended = f", after {fewest} steps"
     return (f"with {clipped(fix)}{ended}" if fix else f"{_AS_IT_IS}{ended}", *map(number, numbers))
 
 
-def _depths(found: ProbeOutcome, state: StateProbe) -> list[int]:
+def _depths(runs: Sequence[TrainingRun], state: StateProbe) -> list[int]:
     """Return the numbers of turns worth a column: two and four times those that were trained."""
-    traces = list(_traces(found.runs, state))
+    traces = list(_traces(runs, state))
     trained = max((len(turns) for trace in traces for turns in trace.turns), default=0)
     known = {at.turns for trace in traces for at in trace.depths}
     return [turns for turns in (2 * trained, 4 * trained) if turns in known]

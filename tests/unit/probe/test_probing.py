@@ -111,7 +111,7 @@ def test_what_few_steps_leave_open_is_trained_for_longer():
     assert {run.fix for run in longer} == {"", "a penalty on the carried state"}
     assert "what 3 steps left open was trained for 12, with one seed" in found.notes
     (state,) = found.states
-    assert len(state.ratios) == 1
+    assert (len(state.ratios), state.steps) == (1, 12)
 
 
 def test_what_nothing_restrains_is_confirmed():

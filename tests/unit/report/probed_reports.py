@@ -50,6 +50,24 @@ def probed():
     return with_probe(outcome)
 
 
+def settled():
+    """A report of a target of which 100 steps left open what 400 confirmed."""
+    (target,) = probed().targets
+    outcome = target.facts.probe
+    penalty = "a penalty on the carried state"
+    state = replace(
+        outcome.states[0], norm=5e3, twin_norm=50.0, ratios=(100.0,), deepers=(3.5,), steps=400
+    )
+    first = tuple(replace(run, losses=(3.0, *(2.4,) * 99)) for run in outcome.runs[:2])
+    normed = run("a norm between turns", (8.0, 8.0), (3.0, *(2.6,) * 99))
+    longer = (
+        run("", (14.0, 5e3), (3.0, *(2.0,) * 399)),
+        run(penalty, (14.0, 50.0), (3.0, *(2.1,) * 399)),
+    )
+    runs = (*first, *(replace(each, seed=1) for each in first), normed, *longer)
+    return with_probe(replace(outcome, states=(state,), runs=runs))
+
+
 def with_probe(outcome):
     """The report of a blind target with a probe of it."""
     report = blind()

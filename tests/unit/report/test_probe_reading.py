@@ -68,6 +68,7 @@ def whole():
         deeper=3.25,
         ratios=(38.0, 42.0),
         deepers=(3.0, 3.5),
+        steps=40,
     )
     unsure = StateProbe("c", "Model.forward", ProbeVerdict.INCONCLUSIVE, reason="seeds differ")
     return ProbeOutcome(
