@@ -6,18 +6,15 @@ that the modules have at that moment, and shares nothing else with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from scaleaudit.capture import structures
 from scaleaudit.capture.arguments import (
-    named_arguments,
     named_attributes,
     named_inputs,
     named_weights,
@@ -26,64 +23,13 @@ from scaleaudit.capture.capturing import Captured, capture
 from scaleaudit.capture.live import as_target, live_target
 from scaleaudit.domain.loops import LoopNest
 from scaleaudit.loops.finder import find_loops
+from scaleaudit.monitoring.calls import Call, Form
 from scaleaudit.monitoring.meter import Meter
 from scaleaudit.monitoring.signs import Look
 from scaleaudit.probe.program import Crossing, Program
 
 # Forms of batches that are captured; each takes seconds, and the memory of a graph.
 MOST_FORMS = 4
-# Values among arguments that steer a program, and are told apart by what they are.
-_PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A model, its loss, and what they are called with, as ``scaleaudit.audit`` takes them."""
-
-    model: torch.nn.Module
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    loss: Callable[..., Any] | None
-    loss_args: tuple[Any, ...] | None
-    path: Path
-
-    def on(self, batch: tuple[Any, ...], named: Mapping[str, Any]) -> Call:
-        """Return the call with another batch; nothing is the batch that it has."""
-        if not batch and not named:
-            return self
-        if self.loss_args is not None:
-            return replace(self, loss_args=batch)
-        return replace(self, args=batch or self.args, kwargs={**self.kwargs, **named})
-
-    @property
-    def parts(self) -> tuple[Any, ...]:
-        """What a target is made of."""
-        return (self.model, self.args, self.kwargs, self.loss, self.loss_args, self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a captured program holds for: tensors of these names, and all else as it was.
-
-    Attributes:
-        plain: Numbers, texts and the like among the arguments, by their names.
-    """
-
-    inputs: Mapping[str, Tensor]
-    plain: Mapping[str, object]
-    training: bool
-
-    @classmethod
-    def of(cls, call: Call) -> Form:
-        """Return the form of a call."""
-        target = as_target(*call.parts)
-        plain = {
-            name + structures.shown(value, path): item
-            for name, value in named_arguments(target)
-            for path, item in structures.subtrees(value)
-            if isinstance(item, _PLAIN)
-        }
-        return cls(named_inputs(target), plain, call.model.training)
 
 
 class Gauge:
@@ -97,6 +43,9 @@ class Gauge:
             ProbeError: It has no loop, or does what a graph cannot repeat.
         """
         self._model, self._form = call.model, Form.of(call)
+        place_of = {id(each): place for place, each in self._form.tensors.items()}
+        inputs = named_inputs(as_target(*call.parts))
+        self._places = {name: place_of[id(each)] for name, each in inputs.items()}
         with live_target(*call.parts) as target:
             self._captured: Captured = capture(target, whole=True)
         self.nest: LoopNest = find_loops(self._captured.graph)
@@ -108,18 +57,7 @@ class Gauge:
 
     def fits(self, form: Form) -> bool:
         """Tell whether the program is that of a call of some form."""
-        plain = {name for name in self._form.plain if name in form.plain}
-        return (
-            form.training is self._form.training
-            and all(form.plain[name] == self._form.plain[name] for name in plain)
-            and all(self._takes(name, form.inputs.get(name)) for name in self._program.inputs)
-        )
-
-    def _takes(self, name: str, given: Tensor | None) -> bool:
-        held = self._form.inputs.get(name)
-        if given is None or held is None:
-            return False
-        return given.shape == held.shape and given.dtype == held.dtype
+        return form.is_like(self._form)
 
     def read(self, form: Form | None = None) -> Mapping[Crossing, Look]:
         """Measure what crosses with the weights that the model has now.
@@ -131,7 +69,8 @@ class Gauge:
         if device != self._program.device:
             self._program = self._made_for(device)
         program, meter = self._program, Meter()
-        inputs = (form or self._form).inputs
+        tensors = (form or self._form).tensors
+        inputs = {name: tensors[place] for name, place in self._places.items()}
         with torch.no_grad(), draws_kept(program):
             feed = {**_weights(self._model), **inputs}
             env = program.start(feed, named_attributes(self._model))

@@ -18,9 +18,11 @@ from torch import Tensor, distributed
 from scaleaudit.domain.finding import Severity
 from scaleaudit.domain.probing import TrainingRun
 from scaleaudit.domain.report import Report, TargetReport
-from scaleaudit.errors import ConfigError, ScaleAuditError, ScaleWarning, described, full_sentence
+from scaleaudit.errors import ScaleAuditError, ScaleWarning, described, full_sentence
 from scaleaudit.live import audit
-from scaleaudit.monitoring.gauges import MOST_FORMS, Call, Gauges, Measured, device_of
+from scaleaudit.monitoring.calls import Call
+from scaleaudit.monitoring.gauges import MOST_FORMS, Gauges, Measured, device_of
+from scaleaudit.monitoring.given import check_model, check_options, kept_loss
 from scaleaudit.monitoring.journal import Journal
 from scaleaudit.monitoring.readings import Measurement, Reading
 from scaleaudit.monitoring.signs import Sign, SignKind, lookouts
@@ -64,7 +66,8 @@ def monitor(
         CaptureError: The model cannot be captured.
         ProbeError: It has no loop, or does what a graph cannot repeat.
     """
-    _check(model, every, start)
+    check_options(every, start, autocast)
+    check_model(model)
     report = audit(model, *args, loss=loss, loss_args=loss_args, certify="never", **kwargs)
     (target,) = report.targets
     call = Call(model, args, kwargs, loss, loss_args, Path(target.path))
@@ -137,11 +140,15 @@ class Watch:
 
         Returns:
             What was measured; None at the steps between.
+
+        Raises:
+            ConfigError: The loss is no number; the step is not counted then.
         """
+        kept = kept_loss(loss)
         step, self._next = self._next, self._next + 1
         if not self._measures:
             return None
-        self._pending.append(_kept(loss))
+        self._pending.append(kept)
         if (step - self._start) % self._every:
             return None
         self._read_losses(step)
@@ -195,7 +202,9 @@ class Watch:
         else:
             if not found.own:
                 self._trouble(step, _TOO_MANY)
-            return found
+            if found.looks:
+                return found
+            self._trouble(step, "a batch is empty, and its states have no lengths")
         return None
 
     def _noted(self, step: int, measured: Measured) -> Measurement:
@@ -216,7 +225,8 @@ class Watch:
         """Read the losses since the last time from the device, all at once."""
         pending, self._pending = self._pending, []
         tensors = [each for each in pending if isinstance(each, Tensor)]
-        read = iter(torch.stack(tensors).tolist() if tensors else ())
+        together = [each.to(tensors[0].device) for each in tensors]
+        read = iter(torch.stack(together).tolist() if together else ())
         losses = [next(read) if isinstance(each, Tensor) else each for each in pending]
         self._journal.lose([math.nan if loss is None else loss for loss in losses])
         for at, loss in enumerate(losses, step + 1 - len(losses)):
@@ -240,32 +250,6 @@ class Watch:
             self._journal.write() if now else self._journal.write_now_and_then()
         except OSError as error:
             self._trouble(step, f"the traces cannot be written: {described(error)}")
-
-
-def _check(model: object, every: int, start: int) -> None:
-    """Refuse what the audit has no opinion on."""
-    if every < 1 or start < 0:
-        raise ConfigError(f"every={every}, start={start}: the one is at least 1, the other 0")
-    if not isinstance(model, torch.nn.Module):
-        return  # the audit says what is wrong with it
-    weights = list(model.parameters())
-    devices = {weight.device for weight in weights}
-    if len(devices) > 1 or any(device.type == "meta" for device in devices):
-        where = ", ".join(sorted(map(str, devices)))
-        raise ConfigError(
-            f"the weights are on {where}, and the monitor runs the program on one device",
-            hint="Monitor the model where it fits on one.",
-        )
-    if any(hasattr(weight, "full_tensor") for weight in weights):
-        raise ConfigError(
-            "the weights are sharded, and no process has what a forward needs",
-            hint="Monitor the model in a run that is not sharded, as with DistributedDataParallel.",
-        )
-
-
-def _kept(loss: Tensor | float | None) -> Tensor | float | None:
-    """Return a copy of a loss that nothing else holds; the device is not waited for."""
-    return loss.detach().float().mean() if isinstance(loss, Tensor) else loss
 
 
 def _is_first() -> bool:

@@ -11,6 +11,8 @@ from cases import Case
 
 import scaleaudit
 from scaleaudit.domain.report import TargetReport, Verdict
+from scaleaudit.monitoring.calls import Call
+from scaleaudit.monitoring.given import kept_loss
 from scaleaudit.monitoring.journal import Journal
 
 
@@ -30,10 +32,23 @@ def _journal(start: int) -> None:
     Journal(target, (), Path("traces.jsonl" if start else "gone/traces.jsonl"), start, 0)
 
 
+def _loss(model: torch.nn.Module, x: torch.Tensor, *, turns: int = 2) -> torch.Tensor:
+    return model(x).sum() * turns
+
+
+def _named(**named: int) -> None:
+    x = torch.zeros(1, 2)
+    Call(torch.nn.Linear(2, 2), (), {}, _loss, (x,), Path("m.py")).on((x,), named)
+
+
 def cases() -> Iterator[Case]:
     """Return every case."""
     model = torch.nn.Linear(2, 2)
     yield Case("monitor_every", partial(scaleaudit.monitor, model, torch.zeros(1, 2), every=0))
+    yield Case("monitor_autocast", partial(scaleaudit.monitor, model, autocast="bf16"))
+    yield Case("monitor_loss_no_number", partial(kept_loss, "abc"))
+    yield Case("monitor_loss_without_the_name", partial(_named, depth=3))
+    yield Case("monitor_loss_by_name_alone", partial(_named, turns=3))
     yield Case("monitor_on_two_devices", _apart)
     yield Case("monitor_of_shards", _sharded)
     yield Case("monitor_without_a_loop", partial(scaleaudit.monitor, model, torch.zeros(1, 2)))

@@ -130,6 +130,93 @@ def test_batches_of_other_forms_are_measured_on_programs_of_their_own():
     assert len(watch.latest.readings[0].turns) == 5
 
 
+X, Y = torch.randn(6, WIDTH), torch.randint(CLASSES, (6,))
+CALLS = [
+    # What monitor is given, what a step is, and the turns that this means.
+    ((X, Y), {}, (X, Y, 5), {}, 5),
+    ((X, Y), {}, (X, Y), {"turns": 5}, 5),
+    ((X, Y, 2), {}, (X, Y, 5), {}, 5),
+    ((X, Y, 2), {}, (X, Y), {"turns": 5}, 5),
+    ((X, Y, 5), {}, (X, Y), {}, TURNS),
+    ((X, Y), {"turns": 5}, (X, Y), {}, 5),  # what goes by name stays
+    ((X, Y), {"turns": 5}, (X, Y, 2), {}, 2),
+    ((X, Y, 2), {}, (), {"turns": 5}, 5),
+    ((), {"loss_args": (X, Y)}, (X, Y, 5), {}, 5),
+    ((), {"loss_args": (X, Y)}, (X, Y), {"turns": 5}, 5),
+    ((), {"loss_args": (X, Y, 2)}, (), {"turns": 5}, 5),
+]
+
+
+@pytest.mark.parametrize(("first", "kept", "batch", "named", "turns"), CALLS)
+def test_a_call_that_gains_drops_or_changes_an_argument_is_measured_as_it_is(
+    first, kept, batch, named, turns
+):
+    model = Residual()
+    with pytest.warns(scaleaudit.ScaleWarning, match="SCL101"):
+        watch = scaleaudit.monitor(model, *first, loss=with_turns, every=1, **kept)
+    found = norms(watch.step(None, *batch, **named))
+    assert found == pytest.approx(by_hand(model, X, turns), rel=1e-5)
+
+
+def with_turns(model, x, y, turns=TURNS):
+    return nn.functional.cross_entropy(model(x, turns), y)
+
+
+def test_a_default_that_is_said_is_no_other_form(monkeypatch):
+    monkeypatch.setattr(gauges, "MOST_FORMS", 1)
+    model = Residual()
+    watch = scaleaudit.monitor(model, X, Y, loss=with_turns, every=1)
+    for batch, named in (((X, Y, TURNS), {}), ((X,), {"turns": TURNS, "y": Y})):
+        found = watch.step(None, *(torch.clone(b) if b is X else b for b in batch), **named)
+        assert norms(found) == pytest.approx(by_hand(model, X), rel=1e-5)
+    assert [sign.kind.value for sign in watch.signs] == ["audit"]  # and nothing of other forms
+
+
+def test_one_tensor_given_twice_is_told_from_two():
+    model = Residual()
+    watch = scaleaudit.monitor(model, X, X, loss=_of_two, every=1)
+    other = torch.randn_like(X)
+    found = norms(watch.step(None, X, other))
+    assert found == pytest.approx(by_hand(model, X + other), rel=1e-5)
+
+
+def _of_two(model, a, b):
+    return model(a + b).square().mean()
+
+
+def test_names_that_loss_args_has_no_place_for_are_said():
+    def loss(model, x, y, *, turns=TURNS):
+        return with_turns(model, x, y, turns)
+
+    watch = scaleaudit.monitor(Residual(), loss=loss, loss_args=(X, Y), every=1)
+    with pytest.warns(scaleaudit.ScaleWarning, match="takes turns by name alone"):
+        assert watch.step(None, X, Y, turns=5) is None
+    with pytest.warns(scaleaudit.ScaleWarning, match="cannot be called with depth"):
+        assert watch.step(None, X, Y, depth=5) is None
+
+
+def test_a_loss_that_is_no_number_at_all_is_refused_and_shifts_nothing():
+    watch = scaleaudit.monitor(Residual(), X, Y, loss=loss_of, every=2)
+    watch.step(1.0, X, Y)
+    for wrong in ("abc", {"loss": 1}, [1.0]):
+        with pytest.raises(ConfigError, match="the loss of a step is a"):
+            watch.step(wrong, X, Y)
+    for right in (torch.tensor([2.0, 4.0]), 4, torch.tensor(5.0).numpy()):
+        watch.step(right, X, Y)
+    watch.close()
+    assert watch.run.losses == (1.0, 3.0, 4.0, 5.0)
+    assert watch.run.measured == (0, 2)
+
+
+def test_an_empty_batch_has_no_lengths_and_that_is_said_once():
+    watch = scaleaudit.monitor(Residual().eval(), X, Y, loss=loss_of, every=1)
+    with pytest.warns(scaleaudit.ScaleWarning, match="a batch is empty"):
+        assert watch.step(None, X[:0], Y[:0]) is None
+    assert watch.step(None, X[:0], Y[:0]) is None
+    assert watch.run.measured == ()
+    assert watch.step(None, X, Y) is not None
+
+
 def test_batches_of_ever_more_forms_are_measured_on_the_first_and_that_is_said(monkeypatch):
     monkeypatch.setattr(gauges, "MOST_FORMS", 2)
     model, first = Residual(), batch_of(20)
@@ -236,6 +323,11 @@ def test_what_cannot_be_meant_is_refused():
         scaleaudit.monitor(Residual, x, y, loss=loss_of)
     with pytest.raises(ConfigError, match="every=0"):
         scaleaudit.monitor(Residual(), x, y, loss=loss_of, every=0)
+    for wrong in ({"every": 2.5}, {"every": "3"}, {"start": "3"}, {"start": -1}):
+        with pytest.raises(ConfigError, match="whole numbers"):
+            scaleaudit.monitor(Residual(), x, y, loss=loss_of, **wrong)
+    with pytest.raises(ConfigError, match="autocast='bf16' is no type"):
+        scaleaudit.monitor(Residual(), x, y, loss=loss_of, autocast="bf16")
     halves = Residual()
     halves.head = nn.Linear(WIDTH, CLASSES, device="meta")
     with pytest.raises(ConfigError, match="weights are on cpu, meta"):
