@@ -18,12 +18,15 @@ class Handover:
         names: The variables of that function that hold what crosses.
         loss: The expression of the same running function that makes the loss; None where that is
             made elsewhere.
+        features_last: Whether the program shows that the last dimension of what crosses, and of
+            several, holds the features of a position, not the positions.
     """
 
     location: Location
     visits: int
     names: tuple[str, ...] = ()
     loss: Location | None = None
+    features_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

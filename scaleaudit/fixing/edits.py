@@ -14,8 +14,8 @@ from scaleaudit.fixing.source import Edit, Function, Source, stored_in
 
 Edits = tuple[Edit, ...]
 
-# Of a state of more dimensions it is not known which one holds the features.
-_MOST_DIMENSIONS = 3
+# The only dimension of a state may be that of a batch, and among more it is not known well.
+_FEWEST_DIMENSIONS, _MOST_DIMENSIONS = 2, 3
 _WEIGHT = "0.01"
 _CALLED = ("sum", "max", "len")
 _LENGTHS = ("lengths", "state_lengths", "carried_lengths")
@@ -49,8 +49,9 @@ def norm_between(state: StateFacts, source: Source) -> Edits | None:
     """Norm what crosses, on the line behind the statement that makes it."""
     carried = _carried(state, source)
     norm = functional(source, carried.function, carried.anchor) if carried else ""
-    fits = 0 < len(state.shape) <= _MOST_DIMENSIONS and _is_real(state)
-    if carried is None or not norm or not fits:
+    last = state.handover is not None and state.handover.features_last
+    fits = _FEWEST_DIMENSIONS <= len(state.shape) <= _MOST_DIMENSIONS and _is_real(state)
+    if carried is None or not norm or not fits or not last:
         return None
     name = carried.name
     edit = source.line_after(carried.anchor, f"{name} = {norm}.rms_norm({name}, {name}.shape[-1:])")

@@ -10,6 +10,7 @@ from scaleaudit.domain.facts import LoopFacts, Readout, ScaleFacts, StateFacts
 from scaleaudit.domain.footholds import Handover, NormCall
 from scaleaudit.domain.graph import Frame, Location, Node, OpGraph
 from scaleaudit.domain.loops import CarriedState, Loop, LoopNest
+from scaleaudit.fixing.features import are_last
 from scaleaudit.fixing.norms import names_in
 from scaleaudit.fixing.raw import Analyse, RawReadouts
 
@@ -64,7 +65,13 @@ def _handover(graph: OpGraph, state: CarriedState) -> Handover | None:
     visits = _visits(graph, made[-2], made[-1], around)
     if not visits:
         return None
-    return Handover(places.pop(), visits, _names(made, around), _loss(graph, around))
+    return Handover(
+        places.pop(),
+        visits,
+        _names(made, around),
+        _loss(graph, around),
+        features_last=are_last(graph, state),
+    )
 
 
 def _common_frame(nodes: list[Node]) -> int | None:

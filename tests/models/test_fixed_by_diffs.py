@@ -211,6 +211,25 @@ IDIOMS = (
         {N: "h = F.rms_norm(h, h.shape[-1:])"},
     ),
     Idiom(
+        "what is normed is returned as well, and turns are of channels by positions",
+        """
+        def finished(self, h):
+            return self.out_norm(h)
+
+        def forward(self, x, y):
+            h = self.embed(x).mT
+            for _ in range(4):
+                h = h + self.step(h.mT).mT
+            done = self.finished(h.mT)
+            loss = F.cross_entropy(self.head(done).mT, y)
+            return loss, done
+        """,
+        {
+            P: "lengths = []\nlengths.append(h.square().mean())\n"
+            "loss = loss + 0.01 * sum(lengths) / max(len(lengths), 1)",
+        },
+    ),
+    Idiom(
         "turns are written out",
         """
         def forward(self, x, y):

@@ -61,7 +61,9 @@ def state(
     readout = Readout(
         "logits", Visibility.INVARIANT, 0.0, True, (4,), place(text, text[:1]), norms=norms
     )
-    handover = Handover(place(text, made), visits, (name,), place(text, loss) if loss else None)
+    handover = Handover(
+        place(text, made), visits, (name,), place(text, loss) if loss else None, features_last=True
+    )
     return StateFacts(
         "h", (2, 6, 8), "float32", None, Transition.CARRIED, Visibility.INVARIANT, (readout,),
         handover=handover,
@@ -152,7 +154,7 @@ def test_what_is_not_python_or_not_there_is_left_alone():
     assert fixed(text.replace("\n", "\r"), facts, FixKind.NORM_BETWEEN) == ""
 
 
-@pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((1, 2, 3, 4), "float32"), ((2, 8), "complex64")])  # fmt: skip
+@pytest.mark.parametrize(("shape", "dtype"), [((), "float32"), ((8,), "float32"), ((1, 2, 3, 4), "float32"), ((2, 8), "complex64")])  # fmt: skip
 def test_no_norm_where_the_features_of_a_state_are_not_known(shape, dtype):
     text = HEAD + FORWARD
     known = state(text)
@@ -160,6 +162,9 @@ def test_no_norm_where_the_features_of_a_state_are_not_known(shape, dtype):
         "h", shape, dtype, None, Transition.CARRIED, Visibility.INVARIANT, handover=known.handover
     )
     assert fixed(text, odd, FixKind.NORM_BETWEEN) == ""
+    assert known.handover
+    elsewhere = replace(known, handover=replace(known.handover, features_last=False))
+    assert fixed(text, elsewhere, FixKind.NORM_BETWEEN) == ""
 
 
 def test_columns_count_characters_and_the_file_may_end_without_a_new_line():
