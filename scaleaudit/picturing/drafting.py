@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import networkx as nx
 
 from scaleaudit.domain.facts import Penalty, Readout, StateFacts
-from scaleaudit.domain.graph import Location, Node, NodeKind, OpGraph
+from scaleaudit.domain.graph import Location, OpGraph
 from scaleaudit.domain.judged import JudgedState, JudgedTerm
 from scaleaudit.domain.loops import Loop
 from scaleaudit.domain.picture import Box, BoxKind, Edge, Fold, Picture, Role
 from scaleaudit.domain.scale import ZERO, Precision, Scale
 from scaleaudit.picturing.alike import merge_alike
 from scaleaudit.picturing.choosing import turn_to_show
-from scaleaudit.picturing.flows import Flow, Vertex, vertex_of_state
+from scaleaudit.picturing.flows import Arrow, Flow, Vertex, vertex_of_state
 from scaleaudit.picturing.folding import fold
 from scaleaudit.picturing.grouping import Groups
 from scaleaudit.picturing.roles import degree_of, role_of, round_trip, seen_as, term_of
 from scaleaudit.picturing.shrinking import join_chains, shrink
 from scaleaudit.picturing.sketch import Link, Part, Sketch
+from scaleaudit.picturing.sources import HELD, Sources, held_as
 from scaleaudit.picturing.uniting import together, united
-from scaleaudit.picturing.words import label_of, note_of, source_label
+from scaleaudit.picturing.words import label_of, note_of
 
 # Ways into the loss that a picture has room for.
 MOST_TERMS = 5
@@ -32,17 +35,28 @@ class Draft:
     """Draws up the picture of one state."""
 
     def __init__(
-        self, graph: OpGraph, loop: Loop, index: int, facts: StateFacts, judged: JudgedState
+        self,
+        graph: OpGraph,
+        loop: Loop,
+        index: int,
+        facts: StateFacts,
+        judged: Sequence[JudgedState],
     ) -> None:
         self._graph = graph
         self._loop = loop
         self._index = index
         self._facts = facts
-        self._judged = judged
+        self._judged = judged[index]
+        seeds = self._judged.moving.seeds
+        self._held = {
+            other: held_as(judged[other])
+            for other, state in enumerate(loop.states)
+            if other != index and not seeds[state.boundary[-1]].depends
+        }
         self._notes: list[str] = []
         self._left_out: list[str] = []
         crossings = {ref: i for i, state in enumerate(loop.states) for ref in state.boundary}
-        self._end, differ = turn_to_show(graph, loop.states[index], judged, crossings)
+        self._end, differ = turn_to_show(graph, loop.states[index], self._judged, crossings)
         if differ:
             self._notes.append("turns run more or less of this; one that runs most is drawn")
         self._flow = Flow(graph, crossings)
@@ -65,7 +79,7 @@ class Draft:
             self._lay_out(turn)
             merge_alike(self._sketch, self._graph)
             terms = self._chosen(terms, end)
-            self._add_sources()
+            self._add_sources(turn)
             drawn = self._drawn(own, end, terms)
         if drawn is None:
             self._outline(turn)
@@ -147,22 +161,19 @@ class Draft:
             sketch.add(Part(kind, vertices))
         for vertex, arrows in self._flow.arrows.items():
             for arrow in arrows:
-                link = _link(arrow.scale, reading=vertex not in turn)
+                link = self._link(arrow, inside=vertex in turn)
                 sketch.link(sketch.at(arrow.source), sketch.at(vertex), link)
 
-    def _add_sources(self) -> None:
-        """Show what is added to the state and comes from elsewhere."""
-        found: dict[int, int] = {}
-        for name, part in list(self._sketch.parts.items()):
-            if part.kind is not BoxKind.ADD:
-                continue
-            for node in self._flow.outside[part.vertices[-1]]:
-                if not _tells(self._graph[node]):
-                    continue
-                if node not in found:
-                    place, label = self._graph[node].location, source_label(self._graph[node])
-                    found[node] = self._sketch.add(Part(BoxKind.SOURCE, [], label, place=place))
-                self._sketch.link(found[node], name, Link("independent", Role.PLAIN))
+    def _add_sources(self, turn: set[Vertex]) -> None:
+        """Show what parts read besides the state: other states that are held, and the rest."""
+        names = frozenset(state.name for state in self._loop.states)
+        Sources(self._sketch, self._flow, turn, self._index, self._held, names).add()
+
+    def _link(self, arrow: Arrow, *, inside: bool) -> Link:
+        """Say what an arrow hands on, in a turn or on a way into the loss."""
+        if arrow.source < 0 and not arrow.scale.depends:
+            return self._held[-1 - arrow.source] if inside else HELD
+        return _link(arrow.scale, reading=not inside)
 
     def _add_other_states(self) -> None:
         """Show where this state takes part in what another one becomes by its own turn."""
@@ -171,9 +182,9 @@ class Draft:
         for index, state in enumerate(self._loop.states):
             vertex = vertex_of_state(index)
             through = state.name in self._facts.seen_through
-            if index == self._index or not (through or vertex in self._flow.arrows):
+            if index == self._index or not (through or sketch.holds(vertex)):
                 continue
-            other = sketch.at(vertex) if vertex in self._flow.arrows else self._other(vertex)
+            other = sketch.at(vertex) if sketch.holds(vertex) else self._other(vertex)
             for scale in map(table.inflow.__getitem__, state.boundary):
                 if scale.depends:
                     sketch.link(own, other, _link(scale, reading=False))
@@ -276,12 +287,6 @@ def _line(place: Location | None) -> Location | None:
 
 def _turns(loop: Loop) -> str:
     return f"carried through {loop.turns} turns"
-
-
-def _tells(node: Node) -> bool:
-    """Whether a value from elsewhere is worth a box: what is computed or given, and no bias."""
-    sizes = [size for size in node.outputs[0].shape if size > 1]
-    return node.kind is not NodeKind.CONSTANT and len(sizes) > 1
 
 
 def _link(scale: Scale, *, reading: bool) -> Link:

@@ -41,7 +41,7 @@ class Flow:
     Attributes:
         crossings: The values at boundaries, and the state that each of them is of.
         arrows: For every vertex what it reads of the states.
-        outside: For every vertex the tensors that it reads besides, by their nodes.
+        outside: For every vertex the tensors that it reads besides.
         scales: How the value of a vertex grows; of several outputs the first, which is what an
             operator is called for.
         users: The vertices that read a vertex.
@@ -50,7 +50,7 @@ class Flow:
     graph: OpGraph
     crossings: dict[Ref, int]
     arrows: dict[Vertex, list[Arrow]] = field(default_factory=dict)
-    outside: dict[Vertex, list[int]] = field(default_factory=dict)
+    outside: dict[Vertex, list[Ref]] = field(default_factory=dict)
     scales: dict[Vertex, Scale] = field(default_factory=dict)
     users: dict[Vertex, set[Vertex]] = field(default_factory=dict)
 
@@ -89,7 +89,7 @@ class Flow:
             if table.depends(ref):
                 found[self._origin(table, ref), ref] = table[ref]
             elif self.graph.meta(ref).shape:
-                outside.append(ref.node)
+                outside.append(ref)
         self.outside[vertex] = outside
         return [Arrow(source, scale) for (source, _), scale in found.items()]
 

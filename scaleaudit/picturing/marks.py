@@ -58,7 +58,7 @@ class Marker:
         sums = operator in _SUMS
         before = [arrow for arrow in arrows if identity_of(arrow.scale)]
         if before and identity_of(scale):
-            joins = len({arrow.source for arrow in arrows}) > 1 or bool(self._flow.outside[vertex])
+            joins = len(arrows) > 1 or bool(self._flow.outside[vertex])
             if sums and joins:
                 return BoxKind.ADD
             changed = _factors(scale) != _factors(before[0].scale)

@@ -29,7 +29,7 @@ def _with_pictures(
     graph: OpGraph, loop: Loop, known: LoopFacts, judged: tuple[JudgedState, ...]
 ) -> LoopFacts:
     states = tuple(
-        replace(state, picture=Draft(graph, loop, index, state, of_state).picture())
-        for index, (state, of_state) in enumerate(zip(known.states, judged, strict=True))
+        replace(state, picture=Draft(graph, loop, index, state, judged).picture())
+        for index, state in enumerate(known.states)
     )
     return replace(known, states=states)

@@ -66,6 +66,10 @@ class Sketch:
         """Return the part that a vertex is in."""
         return self._of[vertex]
 
+    def holds(self, vertex: Vertex) -> bool:
+        """Whether a vertex is in a part."""
+        return vertex in self._of
+
     def now(self, name: int) -> int:
         """Return the part that one which was merged or folded has become."""
         while name in self._became:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from scaleaudit.domain.facts import Penalty, Readout
 from scaleaudit.domain.graph import Node, NodeKind
@@ -49,11 +49,21 @@ def label_of(kind: BoxKind, nodes: Sequence[Node]) -> tuple[str, str]:
             return _module(nodes) or _held(last) or _function(last) or _short(last), _ops(nodes)
 
 
-def source_label(node: Node) -> str:
-    """Return what to call a value that enters from elsewhere."""
+def source_label(node: Node, reader: Node, states: Collection[str]) -> str:
+    """Return what to call a value that enters from elsewhere: what the line calls it that reads it.
+
+    Args:
+        states: The names of the loop's states, which mean something else in every turn.
+    """
     if node.kind is not NodeKind.CALL:
         return node.op
-    return _held(node) or _module([node]) or _short(node)
+    there = [name for function, name in node.names if function == _function(reader)]
+    own = [name for name in there if name not in states]
+    called = node.modules[len(reader.modules) :]
+    if not own and called and node.modules[: len(reader.modules)] == reader.modules:
+        return _leaf(called[0].path)
+    # What takes a value over later, as a state does that starts from it, changes from turn to turn.
+    return next(iter(own or there), "") or _held(node) or _module([node]) or _short(node)
 
 
 def note_of(term: Readout | Penalty, turns: int) -> str:
@@ -88,7 +98,11 @@ def _module(nodes: Sequence[Node]) -> str:
     common = [path for path in within[0] if all(path in each for each in within)]
     if not common:
         return ""
-    *before, leaf = common[-1].split(".")
+    return _leaf(common[-1])
+
+
+def _leaf(path: str) -> str:
+    *before, leaf = path.split(".")
     return f"{before[-1]}.{leaf}" if before and leaf.isdigit() else leaf
 
 

@@ -367,6 +367,63 @@ def test_another_state_is_a_box():
     assert [edge.source for edge in found["fast"].into(loss)] == [through.id]
 
 
+class Pair(nn.Module):
+    """Two states, of which the first is made anew or kept, by what a turn makes of both."""
+
+    def __init__(self, turn, read):
+        super().__init__()
+        self.embed, self.one, self.two, self.head = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
+        self.norm, self.final_norm = nn.RMSNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.turn, self.read = turn, read
+
+    def forward(self, t):
+        x = self.embed(t)
+        draft, kept = torch.zeros_like(x), x
+        for _ in range(4):
+            draft, kept = self.turn(self, x, draft, kept)
+        return self.head(self.final_norm(self.read(draft, kept))).square().mean()
+
+
+def pair(turn, read):
+    states = pictured(Pair(turn, read), torch.randn(2, 4, WIDTH))
+    return {each.facts.name: each for each in states}
+
+
+def test_what_is_computed_from_another_state_in_the_same_turn_comes_from_that_state():
+    def turn(model, x, draft, kept):
+        draft = model.norm(draft + model.one(kept + x))
+        return draft, kept + model.two(draft)
+
+    found = pair(turn, lambda draft, kept: kept)
+    (other,) = found["kept"].boxes(BoxKind.OTHER)
+    assert other.label == "draft"
+    assert not found["kept"].boxes(BoxKind.SOURCE)
+    (reading,) = found["kept"].into(other)
+    (branch,) = (e for e in found["kept"].picture.edges if e.source == other.id)
+    (onwards,) = (e for e in found["kept"].picture.edges if e.source == branch.target)
+    assert {(e.degree, e.role) for e in (reading, branch, onwards)} == {("degree 0", Role.LOST)}
+    assert found["kept"].picture.boxes[branch.target].label == "two"
+    assert onwards.target == found["kept"].around.source
+    (source,) = found["draft"].boxes(BoxKind.SOURCE)
+    assert source.label == "x"
+
+
+def test_another_state_on_the_way_into_the_loss_is_held():
+    def turn(model, x, draft, kept):
+        draft = draft + model.one(model.norm(draft + kept)) + x
+        return draft, kept + model.two(model.norm(kept + draft))
+
+    found = pair(turn, lambda draft, kept: draft + kept)
+    for name, other in (("draft", "kept"), ("kept", "draft")):
+        (box,) = found[name].boxes(BoxKind.OTHER)
+        assert box.label == other
+        ways = [edge for edge in found[name].picture.edges if edge.source == box.id]
+        assert [(edge.degree, edge.role) for edge in ways if edge.degree != "degree 1"] == [
+            ("held", Role.PLAIN)
+        ]
+    assert [box.label for box in found["draft"].boxes(BoxKind.SOURCE)] == ["x"]
+
+
 def test_what_is_injected_comes_from_elsewhere():
     class Injected(nn.Module):
         def __init__(self):
