@@ -6,17 +6,25 @@ the models of the rule pages. Where scaling the state leaves the loss as it is: 
 to 4; states that a norm or a bound holds end at 1.0 to 1.1 times, and keep their length to within
 10 %; one whose branch is frozen ends at 1.05 times, and adds up. Where scaling changes the loss,
 states end at 0.1 to 2.7 times, and may add up as well.
+
+Which of these a state is held against goes by what the trained weights make of its length: one that
+a turn forgets, or that is forgotten bit by bit while writes are bounded, is held whatever training
+showed; one that a turn keeps whole and more turns lengthen needs a small lead over its twin, and is never
+held; one that is forgotten bit by bit goes by training alone. Only where what a turn keeps cannot be
+measured do training and more turns have to agree.
 """
 
 from __future__ import annotations
 
-# Where nothing in the loss restrains a state: the norm over that of the penalised twin, and the
-# factor at four times the turns, from which it grows. Between what blind and what held states show.
+# Where nothing in the loss restrains a state: the norm over that of the penalised twin from which it
+# grows by training alone, and the factor at four times the turns from which it piles up. Between what
+# blind and what held states show.
 GROWN_RATIO = 2.0
 GROWN_DEEPER = 1.3
 # How much longer than at the first step, so that a twin that shrank is not taken for growth.
 GROWN_ITSELF = 1.5
-# Up to which it stays: either will do.
+# Up to which it stays: either will do where what a turn keeps is not known. Beyond the first, what is
+# kept whole and piles up grows: it needs no more than to lead its twin by what held states never do.
 STAYED_RATIO = 1.2
 STAYED_DEEPER = 1.1
 # Where the loss does restrain it, a twin that is restrained by other means may well be shorter: from
