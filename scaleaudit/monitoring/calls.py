@@ -136,11 +136,13 @@ class Form:
         tensors: Every tensor among the arguments, by its place there.
         plain: Everything else that is no structure of others, by its place.
         modes: Of all modules, whether they train.
+        held: Numbers, texts and the like that modules hold as attributes, by their names.
     """
 
     tensors: Mapping[str, Tensor]
     plain: Mapping[str, object]
     modes: tuple[bool, ...]
+    held: Mapping[str, object]
 
     @classmethod
     def of(cls, call: Call) -> Form:
@@ -153,10 +155,11 @@ class Form:
                     tensors[place] = item
                 elif not structures.parts(item):
                     plain[place] = _told_apart(item)
-        return cls(tensors, plain, tuple(module.training for module in call.model.modules()))
+        modes = tuple(module.training for module in call.model.modules())
+        return cls(tensors, plain, modes, dict(_held(call.model)))
 
     def is_like(self, other: Form) -> bool:
-        """Tell whether a program that holds for the one holds for the other."""
+        """Tell whether a program for the one is one for the other, but for what modules hold."""
         mine, theirs = (
             [(place, each.shape, each.dtype) for place, each in sorted(form.tensors.items())]
             for form in (self, other)
@@ -167,6 +170,11 @@ class Form:
             and self.modes == other.modes
             and self.shared == other.shared
         )
+
+    def moved(self, other: Form) -> set[str]:
+        """Return the attributes of modules that differ."""
+        names = self.held.keys() | other.held.keys()
+        return {name for name in names if self.held.get(name) != other.held.get(name)}
 
     @property
     def shared(self) -> Mapping[str, str]:
@@ -188,6 +196,13 @@ class _Itself:
 
     def __hash__(self) -> int:
         return id(self.held)
+
+
+def _held(model: torch.nn.Module) -> Iterator[tuple[str, object]]:
+    for prefix, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name != "training" and isinstance(value, _PLAIN):
+                yield f"{prefix}.{name}".lstrip("."), _told_apart(value)
 
 
 def _told_apart(item: object) -> object:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,8 +19,9 @@ from scaleaudit.capture.arguments import (
     named_inputs,
     named_weights,
 )
-from scaleaudit.capture.capturing import Captured, capture
+from scaleaudit.capture.capturing import Captured, Leaf, capture
 from scaleaudit.capture.live import as_target, live_target
+from scaleaudit.domain.graph import NodeKind, OpGraph
 from scaleaudit.domain.loops import LoopNest
 from scaleaudit.loops.finder import find_loops
 from scaleaudit.monitoring.calls import Call, Form
@@ -42,8 +43,8 @@ class Gauge:
             CaptureError: It cannot be captured.
             ProbeError: It has no loop, or does what a graph cannot repeat.
         """
-        self._model, self._form = call.model, Form.of(call)
-        place_of = {id(each): place for place, each in self._form.tensors.items()}
+        self._model, self.form = call.model, Form.of(call)
+        place_of = {id(each): place for place, each in self.form.tensors.items()}
         inputs = named_inputs(as_target(*call.parts))
         self._places = {name: place_of[id(each)] for name, each in inputs.items()}
         with live_target(*call.parts) as target:
@@ -55,9 +56,12 @@ class Gauge:
     def _made_for(self, device: torch.device) -> Program:
         return Program(self._captured, self.nest, device, objective=False)
 
-    def fits(self, form: Form) -> bool:
-        """Tell whether the program is that of a call of some form."""
-        return form.is_like(self._form)
+    def computes(self, other: Gauge) -> bool:
+        """Tell whether another program is the same, node by node and constant by constant."""
+        mine, theirs = self._captured, other._captured
+        return _steps(mine.graph) == _steps(theirs.graph) and all(
+            _same_leaf(*pair) for pair in zip(mine.leaves, theirs.leaves, strict=True)
+        )
 
     def read(self, form: Form | None = None) -> Mapping[Crossing, Look]:
         """Measure what crosses with the weights that the model has now.
@@ -69,7 +73,7 @@ class Gauge:
         if device != self._program.device:
             self._program = self._made_for(device)
         program, meter = self._program, Meter()
-        tensors = (form or self._form).tensors
+        tensors = (form or self.form).tensors
         inputs = {name: tensors[place] for name, place in self._places.items()}
         with torch.no_grad(), draws_kept(program):
             feed = {**_weights(self._model), **inputs}
@@ -85,6 +89,8 @@ class Gauges:
         self._first = Gauge(call)
         self._known = [self._first]
         self._call, self._captures = call, 1
+        # Attributes of modules that were seen to change, and the program not with them.
+        self._idle = set[str]()
 
     @property
     def nest(self) -> LoopNest:
@@ -92,20 +98,34 @@ class Gauges:
         return self._first.nest
 
     def read(self, batch: tuple[Any, ...], named: Mapping[str, Any]) -> Measured:
-        """Measure on a batch, or on the first one where no program for its form can be had."""
+        """Measure on a batch, or on the first one where no program for its form can be had.
+
+        Where only what modules hold has changed once too often, an earlier program has the batch.
+        """
         call = self._call.on(batch, named)
         form = Form.of(call)
-        gauge = next((gauge for gauge in self._known if gauge.fits(form)), None)
+        near = [gauge for gauge in self._known if gauge.form.is_like(form)]
+        gauge = next((each for each in near if not self._moved(each, form)), None)
         if gauge is not None:
             return Measured(gauge.read(form))
         if self._captures == MOST_FORMS:
-            return Measured(self._first.read(), own=False)
+            return Measured(near[0].read(form) if near else self._first.read(), own=False)
         self._captures += 1
         gauge = Gauge(call)
+        for known in near:
+            if known.computes(gauge):
+                # A counter or the like. That it changes is no reason to capture again.
+                self._captures -= 1
+                self._idle |= self._moved(known, form)
+                return Measured(known.read(form))
         if _states(gauge.nest) != _states(self.nest):
             return Measured(self._first.read(), own=False)
         self._known.append(gauge)
         return Measured(gauge.read(form))
+
+    def _moved(self, gauge: Gauge, form: Form) -> set[str]:
+        """Return the attributes that differ from those of a captured form, and may matter."""
+        return gauge.form.moved(form) - self._idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,21 @@ class Measured:
 
     looks: Mapping[Crossing, Look]
     own: bool = True
+
+
+def _steps(graph: OpGraph) -> list[tuple[object, ...]]:
+    """Return what a program does; what is known of the values that buffers had is left out."""
+    return [
+        (node.kind, node.op, node.arguments, [(each.shape, each.dtype) for each in node.outputs])
+        for node in graph.nodes
+    ]
+
+
+def _same_leaf(mine: Leaf, theirs: Leaf) -> bool:
+    if mine.kind is not NodeKind.CONSTANT:
+        return mine.name == theirs.name
+    known = mine.value is not None and theirs.value is not None
+    return known and torch.equal(cast("Tensor", mine.value), cast("Tensor", theirs.value))
 
 
 def _states(nest: LoopNest) -> list[list[str]]:

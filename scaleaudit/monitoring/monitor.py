@@ -280,6 +280,6 @@ def _level() -> int:
 
 _OWN = str(Path(__file__).parents[1])
 _TOO_MANY = (
-    f"batches come in more than {MOST_FORMS} forms, or their loops have other states; "
-    "those that are left are measured on the first batch instead"
+    f"batches, or attributes of the model, come in more than {MOST_FORMS} forms, or their loops "
+    "have other states; those that are left are measured on the first batch, or as the model was"
 )

@@ -172,6 +172,45 @@ def test_a_default_that_is_said_is_no_other_form(monkeypatch):
     assert [sign.kind.value for sign in watch.signs] == ["audit"]  # and nothing of other forms
 
 
+class Scheduled(Residual):
+    """Its turns are an attribute, and it counts its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.turns, self.calls = TURNS, 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x, self.turns)
+
+
+def test_turns_that_are_set_by_an_attribute_are_followed_and_counters_cost_one_capture(monkeypatch):
+    monkeypatch.setattr(gauges, "MOST_FORMS", 2)
+    model = Scheduled()
+    watch = scaleaudit.monitor(model, X, Y, loss=loss_of, every=1)
+    captured = _counted(monkeypatch)
+    for turns in (TURNS, TURNS, 5, 5, TURNS, 5):
+        model.turns = turns
+        loss_of(model, X, Y)
+        assert norms(watch.step(None, X, Y)) == pytest.approx(by_hand(model, X, turns), rel=1e-5)
+    assert model.calls == 6
+    assert captured == [1, 3]  # calls when it was captured anew: for the counter, and for the turns
+    model.turns = 6
+    with pytest.warns(scaleaudit.ScaleWarning, match="attributes of the model, come in more"):
+        watch.step(None, X, Y)
+
+
+def _counted(monkeypatch):
+    captured, capture = [], gauges.capture
+
+    def counted(target, **how):
+        captured.append(target.model.calls)
+        return capture(target, **how)
+
+    monkeypatch.setattr(gauges, "capture", counted)
+    return captured
+
+
 def test_one_tensor_given_twice_is_told_from_two():
     model = Residual()
     watch = scaleaudit.monitor(model, X, X, loss=_of_two, every=1)
@@ -222,7 +261,7 @@ def test_batches_of_ever_more_forms_are_measured_on_the_first_and_that_is_said(m
     model, first = Residual(), batch_of(20)
     watch = scaleaudit.monitor(model, *first, loss=loss_of, every=1)
     watch.step(None, *batch_of(2))
-    with pytest.warns(scaleaudit.ScaleWarning, match="in more than .* forms"):
+    with pytest.warns(scaleaudit.ScaleWarning, match="come in more than .* forms"):
         found = watch.step(None, *batch_of(30))
     assert norms(found) == pytest.approx(by_hand(model, first[0]), rel=1e-5)
     assert watch.step(None, *batch_of(31)) is not None  # said once
