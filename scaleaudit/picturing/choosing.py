@@ -1,6 +1,8 @@
-"""Which turn a picture shows: of those that are judged alike the one that runs most."""
+"""Which turn a picture shows: of those that are judged alike one that runs most."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from scaleaudit.domain.graph import OpGraph, Ref
 from scaleaudit.domain.judged import JudgedState, Scales
@@ -14,10 +16,10 @@ from scaleaudit.picturing.roles import role_of
 def turn_to_show(
     graph: OpGraph, state: CarriedState, judged: JudgedState, crossings: dict[Ref, int]
 ) -> tuple[Ref, bool]:
-    """Return the value at which the turn to show ends, and whether turns like it run less.
+    """Return the value at which the turn to show ends, and whether turns like it run more or less.
 
     A nest of loops hands its state on inside as well as outside, so that the last turn may end in
-    the middle of what the others run.
+    the middle of what the others run. What comes once where other turns are equal is no pattern.
     """
     if not judged.cut:
         return judged.end, False
@@ -25,9 +27,10 @@ def turn_to_show(
     told = _told(table.inflow[judged.end])
     alike = [ref for ref in state.boundary[1:] if _told(table.inflow[ref]) == told]
     runs = {ref: _runs(graph, table, ref, crossings) for ref in (*alike, judged.end)}
-    most = max(runs.values())
-    shown = judged.end if runs[judged.end] == most else max(runs, key=runs.__getitem__)
-    return shown, min(runs.values()) < most
+    often = Counter(runs.values())
+    most = max(often, key=lambda count: (often[count] > 1, count))
+    shown = judged.end if runs[judged.end] == most else max(runs, key=lambda ref: runs[ref] == most)
+    return shown, len(often) > 1
 
 
 def _told(scale: Scale) -> object:

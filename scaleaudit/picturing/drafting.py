@@ -58,7 +58,7 @@ class Draft:
         crossings = {ref: i for i, state in enumerate(loop.states) for ref in state.boundary}
         self._end, differ = turn_to_show(graph, loop.states[index], self._judged, crossings)
         if differ:
-            self._notes.append("turns run more or less of this; one that runs most is drawn")
+            self._notes.append("not every turn runs the same; one of them is drawn")
         self._flow = Flow(graph, crossings)
         self._groups = Groups(self._flow)
         self._sketch = Sketch()

@@ -177,7 +177,29 @@ def test_a_nest_of_loops_shows_all_that_a_turn_runs():
             box.label == branch and nx.has_path(after, box.id, found.around.source)
             for box in found.picture.boxes
         )
-    assert "one that runs most" in found.picture.note
+    assert "not every turn runs the same" in found.picture.note
+
+
+def test_a_turn_that_comes_once_is_no_pattern():
+    class OnceMore(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.map, self.extra = (
+                nn.RMSNorm(WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+                nn.Linear(WIDTH, WIDTH),
+            )
+
+        def forward(self, h):
+            for turn in range(5):
+                if turn == 2:
+                    h = h + self.extra(self.norm(h))
+                h = h + self.map(self.norm(h))
+            return self.map(self.norm(h)).square().mean()
+
+    (found,) = pictured(OnceMore(), torch.randn(2, 4, WIDTH))
+    assert len(found.boxes(BoxKind.ADD)) == 1
+    assert "not every turn runs the same" in found.picture.note
 
 
 def test_layers_of_different_code_are_not_folded():
