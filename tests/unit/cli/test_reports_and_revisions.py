@@ -133,7 +133,10 @@ def test_a_finding_is_explained_from_a_report(command, reports):
         (("explain", "x", "--from", "bad.json"), "'x' is neither a fingerprint nor a line"),
         (("explain", "m.py:2", "--from", "bad.json"), "no finding answers to m.py:2"),
         (("explain", "m.py:1", "--from", "none.json"), "cannot read none.json: No such file"),
-        (("explain", "m.py:1", "--from", "m.txt"), "m.txt is nothing that scaleaudit wrote: it is not UTF-8"),
+        (
+            ("explain", "m.py:1", "--from", "m.txt"),
+            "m.txt is nothing that scaleaudit wrote: it is not UTF-8",
+        ),
         (("explain", "m.py:1", "m.py", "--from", "bad.json"), "so that no path is audited"),
         (("explain", "m.py:1"), "no such file or folder: m.py"),
         (("diff", "good.json", "none.json"), "cannot read none.json"),
