@@ -251,8 +251,9 @@ def steady(turns: list[Turn]) -> Turn:
     """Judge a run of turns by the pattern that repeats.
 
     A norm at every second turn is judged over its period; turns that differ at the start (a
-    norm before the first one only) or at the very end are no part of the pattern. It makes up
-    half of the turns at least: where the last two of eight are normed, the six others count.
+    norm before the first one only) or at the very end are no part of the pattern. One that holds
+    the length makes up half of the turns at least: where the last two of eight are normed, the six
+    others count.
     """
     for ending in (turns, turns[:-1]):
         found = _repeating(ending)
@@ -263,6 +264,7 @@ def steady(turns: list[Turn]) -> Turn:
     )
 
 
+_HOLDING = frozenset({Transition.REMOVED, Transition.BOUNDED})
 # Of a short period one and a bit are enough; one norm among many turns is no pattern.
 _SHORT = 4
 
@@ -277,7 +279,7 @@ def _repeating(turns: list[Turn]) -> list[Turn] | None:
             prefix = extent - period
             tail = kinds[prefix:]
             repeats = all(a == b for a, b in zip(tail, tail[period:], strict=False))
-            if prefix > len(tail):
+            if prefix > len(tail) and not _HOLDING.isdisjoint(tail):
                 continue
             if repeats and len(tail) >= (period + 1 if period <= _SHORT else 2 * period):
                 return turns[prefix : prefix + period]

@@ -264,9 +264,9 @@ def one_or_two(transition: str, codes: str) -> Expect:
 
 EXPECT = {
     "hierarchy": nest(
-        State("carried", "invariant", name="z_h|z", line="z = z + self.mlp"),
+        State("carried", "invariant", name="z_h|z|z (2)", line="z = z + self.mlp"),
         # It reaches the loss through z_h alone, beside the input.
-        State("carried", "invariant|asymptotic", name="z_l|z", line="z = z + self.mlp"),
+        State("carried", "invariant|asymptotic", name="z_l|z|z (2)", line="z = z + self.mlp"),
     ),
     "hierarchy_post_norm": nest(State("removed", "invariant|asymptotic"), codes=""),
     "hierarchy_raw": nest(

@@ -102,6 +102,7 @@ def test_lengths_are_in_the_log_and_in_the_traces_and_training_goes_on_as_withou
     assert not watched.model._forward_hooks
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(BLIND)
 def test_the_trainers_own_log_sends_lengths_to_all_that_it_reports_to(tmp_path):
     callback = ScaleCallback(every=4)
@@ -112,6 +113,7 @@ def test_the_trainers_own_log_sends_lengths_to_all_that_it_reports_to(tmp_path):
     assert logged["step"] == 1
 
 
+@pytest.mark.slow
 def test_a_model_without_a_loop_is_trained_all_the_same(tmp_path):
     callback = ScaleCallback()
     trainer = made(tmp_path, [callback], kind=OneTurn, steps=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -158,6 +159,18 @@ def test_where_tensorboard_is_missing_that_is_said(folder, monkeypatch):
         train(request_in(folder, "other", tensorboard=True, steps=1))
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Hear signals that whatever started the tests (`nohup`, `&`) ignores."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, signal.default_int_handler)
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_after_the_step_and_saves(number, folder, monkeypatch, capsys):
     def shown(self, at):
@@ -175,6 +188,7 @@ def test_a_signal_ends_it_after_the_step_and_saves(number, folder, monkeypatch, 
     assert load_checkpoint(folder / "run" / "checkpoint.safetensors").step == 3
 
 
+@pytest.mark.usefixtures("heard")
 def test_a_signal_that_comes_again_ends_it_at_once(folder, monkeypatch, capsys):
     def shown(self, at):
         signal.raise_signal(signal.SIGINT)
