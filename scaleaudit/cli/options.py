@@ -35,3 +35,10 @@ report_format = click.option(
     show_default=True,
     help="What to print.",
 )
+
+text_cache = click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where prepared text is kept.  [default: in the user's cache]",
+)

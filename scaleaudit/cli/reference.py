@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from scaleaudit.cli.manners import colour_flag, write_out
+from scaleaudit.cli.options import text_cache
 from scaleaudit.cli.outcomes import EXIT_CLEAN, EXIT_FOUND
 from scaleaudit.cli.values import Finite, Named
 from scaleaudit.console import Progress, say, write_atomically
@@ -129,12 +130,7 @@ class Flags(TypedDict):
     show_default=True,
     help="Share of perplexity that early exits may cost.",
 )
-@click.option(
-    "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where prepared text is kept.  [default: in the user's cache]",
-)
+@text_cache
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import click
 
+from scaleaudit.cli.options import text_cache
 from scaleaudit.cli.outcomes import EXIT_USAGE
 from scaleaudit.cli.values import Finite, Named
 from scaleaudit.errors import ConfigError
@@ -163,12 +164,7 @@ _POSITIVE = Finite(min=0, min_open=True)
     default=None,
     help="Whether to write for TensorBoard.  [default: where it is installed]",
 )
-@click.option(
-    "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Where prepared text is kept.  [default: in the user's cache]",
-)
+@text_cache
 @click.option("--prepare", is_flag=True, help="Prepare the text, and train nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 def train(**flags: Unpack[Flags]) -> int:

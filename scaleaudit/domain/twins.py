@@ -16,7 +16,6 @@ WORDS = {
     FixKind.NORM_BETWEEN: "a norm between turns",
     FixKind.RAW_READOUT: "a raw readout",
 }
-_KINDS = {words: kind for kind, words in WORDS.items()}
 # Losses at the end of a run that are averaged.
 LAST_LOSSES = 10
 
@@ -45,11 +44,6 @@ class Measured:
     before: Ending
     after: Ending
     seeds: int
-
-
-def kind_of(words: str) -> FixKind | None:
-    """Return the kind of fix that the words of a run name."""
-    return _KINDS.get(words)
 
 
 def behind(probe: ProbeOutcome, state: StateProbe | None) -> tuple[TrainingRun, ...]:

@@ -137,11 +137,6 @@ class Program:
         found: fx.Node = self._captured.node_of[node]
         return found
 
-    def input_meta(self, name: str) -> TensorMeta:
-        """Return shape and type that an input was recorded with."""
-        leaves = (leaf for leaf in self._leaves.values() if leaf.kind is NodeKind.INPUT)
-        return next(leaf.meta for leaf in leaves if leaf.name == name)
-
     def meta(self, ref: Ref) -> TensorMeta:
         """Return shape and type of a value as it was recorded."""
         return self._captured.graph.meta(ref)

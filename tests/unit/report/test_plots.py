@@ -22,7 +22,7 @@ from scaleaudit.domain.diagnostics import (
 from scaleaudit.domain.facts import ProbeOutcome, ProbeVerdict, StateProbe
 from scaleaudit.domain.finding import FixKind
 from scaleaudit.domain.probing import Depth, StateTrace, TrainingRun, Turn
-from scaleaudit.domain.twins import WORDS, kind_of, measured
+from scaleaudit.domain.twins import WORDS, measured
 from scaleaudit.report.html.chart import Point, number, thinned
 from scaleaudit.report.html.palette import ROLES, style_sheet
 from scaleaudit.report.html.plots import plots_of_probe, plots_of_traces
@@ -257,11 +257,6 @@ def test_a_run_that_overflowed_has_no_end_to_compare():
     assert found is not None
     assert (found.before.norm, found.before.loss) == (None, None)
     assert found.after.norm == pytest.approx(4 * 10.5 * 2)
-
-
-def test_the_words_of_a_twin_name_its_kind():
-    assert [kind_of(words) for words in WORDS.values()] == list(FixKind)
-    assert kind_of("prayer") is None
 
 
 def luminance(colour: str) -> float:
