@@ -126,6 +126,7 @@ def test_a_run_is_given_the_time_that_is_left(children, requests):
     assert children.minutes == sorted(children.minutes, reverse=True)
 
 
+@pytest.mark.slow
 def test_one_line_tells_of_all_runs_at_work(children, requests, monkeypatch):
     monkeypatch.setattr(reproducing, "_GLANCE", 0.01)
     children.held = {request.name for request in requests}
