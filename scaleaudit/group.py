@@ -8,9 +8,11 @@ alike; clocks differ, so what hangs on time goes by that of the first.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +24,8 @@ from scaleaudit.errors import ProbeError, described
 _PATIENCE = 300.0
 # What tells the draws of one process from those of the next, from the same seed.
 _APART = 7_919
+# How many runs of a name this process has begun.
+_runs = Counter[str]()
 
 
 class Group:
@@ -155,7 +159,7 @@ def gathered(run: str, device: torch.device, patience: float = _PATIENCE) -> Ite
     try:
         distributed.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
-            store=distributed.PrefixStore(run, _store(rank, wait)),  # type: ignore[attr-defined]
+            store=distributed.PrefixStore(_named_apart(run), _store(rank, wait)),  # type: ignore[attr-defined]
             rank=rank,
             world_size=size,
             timeout=wait,
@@ -179,9 +183,20 @@ def _launched() -> bool:
     )
 
 
+def _named_apart(run: str) -> str:
+    """Return a name that no run before had: what those left in the store would mislead this one."""
+    _runs[run] += 1
+    return f"{run}/{_runs[run]}"
+
+
 # torch names its stores in its documentation, and not in what type checkers read.
+@cache
 def _store(rank: int, patience: timedelta) -> Any:  # noqa: ANN401
-    """Return where the processes find each other: with the launcher, else with the first."""
+    """Return where the processes find each other: with the launcher, else with the first.
+
+    It is the same for all runs of a process. If the first process closed its own after a run, the
+    others could meet the old one still, and wait in it for a next run that begins elsewhere.
+    """
     kept_by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == str(True)
     return distributed.TCPStore(  # type: ignore[attr-defined]
         os.environ["MASTER_ADDR"],

@@ -234,7 +234,6 @@ def _numbers(line):
     return [*line.get("losses", ()), *(value for row in rows for value in row)]
 
 
-@pytest.mark.slow
 def test_processes_together_come_to_what_one_comes_to(uninterrupted, tmp_path, monkeypatch):
     """Each takes half of every batch, holding all weights or half of each; sums differ in order."""
     install(monkeypatch, tmp_path)
