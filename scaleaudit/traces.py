@@ -45,6 +45,8 @@ def _trace_document(trace: StateTrace) -> dict[str, Json]:
         ],
         "kept": _number(trace.carry.kept),
         "reach": _number(trace.carry.reach),
+        "untouched": _number(trace.carry.untouched),
+        "attainable": _number(trace.carry.attainable),
     }
 
 

@@ -23,7 +23,8 @@ _UNSEEN = {"invariant", "asymptotic", "saturating"}
 def idioms() -> dict[str, bool | None]:
     """Return whether each model is blind, by what its test expects; None where either verdict fits.
 
-    Models are left out that have no loss or no loop, or of which the theory leaves the verdict open.
+    Models are left out that have no loss, those that need have no loop, and those of which the theory
+    leaves the verdict open.
     """
     cases = [case for case in _table().cases() if _has_verdict(case.expect)]
     return {str(case): _is_blind(case.expect) for case in cases if "loss" in case.build()}
@@ -50,7 +51,7 @@ def _table() -> ModuleType:
 def _has_verdict(expect: Any) -> bool:  # noqa: ANN401 - a type of the table's own
     codes, maybe = set(expect.codes.split()), set(expect.maybe.split())
     is_open = maybe & {_BLIND, *_OPEN} or codes & _OPEN or "unknown" in expect.verdict
-    return bool(expect.states) and not is_open
+    return bool(expect.states) and 0 not in expect.loops and not is_open
 
 
 def _is_blind(expect: Any) -> bool | None:  # noqa: ANN401 - as above

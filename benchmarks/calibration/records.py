@@ -24,6 +24,8 @@ class Figures:
         depths: Numbers of turns, with the norm that the trained loop gives there.
         kept: What a turn of the trained loop multiplies very long states by.
         reach: What the norm is multiplied by as all weights go from 1e2 to 1e4 times.
+        untouched: The share of tokens that a turn leaves just as they are.
+        attainable: What turns can be trained to keep of very long states.
     """
 
     state: str
@@ -36,6 +38,8 @@ class Figures:
     depths: tuple[tuple[int, float | None], ...] = ()
     kept: float | None = None
     reach: float | None = None
+    untouched: float | None = None
+    attainable: float | None = None
 
     @property
     def ratio(self) -> float:

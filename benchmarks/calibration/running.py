@@ -124,6 +124,8 @@ def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace) -> Figures:
         depths=tuple((depth.turns, _number(depth.norm)) for depth in own.depths),
         kept=_number(own.carry.kept),
         reach=_number(own.carry.reach),
+        untouched=_number(own.carry.untouched),
+        attainable=_number(own.carry.attainable),
     )
 
 

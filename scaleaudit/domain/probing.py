@@ -77,10 +77,15 @@ class Carry:
         kept: What a turn multiplies the length of very long states by: 1 where it is kept whole.
         reach: What the length is multiplied by as all trained weights go from 1e2 to 1e4 times: 1
             where what turns write is bounded, however large weights become.
+        untouched: The share of tokens that a turn leaves just as they are.
+        attainable: What turns of very long states keep once weights are moved to keep all they can;
+            asked where some of the length is kept, and not all.
     """
 
     kept: float | None = None
     reach: float | None = None
+    untouched: float | None = None
+    attainable: float | None = None
 
 
 NOT_MEASURED = Carry()

@@ -3,33 +3,33 @@
 Training shows growth only where it has time and room. Two measurements need neither:
 
 - *Carry*: states that are made very long, and what a turn leaves of that. A loop that forgets length
-  cannot pile it up, whatever training does; one that keeps it whole does as soon as it writes.
-- *Reach*: the states when all trained weights are multiplied, but for what makes the initial states.
-  Where they do not become longer then, what turns write is bounded by how they are built.
+  cannot pile it up, whatever training does; one that keeps it whole does as soon as it writes. Of one
+  that forgets it bit by bit it is asked how much it can be trained to keep.
+- *Reach*: how much longer states become as all trained weights are multiplied. Where they do not, what
+  turns write is bounded by how they are built.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from statistics import median_low
 
-import torch
 from torch import Tensor
 
 from scaleaudit.domain.probing import Carry
-from scaleaudit.probe.depth import Deeper
+from scaleaudit.probe.depth import Deeper, States, Turn
 from scaleaudit.probe.group import ALONE, Group
-from scaleaudit.probe.parts import WHOLE, Parts, part_lengths
-from scaleaudit.probe.program import Crossing, Program, constantly
-from scaleaudit.probe.thresholds import BOUNDED_REACH
+from scaleaudit.probe.keeping import LONG, Keeping
+from scaleaudit.probe.parts import WHOLE, Measured, Parts
+from scaleaudit.probe.program import Program
+from scaleaudit.probe.thresholds import BOUNDED_REACH, FORGOTTEN
+from scaleaudit.probe.thresholds import WHOLE as KEPT_WHOLE
 from scaleaudit.probe.traces import FURTHER
 
-# What states are multiplied by: float64 still has eight digits for what is written to them.
-_LONG = 1e8
-# A little longer: what turns write is beside them but a few percent a turn, so that a factor from
-# ABOUT_WHOLE on says that they are kept.
-_LONGER, _ABOUT_WHOLE = 10.0, 0.99
+# A little longer, and by what share it is then varied to see what becomes of the length itself, apart
+# from what turns write. From _ABOUT_WHOLE on that says that it is kept.
+_LONGER, _A_LITTLE, _ABOUT_WHOLE = 10.0, 1e-4, 0.99
 # Shares of that length up to which a state is no longer said to be long.
 _GONE = 1e-4
 # What weights are multiplied by; the first saturates what saturates.
@@ -53,70 +53,94 @@ def carries(
         group: The processes that each have a part of the batch.
         parts: What of a state is measured, where that is not all.
     """
-    measured = _Measured(loop, parts, group)
+    measured = Measured(loop, parts, group)
     feed = {name: value.detach() for name, value in feed.items()}
-    kept = _kept(program, feed, loop, measured)
-    reached = _reached(program, feed, trained, loop, measured)
-    return [Carry(*each) for each in zip(kept, reached, strict=True)]
-
-
-def _kept(
-    program: Program, feed: Mapping[str, Tensor], loop: int, measured: _Measured
-) -> list[float | None]:
-    """By what a turn multiplies long states, each by itself: the least, of longer and very long ones.
-
-    Gates that read the state let anything through once it is long enough, so those are asked as well
-    that are only a little longer than they would be.
-    """
+    keeping = Keeping(program, feed, loop, measured)
     deeper = Deeper(program, loop)
-    count = len(program.nest.loops[loop].states)
+    usual = [median_low(found) if found else None for found in keeping.factors()]
     if not deeper.possible:
-        return [None] * count
+        # Turns that read all earlier ones may forget each and pile them up all the same.
+        return [Carry(kept if kept is not None and kept >= KEPT_WHOLE else None) for kept in usual]
     last, turned = deeper.turn(feed)
-    further = (max(FURTHER) - 1) * deeper.turns
-
-    def path(factor: float) -> list[list[float]]:
-        states = tuple(s * factor if s.is_floating_point() else s for s in last)
-        found = [measured.means(states)]
-        for _ in range(further):
-            states = turned(states)
-            found.append(measured.means(states))
-        return [[at[place] for at in found] for place in range(count)]
-
-    very_long = (_rate(each, deeper.turns) for each in path(_LONG))
-    longer = (_overall(each) for each in path(_LONGER))
+    lasting = _lasting(last, turned, deeper.turns, measured)
+    fading = any(kept is not None and FORGOTTEN < kept < KEPT_WHOLE for kept, _ in lasting)
+    attained = keeping.attainable(trained) if fading else [None] * len(last)
+    reached = _reached(deeper, feed, trained, measured)
     return [
-        kept if kept is None or little is None or little >= _ABOUT_WHOLE else min(kept, little)
-        for kept, little in zip(very_long, longer, strict=True)
+        Carry(_of_most_turns(kept, often), reach, untouched, most)
+        for (kept, untouched), often, reach, most in zip(
+            lasting, usual, reached, attained, strict=True
+        )
     ]
 
 
+def _of_most_turns(kept: float | None, usual: float | None) -> float | None:
+    """Return what the last turn keeps, unless it forgets what most turns of the program keep."""
+    if kept is not None and usual is not None and kept <= FORGOTTEN and usual >= KEPT_WHOLE:
+        return usual
+    return kept
+
+
+def _lasting(
+    last: States, turned: Turn, turns: int, measured: Measured
+) -> list[tuple[float | None, float]]:
+    """By what the last turn multiplies long states, and the share of tokens that it leaves alone.
+
+    The first is the least of longer and of very long states. Gates that read the state let anything
+    through once it is long enough, so those are asked as well that are only a little longer than they
+    would be.
+    """
+    states, longer = _times(last, LONG), _times(last, _LONGER)
+    path = [measured.tokens(states)]
+    for _ in range((max(FURTHER) - 1) * turns):
+        states = turned(states)
+        path.append(measured.tokens(states))
+    moved = measured.tokens(_difference(turned(longer), longer))
+    found = []
+    for place, little in enumerate(_shares(longer, turned, turns, measured)):
+        kept = _rate([float(at[place].mean()) for at in path], turns)
+        if kept is not None and little < _ABOUT_WHOLE:
+            kept = min(kept, little)
+        found.append((kept, float((moved[place] == 0).double().mean())))
+    return found
+
+
+def _shares(states: States, turned: Turn, turns: int, measured: Measured) -> list[float]:
+    """Return by what a turn multiplies a little more of the length that states have."""
+    found = [1.0 for _ in states]
+    for _ in range(turns):
+        more = _times(states, 1 + _A_LITTLE)
+        before = measured.tokens(_difference(more, states))
+        with_more, states = turned(more), turned(states)
+        after = measured.tokens(_difference(with_more, states))
+        found = [
+            each * float(y.mean() / x.mean())
+            for each, x, y in zip(found, before, after, strict=True)
+        ]
+    return [math.pow(each, 1 / turns) for each in found]
+
+
+def _difference(states: States, others: States) -> States:
+    return tuple(x - y if x.is_floating_point() else x for x, y in zip(states, others, strict=True))
+
+
+def _times(states: States, factor: float) -> States:
+    return tuple(s * factor if s.is_floating_point() else s for s in states)
+
+
 def _reached(
-    program: Program,
-    feed: Mapping[str, Tensor],
-    trained: Collection[str],
-    loop: int,
-    measured: _Measured,
+    deeper: Deeper, feed: Mapping[str, Tensor], trained: Collection[str], measured: Measured
 ) -> list[float | None]:
-    """By what the states grow in the end as weights do, from initial states as they are."""
-    states = program.nest.loops[loop].states
-    starts = {program.node(state.initial) for state in states if state.initial is not None}
-    with torch.no_grad():
-        _, env = program.run(feed, keep=starts)
-    held = program.with_calls({node: constantly(env[node]) for node in starts if node in env})
+    """By what turns lengthen the states more as weights grow, from states as they are."""
+    last, _ = deeper.turn(feed)
 
     def lengths_at(factor: float, names: Iterable[str]) -> list[float]:
-        found: dict[Crossing, Tensor] = {}
-
-        def remember(crossing: Crossing, value: Tensor) -> Tensor:
-            found[crossing] = value
-            return value
-
         larger = {name: feed[name] * factor for name in names if feed[name].is_floating_point()}
-        with torch.no_grad():
-            held.run({**feed, **larger}, remember)
-        last = (program.crossing(loop, j, len(each.boundary)) for j, each in enumerate(states))
-        return measured.means([found[crossing] for crossing in last])
+        _, turned = deeper.turn({**feed, **larger})
+        states = last
+        for _ in range(deeper.turns):
+            states = turned(states)
+        return [float(tokens.mean()) for tokens in measured.tokens(states)]
 
     def reached(names: Iterable[str]) -> list[float]:
         pairs = zip(*(lengths_at(factor, names) for factor in _WEIGHTS), strict=True)
@@ -136,24 +160,6 @@ def _larger(x: float, y: float) -> float:
     return math.nan if math.isnan(x) or math.isnan(y) else max(x, y)
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What is measured of the states of a loop."""
-
-    loop: int
-    parts: Parts
-    group: Group
-
-    def means(self, states: Sequence[Tensor]) -> list[float]:
-        """Return the mean length of each state; NaN of what is no real number."""
-        return [
-            float(self.group.joined(part_lengths(state, self.parts.get((self.loop, j)))).mean())
-            if state.is_floating_point()
-            else math.nan
-            for j, state in enumerate(states)
-        ]
-
-
 def _rate(path: Sequence[float], last: int) -> float | None:
     """Return the factor a turn: over the last turns, or over those that the length lasts for."""
     first = path[0]
@@ -164,11 +170,3 @@ def _rate(path: Sequence[float], last: int) -> float | None:
         return math.pow(path[gone] / first, 1 / gone)
     before, after = path[-1 - last], path[-1]
     return math.inf if after == math.inf else math.pow(after / before, 1 / last)
-
-
-def _overall(path: Sequence[float]) -> float | None:
-    """Return the factor a turn over all turns."""
-    first, last = path[0], path[-1]
-    if not (0 < first < math.inf and math.isfinite(last)):
-        return None
-    return math.pow(last / first, 1 / (len(path) - 1))

@@ -66,7 +66,9 @@ class Seed:
             return self._by_depth(margin)
         if self.is_held:
             return Growth.STAYS
-        return self._by_carry(margin) if self.is_kept else self._by_training(margin)
+        found = self._by_carry(margin) if self.is_kept else self._by_training(margin)
+        # That it did not grow yet says little where nothing keeps turns from holding on to it.
+        return Growth.UNSURE if found is Growth.STAYS and not self._fades else found
 
     @property
     def is_kept(self) -> bool:
@@ -78,7 +80,22 @@ class Seed:
         """Whether the loop forgets length, at once or while what it writes is bounded."""
         if self.carry.kept is None or self.is_kept:
             return False
-        return self.carry.kept <= at.FORGOTTEN or self._is_bounded
+        return self.carry.kept <= at.FORGOTTEN or (self._is_bounded and self._is_shortened)
+
+    @property
+    def _is_shortened(self) -> bool:
+        """Whether turns shorten all that they read, and cannot be trained to lengthen it."""
+        attainable = self.carry.attainable
+        expands = attainable is not None and attainable >= at.EXPANDING
+        return not (expands or self.carry.untouched)
+
+    @property
+    def _fades(self) -> bool:
+        """Whether turns forget all length bit by bit, however they are trained."""
+        kept, attainable = self.carry.kept, self.carry.attainable
+        if kept is None or attainable is None or self.carry.untouched:
+            return False
+        return max(kept, attainable) <= at.FADING
 
     @property
     def is_longer(self) -> bool:
@@ -108,9 +125,7 @@ class Seed:
         if self.piles_up:
             grows = self.ratio >= at.STAYED_RATIO * margin
             return Growth.GROWS if grows else Growth.UNSURE
-        # That it did not grow yet says little, as nothing ever shortens it.
-        found = self._by_training(margin)
-        return Growth.UNSURE if found is Growth.STAYS else found
+        return self._by_training(margin)
 
     def _by_training(self, margin: float) -> Growth:
         """Judge by training alone, as more turns do not lengthen what is forgotten bit by bit."""
@@ -267,5 +282,6 @@ _ALIKE = (
 )
 _KEPT = (
     "its norm ends at {times} times that of the twin and more turns do not lengthen it, but a turn "
-    "keeps length, so that it has not grown yet says little; more --steps would settle it"
+    "keeps length, or can be trained to, so that it has not grown yet says little; more --steps would "
+    "settle it"
 )

@@ -38,11 +38,11 @@ def lengths(value: Tensor) -> Tensor:
         (tokens,) in float32.
     """
     if not value.dim():
-        return value.detach().float().abs().reshape(1)
+        return value.float().abs().reshape(1)
     axis = feature_axis(value)
     narrow = value.dtype.itemsize < torch.float32.itemsize
     dtype = torch.float32 if narrow else value.dtype
-    found: Tensor = torch.linalg.vector_norm(value.detach(), dim=axis, dtype=dtype)
+    found: Tensor = torch.linalg.vector_norm(value, dim=axis, dtype=dtype)
     return found.flatten().float()
 
 
@@ -77,8 +77,8 @@ class Recorder:
 
     def __call__(self, crossing: Crossing, value: Tensor) -> Tensor:
         """Measure what crosses."""
-        part = self._parts.get(crossing)
-        found = self._group.joined(lengths(value) if part is None else part.lengths(value))
+        part, seen = self._parts.get(crossing), value.detach()
+        found = self._group.joined(lengths(seen) if part is None else part.lengths(seen))
         step = -(-found.numel() // _MOST_TOKENS)
         top = torch.quantile(found[::step], 0.95)
         self._found[crossing] = torch.stack([found.mean(), top, found.max()])

@@ -15,8 +15,9 @@ another batch, which is shifted besides, as it may be the data that say what is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -83,6 +84,32 @@ WHOLE: Parts = {}
 def part_lengths(value: Tensor, part: Part | None) -> Tensor:
     """Return the lengths of a state's tokens: of all, or of a part of it."""
     return lengths(value) if part is None else part.lengths(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is measured of the states of a loop.
+
+    Attributes:
+        loop: Its position.
+    """
+
+    loop: int
+    parts: Parts = field(default_factory=dict)
+    group: Group = ALONE
+
+    def mean(self, place: int, state: Tensor) -> Tensor:
+        """Return the mean length of the tokens of a state that this process has."""
+        return part_lengths(state, self.parts.get((self.loop, place))).mean()
+
+    def tokens(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """Return the lengths of all tokens of each state, (tokens,); NaN of what is no real number."""
+        return [
+            self.group.joined(part_lengths(state, self.parts.get((self.loop, place))))
+            if state.is_floating_point()
+            else torch.tensor([math.nan])
+            for place, state in enumerate(states)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ states end at 0.1 to 2.7 times, and may add up as well.
 Which of these a state is held against goes by what the trained weights make of its length: one that
 a turn forgets, or that is forgotten bit by bit while writes are bounded, is held whatever training
 showed; one that a turn keeps whole and more turns lengthen needs a small lead over its twin, and is never
-held; one that is forgotten bit by bit goes by training alone. Only where what a turn keeps cannot be
-measured do training and more turns have to agree.
+held; one that is forgotten bit by bit goes by training alone, and is only held where turns cannot be
+trained to keep it. Only where what a turn keeps cannot be measured do training and more turns have to
+agree.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ ESCAPED_RATIO = 5.0
 # state, and gates that are open but for a little 0.99 or less. Up to FORGOTTEN nothing of it is left.
 WHOLE = 1 - 1e-4
 FORGOTTEN = 1e-2
+# The same of a turn that was trained to keep all it can: from EXPANDING on it can make states longer by
+# themselves, so that it does not matter whether what it writes is bounded. Gates reach 1 and no more.
+EXPANDING = 1.01
+# Up to FADING it forgets whatever training does, as a state that a constant damps.
+FADING = 0.97
 # By what the length is multiplied as weights go from 1e2 to 1e4 times, up to which it is bounded by
 # construction: cells with gates, which one weight alone may not have shut at 1e2, show 1.0 to 2.1, and
 # what is as long as a weight is large shows 86 and more.

@@ -86,11 +86,14 @@ class _Trace:
     depths: tuple[_Depth, ...] = ()
     kept: _Number = None
     reach: _Number = None
+    untouched: _Number = None
+    attainable: _Number = None
 
     def trace(self) -> StateTrace:
         turns = tuple(tuple(at.turn() for at in step) for step in self.norms)
         depths = tuple(at.depth() for at in self.depths)
-        return StateTrace(self.name, self.loop, turns, depths, Carry(self.kept, self.reach))
+        carry = Carry(self.kept, self.reach, self.untouched, self.attainable)
+        return StateTrace(self.name, self.loop, turns, depths, carry)
 
 
 @dataclass(frozen=True, slots=True)

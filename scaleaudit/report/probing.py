@@ -109,6 +109,8 @@ def _carry_lines(found: Sequence[Carry]) -> Iterator[str]:
     """Say what the weights of the first seed make of length."""
     if found and found[0].kept is not None:
         yield f"    a turn multiplies the length of a very long state by {found[0].kept:.4g}"
+    if found and found[0].attainable is not None:
+        yield f"    and can be trained to multiply it by {found[0].attainable:.4g}"
     if found and found[0].reach is not None:
         yield f"    weights of 1e4 times make it {found[0].reach:.3g} times as long as weights of 1e2 times"
 

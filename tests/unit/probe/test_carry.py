@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from scaleaudit.bench import bench_of
 from scaleaudit.capture.targets import Target
-from scaleaudit.domain.probing import ProbeRequest
+from scaleaudit.domain.probing import Carry, ProbeRequest
 from scaleaudit.probe.carry import carries
 from scaleaudit.probe.response import respond
 
@@ -21,16 +22,16 @@ WIDTH, TURNS, TOKENS = 8, 3, 11
 class Loop(nn.Module):
     """A state that a turn makes anew, read through a norm."""
 
-    def __init__(self, turn, penalty=None):
+    def __init__(self, turn, penalty=None, turns=TURNS):
         super().__init__()
         self.embed, self.out = nn.Embedding(TOKENS, WIDTH), nn.Linear(WIDTH, WIDTH)
         self.gain = nn.Parameter(torch.full((WIDTH,), 0.5))
         self.cell = nn.GRUCell(WIDTH, WIDTH)
-        self.turn, self.penalty = turn, penalty
+        self.turn, self.penalty, self.turns = turn, penalty, turns
 
     def forward(self, tokens, targets):
         h = x = self.embed(tokens).flatten(0, 1)
-        for _ in range(TURNS):
+        for _ in range(self.turns):
             h = self.turn(self, h, x)
         logits = self.out(normed(h))
         loss = F.cross_entropy(logits, targets.flatten() % WIDTH)
@@ -70,20 +71,21 @@ def shut_by_large_weights(model, h, _):
     return 0.5 * h + open_ * model.out(normed(h))
 
 
-def bench(turn, penalty=None):
+def bench(turn, penalty=None, turns=TURNS):
+    torch.manual_seed(0)
     tokens = torch.randint(TOKENS, (2, 5))
 
     def rebuild(*, fake):
         torch.manual_seed(0)
-        model = Loop(turn, penalty)
+        model = Loop(turn, penalty, turns)
         args = (tokens, tokens)
         return Target(Path(__file__), "Loop", model, args, {}, None, args, None, None, rebuild)
 
     return bench_of(rebuild(fake=False), ProbeRequest(device="cpu"))
 
 
-def measured(turn):
-    made = bench(turn)
+def measured(turn, turns=TURNS):
+    made = bench(turn, turns=turns)
     weights = made.weights(0)
     feed = {**weights, **next(made.stream.batches(0))}
     moved = [name for name in made.program.parameters if weights[name].requires_grad]
@@ -107,6 +109,81 @@ def test_what_is_kept_of_long_states_and_whether_writes_have_a_bound(turn, kept,
     found = measured(turn)
     assert found.kept == pytest.approx(kept, abs=1e-4)
     assert (found.reach < 1.1) == is_bounded
+
+
+def times_a_matrix(model, h, _):
+    return h @ (model.out.weight / torch.linalg.matrix_norm(model.out.weight, ord=2))
+
+
+def times_half_of_it(model, h, x):
+    return 0.5 * times_a_matrix(model, h, x)
+
+
+def divided_by_another(model, h, _):
+    return 0.1 * h @ (model.out.weight / torch.linalg.matrix_norm(model.cell.weight_hh, ord=2))
+
+
+@pytest.mark.parametrize(
+    ("turn", "low", "high"),
+    [
+        (half, 0.499, 0.501),
+        (gated, 0.7, 1.0),
+        (times_a_matrix, 0.9, 1.001),
+        (times_half_of_it, 0.45, 0.501),
+        (divided_by_another, 1.5, math.inf),
+    ],
+)
+def test_turns_can_be_trained_to_keep_what_their_form_allows(turn, low, high):
+    found = measured(turn)
+    assert 0.001 < found.kept < 0.95
+    assert low < found.attainable < high
+
+
+def half_beside_the_input(model, h, x):
+    return 0.5 * h + torch.tanh(model.out(h)) + x
+
+
+def test_what_a_turn_is_given_besides_may_grow_as_weights_do():
+    assert measured(half_beside_the_input).reach == pytest.approx(100, rel=0.1)
+
+
+def first_tokens_alone(model, h, _):
+    first, rest = h.split((10, len(h) - 10))
+    return torch.cat((norm_between(model, first, None), rest))
+
+
+def test_tokens_that_a_turn_passes_by_are_counted():
+    found = measured(first_tokens_alone)
+    assert found.untouched == pytest.approx(1 - 10 / 40)
+    assert measured(half).untouched == 0
+
+
+def normed_every(count):
+    """A norm at the end of every so manyth turn."""
+
+    def turn(model, h, _):
+        model.count = getattr(model, "count", 0) + 1
+        h = h + model.out(normed(h))
+        is_due = model.count % count == 0
+        return h * (torch.rsqrt(h.square().mean(-1, keepdim=True)) if is_due else 1.0)
+
+    return turn
+
+
+def test_a_last_turn_that_forgets_what_the_others_keep_does_not_speak_for_them():
+    assert measured(normed_every(6), turns=6).kept == pytest.approx(1, abs=1e-4)
+    assert measured(normed_every(2), turns=6).kept < 1e-4
+
+
+def sum_of_all(model, h, x):
+    """Start a list at the first turn, and write to the sum of what is on it."""
+    model.count = getattr(model, "count", 0) + 1
+    model.seen = [h] if model.count % TURNS == 1 else [*model.seen, h]
+    return residual(model, sum(model.seen), x)
+
+
+def test_turns_that_read_all_earlier_ones_are_asked_as_well():
+    assert measured(sum_of_all) == Carry(kept=pytest.approx(1, abs=1e-2))
 
 
 def test_gates_that_let_very_long_states_through_do_not_keep_those_that_are_a_little_longer():

@@ -19,7 +19,8 @@ def seed(norm=1000.0, twin=30.0, deeper=3.0, first=14.0, **more):
 
 
 WHOLE, WHOLE_BOUNDED = Carry(1.0, 1e6), Carry(1.0, 1.0)
-HALF, HALF_BOUNDED, FORGOTTEN = Carry(0.5, 1e6), Carry(0.98, 1.002), Carry(1e-8, 100.0)
+HALF, HALF_TRAINED_TO_DOUBLE = Carry(0.5, 1e6, 0, 0.5), Carry(0.5, 1e6, 0, 2.0)
+HALF_BOUNDED, FORGOTTEN = Carry(0.98, 1.002, 0, 0.999), Carry(1e-8, 100.0)
 STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
 
 
@@ -94,6 +95,11 @@ def test_decisions(response, seeds, verdict):
         (HALF, {"norm": 13, "twin": 4, "deeper": 0.8, "first": 1.7}, CONFIRMED),
         (HALF, {"norm": 4.0, "twin": 2.5, "deeper": 0.6, "first": 0.8}, OPEN),
         (HALF, {"norm": 6.5, "twin": 5.7, "deeper": 1.0, "first": 5}, REFUTED),
+        # Training may let a turn keep more, and lengthen what it reads.
+        (HALF_TRAINED_TO_DOUBLE, {"norm": 6.5, "twin": 5.7, "deeper": 1.0, "first": 5}, OPEN),
+        (Carry(0.7, 1.0, 0, 1.4), {"norm": 1.49, "twin": 1.19, "deeper": 0.1, "first": 0.7}, OPEN),
+        # Writes are bounded, and some tokens pass every turn as they are.
+        (Carry(0.9, 1.0, 0.4, 0.99), {"norm": 4, "twin": 3.9, "deeper": 1.0, "first": 4}, OPEN),
         (HALF, {"norm": 50, "twin": 48, "deeper": 1.6, "first": 5}, OPEN),
     ],
 )
