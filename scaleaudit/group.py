@@ -8,12 +8,13 @@ alike; clocks differ, so what hangs on time goes by that of the first.
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, distributed
@@ -173,6 +174,20 @@ def gathered(run: str, device: torch.device, patience: float = _PATIENCE) -> Ite
         yield Group(rank, size, device)
     finally:
         distributed.destroy_process_group()
+
+
+def leave(code: int) -> NoReturn:
+    """End this process, at once if it has met others, and with what it wrote written.
+
+    The threads of gloo take the interpreter's lock to let go of a tensor. One that does so while
+    the interpreter is taken down is ended within a destructor, and the whole process aborts.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    if _runs:
+        os._exit(code)
+    sys.exit(code)
 
 
 def _launched() -> bool:

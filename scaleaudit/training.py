@@ -15,7 +15,7 @@ from typing import TextIO
 from scaleaudit.console import Progress, complain, confess, forgive_characters, say
 from scaleaudit.domain.training import Ending, TrainingOutcome, TrainingProgress, TrainingRequest
 from scaleaudit.errors import ScaleAuditError
-from scaleaudit.group import ALONE
+from scaleaudit.group import ALONE, leave
 from scaleaudit.ranks import is_first
 from scaleaudit.reference.runs import Folder, titled
 from scaleaudit.reference.tokens import cache_folder
@@ -181,4 +181,4 @@ def _duration(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

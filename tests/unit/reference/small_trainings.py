@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scaleaudit.domain.training import Encoding, TrainingPlan, TrainingRequest
+from scaleaudit.group import leave
 from scaleaudit.reference import tokens
 from scaleaudit.reference.config import SIZES, Size
 from scaleaudit.reference.corpus import source_corpus
@@ -87,3 +88,4 @@ def main(folder: Path, *what: str) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), *sys.argv[2:])
+    leave(0)
