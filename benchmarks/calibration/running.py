@@ -20,7 +20,8 @@ from scaleaudit.probe.protocol import Bench, probe
 from scaleaudit.probe.twins import Fix
 
 _DECLARED = "scaleaudit_target"
-_EXAMPLES = Path(__file__).parents[2] / "examples"
+_ROOT = Path(__file__).parents[2]
+_EXAMPLES = _ROOT / "examples"
 _FILE = '''"""One model of the calibration."""
 
 from benchmarks.calibration.cases import Family
@@ -52,7 +53,8 @@ class Runner:
             bench = _from_seed(self._bench(case.family), case.seed)
             outcome = probe(bench, self._asked())
         except (ProbeError, CaptureError) as error:
-            return Record(case, self.request.steps, reason=full_sentence(error))
+            reason = full_sentence(error).replace(f"{_ROOT}/", "")
+            return Record(case, self.request.steps, reason=reason)
         return record_of(case, outcome)
 
     def _asked(self) -> ProbeRequest:
