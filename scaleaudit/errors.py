@@ -12,6 +12,8 @@ ScaleAuditError
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 class ScaleAuditError(Exception):
     """Base of all errors meant for users.
@@ -95,3 +97,28 @@ def _first_line(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001  # it is the user's own, and may do anything
         return "(its message cannot be shown)"
     return text.splitlines()[0] if text else ""
+
+
+# How torch words an allocation that the system refused, in its allocators' RuntimeErrors.
+_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error, or one that it came from, is a refused allocation."""
+    return any(
+        issubclass(type(cause), MemoryError)
+        or (
+            issubclass(type(cause), RuntimeError)
+            and any(words in str(cause) for words in _TORCH_OUT_OF_MEMORY)
+        )
+        for cause in _chain(error)
+    )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__

@@ -25,6 +25,8 @@ from scaleaudit.errors import ProbeError, described
 _PATIENCE = 300.0
 # What tells the draws of one process from those of the next, from the same seed.
 _APART = 7_919
+# What gloo says where it failed; its errors have no type of their own.
+_GLOO = "/gloo/transport/"
 # How many runs of a name this process has begun.
 _runs = Counter[str]()
 
@@ -123,15 +125,30 @@ ALONE = Group()
 
 
 @contextmanager
+def heard() -> Iterator[None]:
+    """Say what it is when the others are gone where what is run exchanges something by itself."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or _GLOO in str(error):
+            raise _unheard(error) from error
+        raise
+
+
+@contextmanager
 def _heard() -> Iterator[None]:
     """Say what it is when the others are gone in the midst of a run."""
     try:
         yield
     except RuntimeError as error:
-        raise ProbeError(
-            f"the other processes are not heard any more: {described(error)}",
-            hint="One of them ended or was stopped; run one process alone to see why.",
-        ) from error
+        raise _unheard(error) from error
+
+
+def _unheard(error: RuntimeError) -> ProbeError:
+    return ProbeError(
+        f"the other processes are not heard any more: {described(error)}",
+        hint="One of them ended or was stopped; run one process alone to see why.",
+    )
 
 
 def local_device(name: str) -> str:

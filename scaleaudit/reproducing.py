@@ -81,25 +81,27 @@ def reproduced(
 
 def _table(requests: Sequence[RunRequest], answers: Sequence[RunAnswer]) -> Reproduction:
     runs = [answer.run for answer in answers if answer.run is not None]
-    sizes = sorted({run.size for run in runs})
+    overflowed = tuple(each.overflowed for each in answers if each.overflowed is not None)
+    sizes = sorted({run.size for run in runs} | {run.size for run in overflowed})
     if len(sizes) > 1:
         raise ConfigError(
             f"the runs are of different sizes: {', '.join(sizes)}",
             hint="A table is of one size; name the runs of one.",
         )
     order = dict.fromkeys((*CONDITIONS, *(run.condition for run in runs)))
-    found = side_by_side(runs, order)
+    found = side_by_side(runs, order, overflowed)
     return Reproduction(
         size=sizes[0] if sizes else "",
         recipe=_joined([run.recipe for run in runs]),
         conditions=found,
-        claims=claims(found),
-        separation=separation(found),
+        claims=claims(found, overflowed),
+        separation=separation(found, overflowed),
         missing=tuple(
             f"{request.name}: {answer.why}"
             for request, answer in zip(requests, answers, strict=True)
-            if answer.run is None
+            if answer.run is None and answer.overflowed is None
         ),
+        overflowed=overflowed,
     )
 
 
@@ -137,6 +139,12 @@ def _failed(trouble: Trouble | None) -> RunAnswer:
     if trouble.kind is TroubleKind.CONFIG:
         raise ConfigError(trouble.message, where=trouble.where, hint=trouble.hint)
     error = ScaleAuditError(trouble.message, where=trouble.where, hint=trouble.hint)
+    if trouble.kind is TroubleKind.MEMORY:
+        error = ScaleAuditError(
+            "it takes more memory than there is",
+            hint="Make fewer runs at a time with --jobs, or steps smaller with --batch or "
+            "--accumulate.",
+        )
     return RunAnswer(None, full_sentence(error))
 
 

@@ -266,12 +266,15 @@ def _reproduced(requests: list[RunRequest], flags: Flags) -> Reproduction:
 def _told(request: RunRequest, answer: RunAnswer, seconds: float) -> str:
     from scaleaudit.domain.reproduction import figure
 
+    if answer.overflowed is not None:
+        found = answer.overflowed
+        return f"{request.name}: no number at step {found.step:,}; length {found.before}"
     if answer.run is None:
         return f"{request.name}: not done: {answer.why}"
-    found = answer.run.evaluation.trained
+    end = answer.run.evaluation.trained
     return (
-        f"{request.name}: length {figure(found.lengths.mean)}, perplexity "
-        f"{figure(found.perplexity)}, {seconds:.0f} s"
+        f"{request.name}: length {figure(end.lengths.mean)}, perplexity "
+        f"{figure(end.perplexity)}, {seconds:.0f} s"
     )
 
 

@@ -80,10 +80,12 @@ class RunAnswer:
     Attributes:
         run: What it gives; None where it is not trained to its end.
         why: Why it is not.
+        overflowed: How its training came to another end: it is done, and there is no model.
     """
 
     run: ReferenceRun | None
     why: str = ""
+    overflowed: OverflowedRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,33 @@ class ReferenceRun:
     seen: int
     recipe: tuple[tuple[str, str], ...]
     evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class OverflowedRun:
+    """A training that ended because its loss was no number any more.
+
+    Attributes:
+        step: The first step without a number.
+        length: Mean length of the state after the last turn, as last measured before it; None
+            where it was never measured.
+        measured: The step at which it was measured.
+    """
+
+    condition: str
+    blind: bool
+    size: str
+    seed: int
+    step: int
+    length: float | None
+    measured: int
+
+    @property
+    def before(self) -> str:
+        """Say what the length was before."""
+        if self.length is None:
+            return "not measured"
+        return f"{figure(self.length)} at step {self.measured:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +211,7 @@ class Reproduction:
         separation: What is asked of every size, however brief its training: the gap between blind
             and controlled conditions.
         missing: Runs that were asked for and are not done, in words.
+        overflowed: Runs that are done and left no model.
     """
 
     size: str
@@ -190,6 +220,7 @@ class Reproduction:
     claims: tuple[Claim, ...]
     separation: tuple[Claim, ...]
     missing: tuple[str, ...] = ()
+    overflowed: tuple[OverflowedRun, ...] = ()
 
 
 def spread(values: Iterable[float]) -> Spread:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, cast
 
-from scaleaudit.errors import ScaleAuditError, described
+from scaleaudit.errors import ScaleAuditError, described, ran_out_of_memory
 from scaleaudit.isolation.jobs import (
     BROKEN,
     MAX_ANSWER_BYTES,
@@ -26,7 +26,6 @@ from scaleaudit.isolation.jobs import (
     encode_value,
     nonsense,
     out_of_memory,
-    ran_out_of_memory,
     trouble_of,
 )
 from scaleaudit.isolation.lines import folder_of, innermost, is_users_fault

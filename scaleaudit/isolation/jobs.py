@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
@@ -20,6 +19,7 @@ from scaleaudit.errors import (
     RuleError,
     ScaleAuditError,
     TargetError,
+    ran_out_of_memory,
 )
 from scaleaudit.wire import read_json, read_packed
 
@@ -196,10 +196,6 @@ _KINDS: tuple[tuple[type[ScaleAuditError], TroubleKind], ...] = (
 )
 
 
-# How torch words an allocation that the system refused, in its allocators' RuntimeErrors.
-_TORCH_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory")
-
-
 def trouble_of(error: ScaleAuditError) -> Trouble:
     """Turn an error for users into its message across the pipe."""
     if ran_out_of_memory(error):
@@ -216,27 +212,6 @@ def out_of_memory(where: str = "") -> Trouble:
         where,
         "Build the model smaller or on the meta device, or raise the limit with --memory-limit.",
     )
-
-
-def ran_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error, or one that it came from, is a refused allocation."""
-    return any(
-        issubclass(type(cause), MemoryError)
-        or (
-            issubclass(type(cause), RuntimeError)
-            and any(words in str(cause) for words in _TORCH_OUT_OF_MEMORY)
-        )
-        for cause in _chain(error)
-    )
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        current = current.__cause__ or current.__context__
 
 
 def encode_value(value: object) -> bytes:

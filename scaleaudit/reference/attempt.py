@@ -9,6 +9,8 @@ import torch
 from scaleaudit.domain.reproduction import RunAnswer, RunRequest
 from scaleaudit.domain.training import Ending, TrainingProgress
 from scaleaudit.reference.evaluated import evaluated
+from scaleaudit.reference.overflow import overflow_in
+from scaleaudit.reference.runs import Folder
 from scaleaudit.reference.training import Watch, train
 from scaleaudit.wire import read_json
 
@@ -36,9 +38,11 @@ def attempt_run(place: str, request: str, progress: str, stopper: str) -> RunAns
             case Ending.DONE:
                 pass
             case Ending.OVERFLOWED:
-                return RunAnswer(None, f"a loss was no number after {outcome.step} steps")
+                return RunAnswer(None, overflowed=overflow_in(Folder(Path(place))))
             case Ending.TIME | Ending.STOPPED:
                 return RunAnswer(None, f"{outcome.step} steps are done")
+    elif Path(place).is_dir() and (found := overflow_in(Folder(Path(place)))) is not None:
+        return RunAnswer(None, overflowed=found)
     return RunAnswer(
         evaluated(Path(place), asked.evaluation, tell, keep=asked.training is not None)
     )

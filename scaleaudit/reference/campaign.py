@@ -48,6 +48,12 @@ def _plan(asked: CampaignRequest, condition: str, seed: int) -> TrainingPlan:
 
 def runs_in(place: Path) -> list[Path]:
     """Return the runs that a path stands for: a checkpoint, a run, or a folder of runs."""
-    if place.is_file() or Folder(place).checkpoint.exists():
+    if place.is_file() or _is_run(place):
         return [place]
-    return sorted(path for path in place.iterdir() if Folder(path).checkpoint.exists())
+    return sorted(filter(_is_run, place.iterdir()))
+
+
+def _is_run(place: Path) -> bool:
+    """Tell whether a training left a model in a folder, or what it went through before none."""
+    folder = Folder(place)
+    return folder.checkpoint.exists() or (folder.config.exists() and folder.traces.exists())

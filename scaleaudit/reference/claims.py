@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from scaleaudit.domain.reproduction import (
     Claim,
     ConditionRuns,
+    OverflowedRun,
     ReferenceRun,
     figure,
     spread,
@@ -26,31 +27,44 @@ _NONE = "none is there"
 _NORMED, _RAW = "per_loop_rmsnorm", "per_loop_raw"
 
 
-def side_by_side(runs: Iterable[ReferenceRun], order: Iterable[str]) -> tuple[ConditionRuns, ...]:
+def side_by_side(
+    runs: Iterable[ReferenceRun], order: Iterable[str], overflowed: Sequence[OverflowedRun] = ()
+) -> tuple[ConditionRuns, ...]:
     """Put the runs of every condition together, in order of conditions and seeds."""
     held = sorted(runs, key=lambda run: run.seed)
     by_name = {name: tuple(run for run in held if run.condition == name) for name in order}
     found = {name: each for name, each in by_name.items() if each}
     return tuple(
-        _condition(each, _blind_beside(each[0], found.values())) for each in found.values()
+        _condition(
+            each,
+            _blind_beside(each[0], found.values()),
+            sum(run.condition == each[0].condition for run in overflowed),
+        )
+        for each in found.values()
     )
 
 
-def claims(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
-    """Hold all conditions against what the paper says of them together."""
+def claims(
+    conditions: Sequence[ConditionRuns], overflowed: Sequence[OverflowedRun] = ()
+) -> tuple[Claim, ...]:
+    """Hold all conditions against what the paper says of them together.
+
+    Runs that overflowed end in no length, so that no claim about those of their kind holds.
+    """
     blind, controlled = _ends(conditions, blind=True), _ends(conditions, blind=False)
+    lost = {kind: sum(run.blind == kind for run in overflowed) for kind in (True, False)}
     compared = [each.perplexity for each in conditions if each.perplexity is not None]
     lower = sum(claim.holds is True for claim in compared)
     return (
         Claim(
             "Blind conditions end with lengths in the thousands to tens of thousands.",
-            _ranged(blind),
-            all(map(_in_thousands, blind)) if blind else None,
+            _ranged(blind, lost[True]),
+            _holds(map(_in_thousands, blind), blind, lost[True]),
         ),
         Claim(
             "Controlled conditions end with lengths in the tens, or below.",
-            _ranged(controlled),
-            all(end < _TENS for end in controlled) if controlled else None,
+            _ranged(controlled, lost[False]),
+            _holds((end < _TENS for end in controlled), controlled, lost[False]),
         ),
         Claim(
             "Controlled conditions have the lower perplexity at matched depth.",
@@ -62,33 +76,40 @@ def claims(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
     )
 
 
-def separation(conditions: Sequence[ConditionRuns]) -> tuple[Claim, ...]:
-    """Ask how far apart blind and controlled conditions are."""
+def separation(
+    conditions: Sequence[ConditionRuns], overflowed: Sequence[OverflowedRun] = ()
+) -> tuple[Claim, ...]:
+    """Ask how far apart blind and controlled conditions are.
+
+    A blind run that overflowed has no length to compare; a controlled one was not held.
+    """
     blind, controlled = _ends(conditions, blind=True), _ends(conditions, blind=False)
     gap = min(blind) / max(controlled) if blind and controlled else None
     pairs = _ratios(conditions)
     return (
         _ratio(
-            f"Every blind length is at least {_APART:g} times every controlled one.", gap, _APART
+            f"Every blind length is at least {_APART:g} times every controlled one.",
+            gap,
+            _APART,
+            overflowed,
         ),
         _ratio(
             f"In every seed `{_NORMED}` ends at least {_NORMED_APART:g} times as long as `{_RAW}`.",
             min(pairs) if pairs else None,
             _NORMED_APART,
+            [run for run in overflowed if run.condition in (_NORMED, _RAW)],
         ),
     )
 
 
 def _condition(
-    runs: tuple[ReferenceRun, ...], beside: tuple[ReferenceRun, ...] | None
+    runs: tuple[ReferenceRun, ...], beside: tuple[ReferenceRun, ...] | None, lost: int
 ) -> ConditionRuns:
     first = runs[0]
     ends = spread(run.evaluation.trained.lengths.mean for run in runs)
-    length = (
-        Claim("thousands to tens of thousands", str(ends), _in_thousands(ends.mean))
-        if first.blind
-        else Claim("tens", str(ends), ends.mean < _TENS)
-    )
+    said = "thousands to tens of thousands" if first.blind else "tens"
+    fits = _in_thousands(ends.mean) if first.blind else ends.mean < _TENS
+    length = Claim(said, f"{ends}{_lost(lost)}", fits and not lost)
     perplexity = None if beside is None else _against(runs, beside)
     return ConditionRuns(first.condition, first.per_loop, first.blind, runs, length, perplexity)
 
@@ -145,14 +166,27 @@ def _ratios(conditions: Sequence[ConditionRuns]) -> list[float]:
     ]
 
 
-def _ratio(said: str, times: float | None, least: float) -> Claim:
-    if times is None:
-        return Claim(said, "not both are there", None)
-    return Claim(said, f"at least {figure(times)} times", times >= least)
+def _ratio(
+    said: str, times: float | None, least: float, overflowed: Sequence[OverflowedRun]
+) -> Claim:
+    lost = _lost(len(overflowed))
+    found = "not both are there" if times is None else f"at least {figure(times)} times"
+    if any(not run.blind for run in overflowed):
+        return Claim(said, f"{found}{lost}", holds=False)
+    return Claim(said, f"{found}{lost}", None if times is None else times >= least)
 
 
-def _ranged(ends: list[float]) -> str:
-    return f"{figure(min(ends))} to {figure(max(ends))}" if ends else _NONE
+def _ranged(ends: list[float], lost: int) -> str:
+    range_ = f"{figure(min(ends))} to {figure(max(ends))}" if ends else _NONE
+    return f"{range_}{_lost(lost)}"
+
+
+def _lost(count: int) -> str:
+    return f"; {count} overflowed" if count else ""
+
+
+def _holds(fits: Iterable[bool], ends: list[float], lost: int) -> bool | None:
+    return all(fits) and not lost if ends or lost else None
 
 
 def _in_thousands(end: float) -> bool:

@@ -54,7 +54,7 @@ def dataset_corpus(text: Text) -> Corpus:
     inside, outside = map(frozenset, divided(sorted(set(digests))))
     if not inside or not outside:
         raise ProbeError(
-            f"the data set {text.dataset} has {len(digests)} documents, too few to hold any out",
+            f"the data set {text.dataset} has too few documents to hold any out: {len(digests)}",
             hint='Give it a part called "validation", or more documents.',
         )
     return Corpus(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -103,12 +105,28 @@ class Folder:
         Raises:
             ConfigError: It cannot be made.
         """
-        try:
+        self.make()
+        with self._written(), replacing(self.config) as temporary:
+            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+
+    def make(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: It cannot be made.
+        """
+        with self._written():
             self.path.mkdir(parents=True, exist_ok=True)
-            with replacing(self.config) as temporary:
-                temporary.write_bytes(msgspec.json.format(msgspec.json.encode(card)) + b"\n")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
-            raise ConfigError(f"--out {self.path}: {error.strerror}") from error
+            raise ConfigError(
+                f"--out {self.path}: {error.strerror}",
+                hint="Train in another folder with --out.",
+            ) from error
 
     def check(self, plan: TrainingPlan, *, resume: bool) -> None:
         """Refuse a folder with another run in it, or none where one is to go on.

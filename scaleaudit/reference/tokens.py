@@ -112,7 +112,8 @@ def _prepare(
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        tell("learning a vocabulary" if encoding[0] is Encoding.BPE else "encoding the text")
+        if encoding[0] is Encoding.BPE:
+            tell("learning a vocabulary")
         encoder = learn(*encoding, corpus.train())
         encoder.save(temporary / VOCABULARY)
         tell("encoding the text")

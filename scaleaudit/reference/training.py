@@ -28,6 +28,7 @@ from scaleaudit.reference.runs import Card, Folder, model_of
 from scaleaudit.reference.state import Position, restore_state
 from scaleaudit.reference.tokens import Tokens, cache_folder, prepared
 from scaleaudit.reference.trainer import Machinery, Trainer, parts_of
+from scaleaudit.reference.trouble import explained
 
 # Parameters below which more threads than one wait for each other.
 _SMALL = 4_000_000
@@ -74,7 +75,8 @@ def train(request: TrainingRequest, watch: Watch = SILENT) -> TrainingOutcome:
             )
         on_device = device.type == "cuda" if request.compile is None else request.compile
         machinery = Machinery(device, group, compile=on_device, fsdp=request.fsdp)
-        return _trained(request, folder, machinery, watch)
+        with explained(request.plan, device):
+            return _trained(request, folder, machinery, watch)
 
 
 def _trained(
@@ -96,6 +98,7 @@ def _trained(
     position = restore_state(folder.state, trainer) if begun else Position()
     record = None
     if first:
+        folder.make()
         board = _board(request, folder, position, watch)
         folder.begin(card)
         origin = Origin(step=position.step, seed=plan.seed, encoding=text.encoding)

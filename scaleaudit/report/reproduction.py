@@ -10,6 +10,7 @@ from scaleaudit.domain.evaluation import DepthEvaluation, Evaluation, Lengths
 from scaleaudit.domain.reproduction import (
     Claim,
     ConditionRuns,
+    OverflowedRun,
     ReferenceRun,
     Reproduction,
     Spread,
@@ -54,6 +55,7 @@ def to_markdown(found: Reproduction) -> str:
         f"{counts}. Numbers are means over the seeds, with the least and the largest in brackets.",
         "",
         *_listed("Not done yet", found.missing),
+        *_overflowed(found.overflowed),
         "## What the paper says, and what came out",
         "",
         *_claims(found.claims),
@@ -77,6 +79,7 @@ def to_json(found: Reproduction) -> str:
             "claims": [_claim_document(claim) for claim in found.claims],
             "separation": [_claim_document(claim) for claim in found.separation],
             "missing": list(found.missing),
+            "overflowed": [_overflow_document(run) for run in found.overflowed],
             "sweep": list(SWEEP),
             "conditions": [_condition_document(each) for each in found.conditions],
         }
@@ -97,6 +100,31 @@ def _listed(title: str, items: Sequence[str]) -> Iterator[str]:
         yield ""
 
 
+def _overflowed(runs: Sequence[OverflowedRun]) -> Iterator[str]:
+    if not runs:
+        return
+    yield "## Runs that overflowed"
+    yield ""
+    yield "Their loss was no number any more, which ended them. They are in none of the means."
+    yield ""
+    heads = ("condition", "scale", "seed", "no number at step", "length before")
+    rows = [
+        (
+            code_span(run.condition, cell=True),
+            _scale(run),
+            str(run.seed),
+            f"{run.step:,}",
+            run.before,
+        )
+        for run in runs
+    ]
+    yield from _table(heads, rows)
+
+
+def _scale(of: ConditionRuns | OverflowedRun) -> str:
+    return "blind" if of.blind else "controlled"
+
+
 def _claims(claims: Iterable[Claim]) -> Iterator[str]:
     rows = [(sentence(each.said), sentence(each.found), _HOLDS[each.holds]) for each in claims]
     yield from _table(("said", "measured", ""), rows)
@@ -111,7 +139,7 @@ def _conditions(conditions: Sequence[ConditionRuns]) -> Iterator[str]:
         rows.append(
             (
                 code_span(each.condition, cell=True),
-                "blind" if each.blind else "controlled",
+                _scale(each),
                 each.length.said,
                 each.length.found,
                 _HOLDS[each.length.holds],
@@ -206,6 +234,17 @@ def _condition_document(condition: ConditionRuns) -> Json:
             for turns in condition.turns
         ],
         "runs": [_run_document(run) for run in condition.runs],
+    }
+
+
+def _overflow_document(run: OverflowedRun) -> Json:
+    return {
+        "condition": run.condition,
+        "blind": run.blind,
+        "seed": run.seed,
+        "step": run.step,
+        "length": _number(run.length),
+        "measured": run.measured,
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import datasets
 import pytest
@@ -29,6 +30,7 @@ from scaleaudit.reference.encoding import learn
 from scaleaudit.reference.model import LoopedDecoder
 from scaleaudit.reference.runs import Folder, model_of
 from scaleaudit.reference.tokens import encoded
+from scaleaudit.reference.trainer import Trainer
 from scaleaudit.reference.training import train
 
 _COMMANDS = {
@@ -60,6 +62,11 @@ def _of_folders() -> Iterator[Case]:
     )
     yield Case("training_of_changed_text", _changed)
     yield Case("training_of_other_state", _other_state)
+    yield Case(
+        "training_of_lost_others",
+        partial(_failed, RuntimeError("gloo: [/gloo/transport/tcp] Connection reset by peer")),
+    )
+    yield Case("training_without_room", partial(_failed, RuntimeError("can't allocate memory")))
     yield Case("training_undivided", partial(_trained, accumulate=3))
     yield Case("training_fsdp_alone", partial(_trained, fsdp=True))
     yield Case("training_metrics_unwritable", _trained, {"run/metrics.jsonl/a": ""})
@@ -107,9 +114,15 @@ def _trained(**asked: object) -> None:
 
 def _trained_in(name: str, **asked: object) -> None:
     here = Path.cwd()
-    with pytest.MonkeyPatch.context() as patch:
-        install(patch, here)
+    with pytest.MonkeyPatch.context() as changed:
+        install(changed, here)
         train(request_in(here, name, **{"steps": 1, **asked}))
+
+
+def _failed(error: Exception) -> None:
+    """Train where a step ends in an error of torch."""
+    with patch.object(Trainer, "step", side_effect=error):
+        _trained()
 
 
 def _again(**asked: object) -> None:
@@ -143,14 +156,14 @@ def _other_state() -> None:
 
 
 def _without_tensorboard() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setitem(sys.modules, "torch.utils.tensorboard", None)
         _trained(tensorboard=True)
 
 
 def _model() -> LoopedDecoder:
-    with pytest.MonkeyPatch.context() as patch:
-        install(patch, Path.cwd())
+    with pytest.MonkeyPatch.context() as changed:
+        install(changed, Path.cwd())
         return LoopedDecoder(model_of(PLAN))
 
 
@@ -185,20 +198,20 @@ def _half() -> None:
 
 
 def _without_tokenizers() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "tokenizers", None)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setitem(sys.modules, "tokenizers", None)
         learn(Encoding.BPE, 300, [b"x"])
 
 
 def _without_datasets() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "datasets", None)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setitem(sys.modules, "datasets", None)
         _text("wikitext")
 
 
 def _text(name: str, column: str = "text") -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", Path.cwd() / "hf")
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(datasets.config, "HF_DATASETS_CACHE", Path.cwd() / "hf")
         for _ in corpus_of(Text(dataset=name, column=column)).train():
             pass
 

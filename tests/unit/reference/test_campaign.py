@@ -68,8 +68,11 @@ def test_a_path_stands_for_a_checkpoint_a_run_or_a_folder_of_runs(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "checkpoint.safetensors").touch()
     (tmp_path / "empty").mkdir()
+    (tmp_path / "overflowed").mkdir()
+    for name in ("config.json", "traces.jsonl"):
+        (tmp_path / "overflowed" / name).touch()
     (tmp_path / "notes.txt").touch()
-    assert runs_in(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert runs_in(tmp_path) == [tmp_path / "a", tmp_path / "b", tmp_path / "overflowed"]
     assert runs_in(tmp_path / "a") == [tmp_path / "a"]
     file = tmp_path / "a" / "checkpoint.safetensors"
     assert runs_in(file) == [file]

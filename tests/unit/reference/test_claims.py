@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
-from reproductions import run
+from reproductions import overflowed, run
 
 from scaleaudit.reference.claims import claims, separation, side_by_side
 
@@ -96,3 +96,27 @@ def test_separation_asks_the_shortest_blind_run_and_the_longest_controlled_one()
         False
     ] * 2
     assert [claim.holds for claim in separation(conditions(blind=100, controlled=9))] == [True] * 2
+
+
+def test_a_blind_run_that_overflowed_has_no_length_in_the_thousands():
+    lost = [overflowed("per_loop_rmsnorm", 2)]
+    blind, controlled, _ = claims(conditions(), lost)
+    assert (blind.holds, blind.found) == (False, "1,200 to 1,201; 1 overflowed")
+    assert (controlled.holds, controlled.found) == (True, "6 to 7")
+    assert [claim.holds for claim in separation(conditions(), lost)] == [True, True]
+    assert claims((), lost)[0].holds is False
+
+
+def test_a_controlled_run_that_overflowed_was_not_held():
+    lost = [overflowed("per_loop_raw", 2)]
+    assert claims(conditions(), lost)[1].holds is False
+    assert [claim.holds for claim in separation(conditions(), lost)] == [False, False]
+    other = [overflowed("terminal_raw", 2)]
+    assert [claim.holds for claim in separation(conditions(), other)] == [False, True]
+
+
+def test_a_condition_says_how_many_of_its_runs_overflowed():
+    runs = [run(name, 0, 1200.0) for name in ("terminal_rmsnorm", "per_loop_rmsnorm")]
+    one, other = side_by_side(runs, ORDER, [overflowed("per_loop_rmsnorm", 1)])
+    assert (one.length.holds, other.length.holds) == (True, False)
+    assert other.length.found.endswith("; 1 overflowed")

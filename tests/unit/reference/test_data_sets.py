@@ -93,7 +93,7 @@ def test_another_data_set_has_another_fingerprint(tmp_path):
     [
         ({"words": ROWS}, {}, "has no column 'text': words"),
         ({"text": [1, 2]}, {}, "holds no text: int"),
-        ({"text": ["one"]}, {}, "has 1 documents, too few"),
+        ({"text": ["one"]}, {}, "too few documents to hold any out: 1"),
     ],
 )
 def test_a_data_set_without_text_is_told(rows, text, told, tmp_path):

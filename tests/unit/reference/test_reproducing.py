@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
+from reproductions import overflowed
 from reproductions import run as made
 
 from scaleaudit import reproducing
@@ -87,15 +88,32 @@ def test_all_runs_make_one_table(children, requests):
 
 def test_a_run_that_fails_is_missing_and_the_others_are_there(children, requests):
     children.answers = {
-        "terminal_raw, seed 1": Trouble(TroubleKind.MEMORY, "there was no room", hint="Make some."),
+        "terminal_raw, seed 1": Trouble(TroubleKind.TARGET, "there was no text", hint="Give some."),
         "per_loop_raw, seed 0": RunAnswer(None, "120 steps are done"),
     }
     found = reproduced(requests, 1, quiet, quiet)
     assert found.missing == (
         "per_loop_raw, seed 0: 120 steps are done",
-        "terminal_raw, seed 1: there was no room. Make some.",
+        "terminal_raw, seed 1: there was no text. Give some.",
     )
     assert [len(each.runs) for each in found.conditions] == [2, 1, 2, 1]
+
+
+def test_a_run_that_overflowed_is_done_and_in_no_mean(children, requests):
+    children.answers = {
+        "terminal_rmsnorm, seed 1": RunAnswer(None, overflowed=overflowed("terminal_rmsnorm", 1))
+    }
+    found = reproduced(requests, 1, quiet, quiet)
+    assert not found.missing
+    assert [each.seed for each in found.overflowed] == [1]
+    assert [len(each.runs) for each in found.conditions] == [1, 2, 2, 2]
+    assert found.claims[0].holds is False
+
+
+def test_a_run_that_has_no_room_says_what_makes_some(children, requests):
+    children.answers = {"terminal_raw, seed 1": Trouble(TroubleKind.MEMORY, "beyond the limit")}
+    (why,) = reproduced(requests, 1, quiet, quiet).missing
+    assert why.startswith("terminal_raw, seed 1: it takes more memory than there is. Make fewer")
 
 
 def test_what_is_wrong_with_every_run_ends_the_command(children, requests):

@@ -21,7 +21,8 @@ from scaleaudit.reference.batches import Order, windows_of
 from scaleaudit.reference.checkpoints import load_checkpoint, read_tensors
 from scaleaudit.reference.model import LoopedDecoder
 from scaleaudit.reference.objective import looped_loss
-from scaleaudit.reference.runs import model_of
+from scaleaudit.reference.overflow import overflow_in
+from scaleaudit.reference.runs import Folder, model_of
 from scaleaudit.reference.tokens import prepared
 from scaleaudit.reference.training import Watch, held_out_of, train
 
@@ -220,6 +221,15 @@ def test_a_loss_that_is_no_number_ends_it_and_spares_the_checkpoint(folder, caps
     found = load_checkpoint(folder / "run" / "checkpoint.safetensors")
     assert found.step <= overflowed
     assert traces_of(folder)["losses"][overflowed] is None
+    told = overflow_in(Folder(folder / "run"))
+    assert (told.condition, told.blind, told.step) == ("per_loop_raw", False, overflowed + 1)
+    assert told.measured == 1
+    assert told.length == pytest.approx(lines_of(folder)[0]["norms"][-1][0])
+
+
+def test_one_that_did_not_overflow_says_so(uninterrupted, tmp_path):
+    assert overflow_in(Folder(uninterrupted[0] / "run")) is None
+    assert overflow_in(Folder(tmp_path)) is None
 
 
 def test_parts_of_a_batch_add_up_to_the_whole(uninterrupted, folder):

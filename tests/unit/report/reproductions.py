@@ -6,7 +6,7 @@ import math
 
 from scaleaudit.domain.diagnostics import SWEEP
 from scaleaudit.domain.evaluation import DepthEvaluation, EarlyExit, Evaluation, Lengths
-from scaleaudit.domain.reproduction import ReferenceRun
+from scaleaudit.domain.reproduction import OverflowedRun, ReferenceRun
 
 TURNS = 4
 BLIND = ("terminal_rmsnorm", "per_loop_rmsnorm")
@@ -41,3 +41,8 @@ def run(
             early_exit=EarlyExit(1.02, 0.75, 2.5, 14.2, 14.0),
         ),
     )
+
+
+def overflowed(condition: str, seed: int, length: float | None = 4e4) -> OverflowedRun:
+    """A run that came to no number at its 130th step."""
+    return OverflowedRun(condition, condition in BLIND, "tiny", seed, 130, length, 120)

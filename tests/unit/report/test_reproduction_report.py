@@ -8,7 +8,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
-from reproductions import depth, run
+from reproductions import depth, overflowed, run
 
 from scaleaudit.domain.diagnostics import SWEEP
 from scaleaudit.domain.reproduction import Reproduction, Spread, figure, spread
@@ -41,6 +41,17 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head():
     ]
     assert len(heads) == 7
     assert set(cells) == set(heads)
+
+
+def test_runs_that_overflowed_stand_in_a_table_of_their_own():
+    lost = (overflowed("per_loop_rmsnorm", 2), overflowed("terminal_raw", 2, None))
+    text = to_markdown(replace(table(), overflowed=lost))
+    assert "| `per_loop_rmsnorm` | blind | 2 | 130 | 40,000 at step 120 |" in text
+    assert "| `terminal_raw` | controlled | 2 | 130 | not measured |" in text
+    first, second = json.loads(to_json(replace(table(), overflowed=lost)))["overflowed"]
+    assert (first["condition"], first["step"], first["length"]) == ("per_loop_rmsnorm", 130, 4e4)
+    assert second["length"] is None
+    assert "overflowed" not in to_markdown(table())
 
 
 def test_json_holds_every_number_of_every_run():
