@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from scaleaudit.console import Progress, complain, confess, forgive_characters, 
 from scaleaudit.domain.training import Ending, TrainingOutcome, TrainingProgress, TrainingRequest
 from scaleaudit.errors import ScaleAuditError
 from scaleaudit.group import ALONE, leave
-from scaleaudit.ranks import is_first
+from scaleaudit.ranks import is_first, let_the_first_speak
 from scaleaudit.reference.runs import Folder, titled
 from scaleaudit.reference.tokens import cache_folder
 from scaleaudit.reference.training import Watch, text_of, train
@@ -35,11 +36,13 @@ _MINUTE = 60
 def main(arguments: list[str]) -> int:
     """Train as a request in JSON says, and return the exit code; nobody sees a traceback."""
     forgive_characters()
+    threading.excepthook = _unless_it_is_told
     try:
         return run(read_json(arguments[0], TrainingRequest))
     except ScaleAuditError as error:
-        if is_first():
-            complain(error)
+        # Whoever is there after that alone knows of it.
+        let_the_first_speak()
+        complain(error)
     except KeyboardInterrupt:
         say("stopped")
         return _BY_SIGNAL + signal.SIGINT
@@ -72,6 +75,12 @@ def run(request: TrainingRequest) -> int:
             return EXIT_OVERFLOWED
         case Ending.STOPPED:
             return _BY_SIGNAL + (asked[0] if asked else signal.SIGINT)
+
+
+def _unless_it_is_told(found: threading.ExceptHookArgs) -> None:
+    """Show what ended a thread, but for files that it could not write: whoever has it says so."""
+    if not issubclass(found.exc_type, OSError):
+        threading.__excepthook__(found)
 
 
 def _prepare(request: TrainingRequest, tell: Callable[[str], None]) -> int:

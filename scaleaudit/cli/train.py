@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import click
 
 from scaleaudit.cli.options import text_cache
-from scaleaudit.cli.outcomes import EXIT_USAGE
 from scaleaudit.cli.values import Finite, Named
 from scaleaudit.errors import ConfigError
-from scaleaudit.ranks import is_first
+from scaleaudit.ranks import let_the_first_speak
 from scaleaudit.reference.config import CONDITIONS, SIZES
 
 if TYPE_CHECKING:
@@ -180,9 +179,8 @@ def train(**flags: Unpack[Flags]) -> int:
     try:
         request = request_of(flags)
     except ConfigError:
-        if is_first():
-            raise
-        return EXIT_USAGE  # the first process says why
+        let_the_first_speak()
+        raise
     return become(request)
 
 

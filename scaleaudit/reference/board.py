@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,6 +34,7 @@ class Board:
                 "--tensorboard needs the package tensorboard, which is not installed",
                 hint="Install it with: pip install 'scaleaudit[train]'",
             ) from None
+        self._folder = folder
         try:
             self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
         except OSError as error:
@@ -41,14 +44,30 @@ class Board:
             ) from error
 
     def tell(self, line: Line | Held) -> None:
-        """Write a line of metrics."""
-        for name, value in _scalars(line).items():
-            if value is not None:
-                self._writer.add_scalar(name, value, line.step)
+        """Write a line of metrics.
+
+        Raises:
+            ConfigError: It cannot be written, as of ``close``.
+        """
+        with self._writing():
+            for name, value in _scalars(line).items():
+                if value is not None:
+                    self._writer.add_scalar(name, value, line.step)
 
     def close(self) -> None:
         """Write what is left, and no more."""
-        self._writer.close()
+        with self._writing():
+            self._writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write into {self._folder}: {error.strerror}",
+                hint="Make room for it, or leave it out with --no-tensorboard.",
+            ) from error
 
 
 def _scalars(line: Line | Held) -> dict[str, float | None]:

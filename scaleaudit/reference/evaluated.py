@@ -12,7 +12,7 @@ import msgspec
 from scaleaudit.devices import chosen
 from scaleaudit.domain.reproduction import EvaluationRequest, ReferenceRun
 from scaleaudit.domain.training import Encoding, Text
-from scaleaudit.errors import WeightsError
+from scaleaudit.errors import ConfigError, WeightsError
 from scaleaudit.files import read_file, replacing
 from scaleaudit.reference.checkpoints import BYTES, Checkpoint, load_checkpoint
 from scaleaudit.reference.config import CONDITIONS, SIZES, Condition, Size, Supervision
@@ -107,8 +107,13 @@ def _kept(file: Path, of: str) -> ReferenceRun | None:
 
 
 def _keep(file: Path, kept: _Kept) -> None:
-    with replacing(file) as temporary:
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+    try:
+        with replacing(file) as temporary:
+            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write {file}: {error.strerror}", hint="Is there room for it?"
+        ) from error
 
 
 def _text(

@@ -106,14 +106,25 @@ class Metrics:
         lines = [each for each in read_lines(path) if each.step <= after] if after else []
         try:
             path.write_bytes(b"".join(map(_encoded, lines)))
-            self._file = path.open("ab")
+            # What is written is not held back, so that closing has nothing left to fail at.
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
     def write(self, line: Line | Held) -> None:
-        """Append a line."""
-        self._file.write(_encoded(line))
-        self._file.flush()
+        """Append a line.
+
+        Raises:
+            ConfigError: It cannot be written.
+        """
+        left = _encoded(line)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise ConfigError(
+                f"cannot write {self._path}: {error.strerror}", hint="Is there room for it?"
+            ) from error
 
     def close(self) -> None:
         """Write no more."""

@@ -45,10 +45,16 @@ def cases() -> Iterator[Case]:
     yield Case("reference_trouble_of_settings", partial(_trouble, TroubleKind.CONFIG))
     yield Case("reference_trouble", partial(_trouble, TroubleKind.MEMORY))
     yield Case("reference_of_another_text", _another_text)
+    yield Case("reference_cannot_keep", _cannot_keep)
 
 
 def _taken() -> None:
     _write(Reproduction("tiny", (), (), (), ()), Path("taken/table"))
+
+
+def _cannot_keep() -> None:
+    kept = evaluated._Kept("weights", run("terminal_raw", 0, 6))
+    evaluated._keep(Path("gone/evaluation.json"), kept)
 
 
 def _two_sizes() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import datasets
 import pytest
@@ -19,6 +20,7 @@ from small_trainings import PLAN, install, request_in
 
 from scaleaudit.domain.training import Encoding, Text
 from scaleaudit.reference.batches import windows_of
+from scaleaudit.reference.board import Board
 from scaleaudit.reference.checkpoints import (
     load_checkpoint,
     read_tensors,
@@ -27,6 +29,7 @@ from scaleaudit.reference.checkpoints import (
 )
 from scaleaudit.reference.corpus import Corpus, corpus_of, source_corpus
 from scaleaudit.reference.encoding import learn
+from scaleaudit.reference.metrics import Held, Metrics
 from scaleaudit.reference.model import LoopedDecoder
 from scaleaudit.reference.runs import Folder, model_of
 from scaleaudit.reference.tokens import encoded
@@ -71,6 +74,8 @@ def _of_folders() -> Iterator[Case]:
     yield Case("training_fsdp_alone", partial(_trained, fsdp=True))
     yield Case("training_metrics_unwritable", _trained, {"run/metrics.jsonl/a": ""})
     yield Case("training_traces_unwritable", _trained, {"run/traces.jsonl/a": ""})
+    yield Case("training_metrics_without_room", _metrics_without_room)
+    yield Case("training_board_without_room", _board_without_room)
     yield Case("training_without_tensorboard", _without_tensorboard)
 
 
@@ -153,6 +158,23 @@ def _other_state() -> None:
     _trained()
     Path("run/checkpoint.safetensors").replace("run/state.safetensors")
     _trained(resume=True)
+
+
+_FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def _metrics_without_room() -> None:
+    metrics = Metrics(Path("metrics.jsonl"))
+    metrics.close()
+    metrics._file = Mock(write=Mock(side_effect=_FULL))
+    metrics.write(Held(1, ()))
+
+
+def _board_without_room() -> None:
+    board = Board(Path("board"))
+    board.close()
+    board._writer = Mock(add_scalar=Mock(side_effect=_FULL))
+    board.tell(Held(1, (2.0,)))
 
 
 def _without_tensorboard() -> None:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from scaleaudit import group
+from scaleaudit import group, ranks
 
 
 class _Ended(BaseException):
@@ -33,3 +33,16 @@ def test_one_that_was_alone_ends_as_every_process(monkeypatch):
     monkeypatch.setattr(group, "_runs", {})
     with pytest.raises(SystemExit, match="3"):
         group.leave(3)
+
+
+def test_the_first_of_several_speaks_before_the_others_end(monkeypatch):
+    slept = []
+    monkeypatch.setattr(ranks.time, "sleep", slept.append)
+    ranks.let_the_first_speak()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "run")
+    monkeypatch.setenv("RANK", "0")
+    ranks.let_the_first_speak()
+    assert slept == []
+    monkeypatch.setenv("RANK", "1")
+    ranks.let_the_first_speak()
+    assert slept == [5.0]
