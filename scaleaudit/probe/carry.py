@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
 from statistics import median_low
 
 from torch import Tensor
@@ -57,28 +58,46 @@ def carries(
     feed = {name: value.detach() for name, value in feed.items()}
     keeping = Keeping(program, feed, loop, measured)
     deeper = Deeper(program, loop)
-    usual = [median_low(found) if found else None for found in keeping.factors()]
+    factors = keeping.factors()
     if not deeper.possible:
         # Turns that read all earlier ones may forget each and pile them up all the same.
-        return [Carry(kept if kept is not None and kept >= KEPT_WHOLE else None) for kept in usual]
+        usual = [median_low(found) if found else 0.0 for found in factors]
+        return [Carry(kept if kept >= KEPT_WHOLE else None) for kept in usual]
     last, turned = deeper.turn(feed)
     lasting = _lasting(last, turned, deeper.turns, measured)
     fading = any(kept is not None and FORGOTTEN < kept < KEPT_WHOLE for kept, _ in lasting)
     attained = keeping.attainable(trained) if fading else [None] * len(last)
     reached = _reached(deeper, feed, trained, measured)
     return [
-        Carry(_of_most_turns(kept, often), reach, untouched, most)
-        for (kept, untouched), often, reach, most in zip(
-            lasting, usual, reached, attained, strict=True
+        Carry(_of_all_turns(kept, found), reach, untouched, most)
+        for (kept, untouched), found, reach, most in zip(
+            lasting, factors, reached, attained, strict=True
         )
     ]
 
 
-def _of_most_turns(kept: float | None, usual: float | None) -> float | None:
-    """Return what the last turn keeps, unless it forgets what most turns of the program keep."""
-    if kept is not None and usual is not None and kept <= FORGOTTEN and usual >= KEPT_WHOLE:
-        return usual
-    return kept
+def _of_all_turns(last: float | None, factors: Sequence[float]) -> float | None:
+    """Return what a turn keeps where turns differ, and what the last one keeps where they do not.
+
+    Turns that forget speak for all as long as length lasts for no more than half of the turns at a
+    time: a norm every third time holds a state, one at the very end of many turns does not.
+
+    Args:
+        last: What the last turn keeps.
+        factors: What the turns of the program keep, from the second on.
+    """
+    keeping = [factor for factor in factors if factor > FORGOTTEN]
+    if last is None or len(keeping) in (0, len(factors)):
+        return last
+    longest = _longest_run([True, *(factor > FORGOTTEN for factor in factors)])
+    if 2 * longest <= len(factors) + 1:
+        return min(factors)
+    return median_low(keeping) if last <= FORGOTTEN else last
+
+
+def _longest_run(flags: Iterable[bool]) -> int:
+    """Return how many are true in a row at most."""
+    return max(len([*run]) if flag else 0 for flag, run in groupby(flags))
 
 
 def _lasting(

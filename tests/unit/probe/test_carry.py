@@ -159,7 +159,7 @@ def test_tokens_that_a_turn_passes_by_are_counted():
 
 
 def normed_every(count):
-    """A norm at the end of every so manyth turn."""
+    """A norm at the end of every turn of such a number."""
 
     def turn(model, h, _):
         model.count = getattr(model, "count", 0) + 1
@@ -173,6 +173,11 @@ def normed_every(count):
 def test_a_last_turn_that_forgets_what_the_others_keep_does_not_speak_for_them():
     assert measured(normed_every(6), turns=6).kept == pytest.approx(1, abs=1e-4)
     assert measured(normed_every(2), turns=6).kept < 1e-4
+
+
+def test_turns_that_forget_now_and_then_speak_for_those_between():
+    """The last turn, too, keeps all that the third one has left."""
+    assert measured(normed_every(3), turns=4).kept < 1e-4
 
 
 def sum_of_all(model, h, x):
