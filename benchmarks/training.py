@@ -19,6 +19,7 @@ import torch
 from benchmarks.results import Measure
 from scaleaudit.group import ALONE
 from scaleaudit.reference.batches import Order, Windows, windows_of
+from scaleaudit.reference.compiling import lacking
 from scaleaudit.reference.config import ReferenceConfig, Supervision
 from scaleaudit.reference.model import LoopedDecoder
 from scaleaudit.reference.objective import looped_loss
@@ -60,7 +61,8 @@ class Work:
 def ours(work: Work) -> Callable[[], object]:
     """Return a step as ``scaleaudit train`` makes it."""
     plan = plan_by_recipe(_CONDITION, work.size)
-    machinery = Machinery(work.device, ALONE, compile=work.device.type == "cuda")
+    compiled = work.device.type == "cuda" and not lacking()
+    machinery = Machinery(work.device, ALONE, compile=compiled)
     trainer = Trainer(work.config, plan, machinery)
     order = Order(len(work.windows), plan.batch, plan.seed)
     parts = parts_of(work.windows, order, plan, machinery, 0)

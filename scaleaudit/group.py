@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, distributed
 
-from scaleaudit.errors import ProbeError, described
+from scaleaudit.errors import ConfigError, ProbeError, described
 
 # Seconds of patience: more than a step takes, less than somebody who looks on has.
 _PATIENCE = 300.0
@@ -152,10 +152,20 @@ def _unheard(error: RuntimeError) -> ProbeError:
 
 
 def local_device(name: str) -> str:
-    """Return the device of this process where ``torchrun`` started several on a machine."""
-    if _launched() and name in ("auto", "cuda") and torch.cuda.is_available():
-        return f"cuda:{int(os.environ.get('LOCAL_RANK', '0')) % torch.cuda.device_count()}"
-    return name
+    """Return the device of this process where ``torchrun`` started several on a machine.
+
+    Raises:
+        ConfigError: There is none left for it.
+    """
+    if not (_launched() and name in ("auto", "cuda") and torch.cuda.is_available()):
+        return name
+    number, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(
+            f"every process needs a CUDA device of its own, and {count} are here",
+            hint="Start as many processes with --nproc-per-node, or take --device cpu.",
+        )
+    return f"cuda:{number}"
 
 
 @contextmanager
@@ -172,15 +182,20 @@ def gathered(run: str, device: torch.device, patience: float = _PATIENCE) -> Ite
     if not _launched():
         yield ALONE
         return
+    on_cuda = device.type == "cuda"
+    if on_cuda:
+        # What makes tensors without naming a device, as a mesh of processes, goes by this one.
+        torch.cuda.set_device(device)
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     wait = timedelta(seconds=patience)
     try:
         distributed.init_process_group(
-            "nccl" if device.type == "cuda" else "gloo",
+            "nccl" if on_cuda else "gloo",
             store=distributed.PrefixStore(_named_apart(run), _store(rank, wait)),  # type: ignore[attr-defined]
             rank=rank,
             world_size=size,
             timeout=wait,
+            device_id=device if on_cuda else None,
         )
     except (RuntimeError, ValueError) as error:
         raise ProbeError(

@@ -21,6 +21,7 @@ from scaleaudit.group import Group, gathered, local_device
 from scaleaudit.reference.batches import Order, windows_of
 from scaleaudit.reference.board import Board, is_installed
 from scaleaudit.reference.checkpoints import Origin
+from scaleaudit.reference.compiling import lacking
 from scaleaudit.reference.loop import Loop
 from scaleaudit.reference.recipes import RECIPES
 from scaleaudit.reference.record import Record
@@ -73,10 +74,19 @@ def train(request: TrainingRequest, watch: Watch = SILENT) -> TrainingOutcome:
                 "--fsdp divides weights among processes, and there is one",
                 hint="Start several: torchrun --nproc-per-node 2 -m scaleaudit train ...",
             )
-        on_device = device.type == "cuda" if request.compile is None else request.compile
-        machinery = Machinery(device, group, compile=on_device, fsdp=request.fsdp)
+        compiled = _compiled(request, device, watch)
+        machinery = Machinery(device, group, compile=compiled, fsdp=request.fsdp)
         with explained(request.plan, device):
             return _trained(request, folder, machinery, watch)
+
+
+def _compiled(request: TrainingRequest, device: torch.device, watch: Watch) -> bool:
+    """Tell whether the model is compiled: as is asked for, else on CUDA where that can be done."""
+    if request.compile is not None or device.type != "cuda":
+        return bool(request.compile)
+    if missing := lacking():
+        watch.say(f"the model is not compiled, so it trains slower: {missing}")
+    return not missing
 
 
 def _trained(

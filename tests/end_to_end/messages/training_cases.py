@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -19,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "reference"))
 from small_trainings import PLAN, install, request_in
 
 from scaleaudit.domain.training import Encoding, Text
+from scaleaudit.group import local_device
 from scaleaudit.reference.batches import windows_of
 from scaleaudit.reference.board import Board
 from scaleaudit.reference.checkpoints import (
@@ -74,6 +76,7 @@ def _of_folders() -> Iterator[Case]:
     yield Case("training_fsdp_alone", partial(_trained, fsdp=True))
     yield Case("training_metrics_unwritable", _trained, {"run/metrics.jsonl/a": ""})
     yield Case("training_traces_unwritable", _trained, {"run/traces.jsonl/a": ""})
+    yield Case("training_without_a_device_left", _without_device)
     yield Case("training_metrics_without_room", _metrics_without_room)
     yield Case("training_board_without_room", _board_without_room)
     yield Case("training_without_tensorboard", _without_tensorboard)
@@ -158,6 +161,15 @@ def _other_state() -> None:
     _trained()
     Path("run/checkpoint.safetensors").replace("run/state.safetensors")
     _trained(resume=True)
+
+
+def _without_device() -> None:
+    told = {"LOCAL_RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "run"}
+    with (
+        patch.dict(os.environ, told),
+        patch.multiple(torch.cuda, is_available=lambda: True, device_count=lambda: 1),
+    ):
+        local_device("auto")
 
 
 _FULL = OSError(errno.ENOSPC, "No space left on device")
