@@ -55,7 +55,8 @@ def dataset_corpus(text: Text) -> Corpus:
     if not inside or not outside:
         raise ProbeError(
             f"the data set {text.dataset} has too few documents to hold any out: {len(digests)}",
-            hint='Give it a part called "validation", or more documents.',
+            hint='Give it a part called "validation", or more text: a document is a row, or 64 KiB '
+            "of lines.",
         )
     return Corpus(
         _named(text),
