@@ -137,6 +137,7 @@ def _seed(record: Record, state: Figures) -> Seed:
         span=span(norm for _, norm in state.depths if norm is not None),
         overflowed=record.overflowed,
         learnt=(record.fall or 0.0) > thresholds.LEAST_LEARNT,
+        late=state.late,
         carry=Carry(state.kept, state.reach, state.untouched, state.attainable),
     )
 

@@ -26,6 +26,7 @@ class Figures:
         reach: What the norm is multiplied by as all weights go from 1e2 to 1e4 times.
         untouched: The share of tokens that a turn leaves just as they are.
         attainable: What turns can be trained to keep of very long states.
+        late: What it grew by over the last three quarters of training.
     """
 
     state: str
@@ -40,6 +41,7 @@ class Figures:
     reach: float | None = None
     untouched: float | None = None
     attainable: float | None = None
+    late: float | None = None
 
     @property
     def ratio(self) -> float:

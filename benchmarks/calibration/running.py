@@ -15,7 +15,7 @@ from scaleaudit.domain.facts import ProbeOutcome, StateProbe
 from scaleaudit.domain.probing import ProbeRequest, StateTrace
 from scaleaudit.errors import CaptureError, ProbeError, full_sentence
 from scaleaudit.probe.data import Feed, Stream
-from scaleaudit.probe.evidence import fallen
+from scaleaudit.probe.evidence import fallen, grown_late
 from scaleaudit.probe.protocol import Bench, probe
 from scaleaudit.probe.twins import Fix
 
@@ -104,7 +104,10 @@ def record_of(case: Case, outcome: ProbeOutcome) -> Record:
     return Record(
         case,
         len(own.losses),
-        states=tuple(map(_figures, outcome.states, own.states, twin.states)),
+        states=tuple(
+            _figures(*each, grown_late(own, place))
+            for place, each in enumerate(zip(outcome.states, own.states, twin.states, strict=True))
+        ),
         overflowed=own.overflowed is not None and twin.overflowed is None,
         fall=_number(fallen(twin)),
         loss=_number(own.losses[-1]),
@@ -114,7 +117,7 @@ def record_of(case: Case, outcome: ProbeOutcome) -> Record:
     )
 
 
-def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace) -> Figures:
+def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace, late: float | None) -> Figures:
     return Figures(
         own.state,
         known=probed.response is not None,
@@ -128,6 +131,7 @@ def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace) -> Figures:
         reach=_number(own.carry.reach),
         untouched=_number(own.carry.untouched),
         attainable=_number(own.carry.attainable),
+        late=_number(late),
     )
 
 

@@ -69,8 +69,13 @@ def carries(
     attained = keeping.attainable(trained) if fading else [None] * len(last)
     reached = _reached(deeper, feed, trained, measured)
     return [
-        Carry(_of_all_turns(kept, found), reach, untouched, most)
-        for (kept, untouched), found, reach, most in zip(
+        Carry(
+            kept := _of_all_turns(lasts, found),
+            reach,
+            untouched,
+            None if most is None else max(most, kept or 0.0),
+        )
+        for (lasts, untouched), found, reach, most in zip(
             lasting, factors, reached, attained, strict=True
         )
     ]

@@ -33,6 +33,7 @@ class Seed:
         span: The largest of its lengths over the smallest, at any number of turns.
         overflowed: Whether numbers ended in the target and not in the twin.
         learnt: Whether the loss fell.
+        late: By what it grew over the last three quarters of training; None where that is not known.
         carry: What the trained weights make of its length.
     """
 
@@ -43,6 +44,7 @@ class Seed:
     span: float = 1.0
     overflowed: bool = False
     learnt: bool = True
+    late: float | None = None
     carry: Carry = NOT_MEASURED
 
     @property
@@ -57,7 +59,8 @@ class Seed:
         if not math.isfinite(self.ratio):
             return Growth.UNSURE
         if not response.is_flat:
-            return Growth.STAYS if self.ratio * margin < at.ESCAPED_RATIO else Growth.UNSURE
+            escapes = self.ratio * margin >= at.ESCAPED_RATIO or self._gets_away
+            return Growth.UNSURE if escapes else Growth.STAYS
         return self._by_itself(margin) if response.is_rewarded else self._where_free(margin)
 
     def _where_free(self, margin: float) -> Growth:
@@ -69,6 +72,12 @@ class Seed:
         found = self._by_carry(margin) if self.is_kept else self._by_training(margin)
         # That it did not grow yet says little where nothing keeps turns from holding on to it.
         return Growth.UNSURE if found is Growth.STAYS and not self._fades else found
+
+    @property
+    def _gets_away(self) -> bool:
+        """Whether it grows as what nothing restrains does, and has not come to rest."""
+        grows = self.is_kept and self.piles_up and self.is_longer and self.ratio >= at.GROWN_RATIO
+        return grows and self.late is not None and self.late >= at.STILL_GROWING
 
     @property
     def is_kept(self) -> bool:
@@ -256,9 +265,9 @@ _NOTHING_LEARNT = (
     "or more --steps would settle it"
 )
 _SEEN_AND_GROWS = (
-    "scaling the state changes the loss, yet its norm grows far beyond that of the twin: the loss "
-    "may restrain a part of its positions alone, or too weakly; more --steps would tell whether it "
-    "comes back"
+    "scaling the state changes the loss, yet its norm grows beyond that of the twin: the loss may "
+    "restrain some of its positions or directions alone, or too weakly; more --steps would tell whether "
+    "it comes back"
 )
 _NOT_DEEPER = (
     "the loop cannot be run deeper (it has a single turn, or a turn reads more than the one before it "

@@ -46,8 +46,17 @@ def _seed(own: TrainingRun, twin: TrainingRun, loop: Loop, index: int) -> Seed:
         span=span(norms.values()),
         overflowed=own.overflowed is not None and twin.overflowed is None,
         learnt=fallen(twin) > thresholds.LEAST_LEARNT,
+        late=grown_late(own, index),
         carry=mine.carry,
     )
+
+
+def grown_late(run: TrainingRun, index: int) -> float | None:
+    """Return by what a state grew over the last three quarters of a run; None where that is not known."""
+    trace, quarter = run.states[index], len(run.losses) / 4
+    lengths = zip(run.measured, (turns[-1].mean for turns in trace.turns if turns), strict=False)
+    before = next((length for step, length in lengths if step >= quarter), 0.0)
+    return trace.ended / before if trace.ended is not None and before > 0 else None
 
 
 def _ended(twin: TrainingRun, index: int) -> float:

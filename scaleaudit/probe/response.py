@@ -28,6 +28,9 @@ FACTORS = (1.0, 1e2, 1e4)
 # The largest relative change from a = 1e2 to 1e4 that counts as none. Blind conditions of the
 # reference family change by under 1e-3, controlled ones by 0.5 and more.
 FLAT = 0.02
+# What rises by less, above rounding, is asked once more, as far again: a logarithm with a small weight
+# rises by as much there, what a readout sees fade by a hundredth of that.
+_BEYOND, _ROUNDING, _AGAIN = 1e6, 1e-6, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,13 @@ class Response:
         learnt: The same as training sees it: what no gradient passes is as it was at 1. None where
             that is no other.
         part: What was scaled, where the objective sees the length of some of the state and not of this.
+        beyond: The objective, as training sees it, at 1e6; asked where it hardly rises up to there.
     """
 
     values: tuple[float, ...]
     learnt: tuple[float, ...] | None = None
     part: Part | None = None
+    beyond: float | None = None
 
     @property
     def change(self) -> float:
@@ -57,7 +62,15 @@ class Response:
     @property
     def is_flat(self) -> bool:
         """Whether nothing in the objective restrains the length."""
-        return self.change < FLAT
+        return self.change < FLAT and not self._keeps_rising
+
+    @property
+    def _keeps_rising(self) -> bool:
+        """Whether the objective rises slowly and without end, as the logarithm of the length does."""
+        _, before, after = self.learnt or self.values
+        if self.beyond is None or after - before <= _ROUNDING * abs(after):
+            return False
+        return self.beyond - after >= _AGAIN * (after - before)
 
     @property
     def is_rewarded(self) -> bool:
@@ -98,11 +111,12 @@ def respond(
     states = (state,) if program.reads(loop, state) else every
     mine = frozenset().union(*(program.crossings_of(loop, each) for each in states))
     held = _Held(program, feed, mine, group)
-    found = Response(held.values(program))
-    if abs(found.change) < FLAT:
+    found = held.answer(program)
+    if abs(found.change) < FLAT and found.is_flat:
         return found
     if held.stopped is not program:
-        found = replace(found, learnt=held.values(held.stopped))
+        learnt = held.answer(held.stopped)
+        found = replace(found, learnt=learnt.values, beyond=learnt.beyond)
     if found.is_flat or not found.is_known:
         return found
     if len(states) > 1:
@@ -112,7 +126,7 @@ def respond(
         )
     again = held if other is None else _Held(program, other, mine, group)
     for part in candidates(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1]), group):
-        response = Response(again.values(again.stopped, part), part=part)
+        response = again.answer(again.stopped, part)
         if response.is_known and response.is_flat:
             return response
     return found
@@ -123,7 +137,7 @@ def _alone(held: _Held) -> Response | None:
 
     One that they see saturate, as through a gate, is not meant: they read it up to some length.
     """
-    found = Response(held.values(held.stopped))
+    found = held.answer(held.stopped)
     if not (found.is_known and found.is_flat):
         return None
     return found if reads_across(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1])) else None
@@ -162,9 +176,12 @@ class _Held:
         held = {node: constantly(before[node]) for node in stops}
         self.stopped = program.with_calls(held) if held else program
 
-    def values(self, program: Program, part: Part | None = None) -> tuple[float, ...]:
-        """Return the objective at each factor on the state, or on a part of it."""
-        return tuple(self._value(program, factor, part) for factor in FACTORS)
+    def answer(self, program: Program, part: Part | None = None) -> Response:
+        """Return how the objective answers to the state being scaled, or a part of it."""
+        found = Response(tuple(self._value(program, factor, part) for factor in FACTORS), part=part)
+        if not 0 < found.change < FLAT:
+            return found
+        return replace(found, beyond=self._value(program, _BEYOND, part))
 
     def pulls(self, factor: float) -> list[Pull]:
         """Return the gradients at all boundaries of the state, as it is so many times as long."""

@@ -33,6 +33,10 @@ STAYED_DEEPER = 1.1
 # Where nothing restrains it, a state this much longer is never said to stay: trained on a Markov chain
 # at width 64, one ended at 27 times its twin with a factor of 1.00 at four times the turns.
 ESCAPED_RATIO = 5.0
+# Where the loss does restrain it, and it is GROWN_RATIO times its twin, kept whole and piling up: by what
+# it grew over the last three quarters of training from which it has not come to rest. States that a raw
+# readout of one direction in 16 sees grew threefold, those that a raw readout of all holds by 1.1 or less.
+STILL_GROWING = 1.3
 # What a turn of the trained loop multiplies very long states by. From WHOLE on the length is kept, as
 # by a sum or by a gate that is open all the way: sums leave 1 - 1e-8, where writes are small beside the
 # state, and gates that are open but for a little 0.99 or less. Up to FORGOTTEN nothing of it is left.

@@ -248,7 +248,7 @@ def test_figures_are_taken_out_of_the_runs():
     runs = (run(Fix.PENALTY.value, 14.0, 30.0), run("", 14.0, 500.0, overflowed=9))
     outcome = ProbeOutcome(ProbeVerdict.CONFIRMED, (probed,), 10, 1, runs=runs, seconds=3.21)
     found = record_of(Case(BLIND, 0), outcome)
-    assert found.states == (Figures("h", True, None, 14.0, 500.0, 30.0, 3.0),)
+    assert found.states == (Figures("h", True, None, 14.0, 500.0, 30.0, 3.0, late=1.0),)
     assert (found.overflowed, found.fall, found.loss, found.seconds) == (True, 0.8, 1.0, 3.2)
 
 

@@ -14,7 +14,7 @@ from scaleaudit.bench import bench_of
 from scaleaudit.capture.targets import Target
 from scaleaudit.domain.probing import Carry, ProbeRequest
 from scaleaudit.probe.carry import carries
-from scaleaudit.probe.response import respond
+from scaleaudit.probe.response import FLAT, respond
 
 WIDTH, TURNS, TOKENS = 8, 3, 11
 
@@ -208,6 +208,29 @@ def detached_mean(h):
 def unrecorded_mean(h):
     with torch.no_grad():
         return h.square().mean()
+
+
+def faint_logarithm(h):
+    return 0.03 * h.square().mean().log1p()
+
+
+def detached_logarithm(h):
+    return faint_logarithm(h.detach())
+
+
+def what_fades(h):
+    return 1.0 / (1.0 + h.square().mean())
+
+
+@pytest.mark.parametrize(
+    ("penalty", "is_flat"),
+    [(faint_logarithm, False), (detached_logarithm, True), (what_fades, True)],
+)
+def test_what_rises_slowly_without_end_is_told_from_what_fades(penalty, is_flat):
+    made = bench(residual, penalty)
+    found = respond(made.wide, {**made.weights(0), **next(made.stream.batches(0))}, 0, 0)
+    assert found.is_flat == is_flat
+    assert abs(found.change) < FLAT
 
 
 @pytest.mark.parametrize(

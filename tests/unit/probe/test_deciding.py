@@ -32,6 +32,10 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         (RISING, [STAYS], REFUTED),
         # A restrained state may be longer than a penalised one, and add up when run deeper.
         (RISING, [seed(norm=102, twin=39, deeper=4.0)], REFUTED),
+        # It sees one direction alone, and the state has not come to rest along the others.
+        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=3.3, carry=WHOLE)], OPEN),
+        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=1.1, carry=WHOLE)], REFUTED),
+        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=3.3, carry=HALF)], REFUTED),
         # The loss sees a part of the positions, and the others grow.
         (RISING, [seed(norm=426, twin=30)], OPEN),
         # The twin shrank, and the state stayed.
