@@ -19,6 +19,8 @@ from scaleaudit.probe.deciding import Seed, decide, is_clear, span, together
 from scaleaudit.probe.response import Response
 
 # The most seeds that the command runs where nobody asks for more.
+# Steps of a run; what they leave open is trained for longer.
+_FIRST_STEPS = 100
 _MOST_SEEDS = 3
 
 
@@ -102,7 +104,7 @@ def response_of(state: Figures) -> Response:
     change = math.inf if state.response is None else state.response
     # Of what rises the change is by the larger value, which comes last; of what falls the first is 1.
     after = 1.0 + change if change < 0 else 1.0 / (1.0 - change) if change < 1 else math.inf
-    return Response((1.0, 1.0, after))
+    return Response((1.0, 1.0, after), directions=state.directions)
 
 
 def verdict_of(records: Sequence[Record]) -> ProbeVerdict:
@@ -138,6 +140,7 @@ def _seed(record: Record, state: Figures) -> Seed:
         overflowed=record.overflowed,
         learnt=(record.fall or 0.0) > thresholds.LEAST_LEARNT,
         late=state.late,
+        again=record.steps > _FIRST_STEPS,
         carry=Carry(state.kept, state.reach, state.untouched, state.attainable),
     )
 

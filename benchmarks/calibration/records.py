@@ -27,6 +27,7 @@ class Figures:
         untouched: The share of tokens that a turn leaves just as they are.
         attainable: What turns can be trained to keep of very long states.
         late: What it grew by over the last three quarters of training.
+        directions: The share of its directions along which the objective sees its length.
     """
 
     state: str
@@ -42,6 +43,7 @@ class Figures:
     untouched: float | None = None
     attainable: float | None = None
     late: float | None = None
+    directions: float | None = None
 
     @property
     def ratio(self) -> float:

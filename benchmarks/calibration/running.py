@@ -132,6 +132,7 @@ def _figures(probed: StateProbe, own: StateTrace, twin: StateTrace, late: float 
         untouched=_number(own.carry.untouched),
         attainable=_number(own.carry.attainable),
         late=_number(late),
+        directions=_number(probed.directions),
     )
 
 

@@ -323,6 +323,8 @@ class StateProbe:
         ratios: The norm over that of the twin, seed by seed; ``norm`` and ``twin_norm`` are means.
         deepers: The factor at four times the turns, seed by seed.
         steps: Steps of training that these numbers are of; 0 where it was not trained.
+        directions: Where the objective sees the length, the share of the state's directions that it sees
+            it along.
     """
 
     state: str
@@ -337,6 +339,7 @@ class StateProbe:
     ratios: tuple[float, ...] = ()
     deepers: tuple[float, ...] = ()
     steps: int = 0
+    directions: float | None = None
 
     @property
     def ratio(self) -> float | None:

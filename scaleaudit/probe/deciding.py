@@ -34,6 +34,7 @@ class Seed:
         overflowed: Whether numbers ended in the target and not in the twin.
         learnt: Whether the loss fell.
         late: By what it grew over the last three quarters of training; None where that is not known.
+        again: Whether it was trained for longer, as the first run left it open.
         carry: What the trained weights make of its length.
     """
 
@@ -45,6 +46,7 @@ class Seed:
     overflowed: bool = False
     learnt: bool = True
     late: float | None = None
+    again: bool = False
     carry: Carry = NOT_MEASURED
 
     @property
@@ -59,7 +61,7 @@ class Seed:
         if not math.isfinite(self.ratio):
             return Growth.UNSURE
         if not response.is_flat:
-            escapes = self.ratio * margin >= at.ESCAPED_RATIO or self._gets_away
+            escapes = self.ratio * margin >= at.ESCAPED_RATIO or self._gets_away(response)
             return Growth.UNSURE if escapes else Growth.STAYS
         return self._by_itself(margin) if response.is_rewarded else self._where_free(margin)
 
@@ -73,11 +75,12 @@ class Seed:
         # That it did not grow yet says little where nothing keeps turns from holding on to it.
         return Growth.UNSURE if found is Growth.STAYS and not self._fades else found
 
-    @property
-    def _gets_away(self) -> bool:
-        """Whether it grows as what nothing restrains does, and has not come to rest."""
+    def _gets_away(self, response: Response) -> bool:
+        """Whether it grows as what nothing restrains does, in a longer run too, or along what is not seen."""
         grows = self.is_kept and self.piles_up and self.is_longer and self.ratio >= at.GROWN_RATIO
-        return grows and self.late is not None and self.late >= at.STILL_GROWING
+        rests = self.again and self.late is not None and self.late < at.STILL_GROWING
+        seen = response.directions is None or response.directions >= at.MOST_DIRECTIONS
+        return grows and not (rests and seen)
 
     @property
     def is_kept(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from scaleaudit.domain.facts import StateProbe
 from scaleaudit.domain.loops import Loop
@@ -18,18 +19,19 @@ from scaleaudit.probe.twins import Fix
 Runs = Mapping[tuple[int, Fix], TrainingRun]
 
 
-def seeds_of(runs: Runs, loop: Loop, index: int) -> list[Seed]:
+def seeds_of(runs: Runs, loop: Loop, index: int, *, again: bool = False) -> list[Seed]:
     """Return what every finished pair of a run and its twin shows of a state.
 
     Args:
         loop: The loop of the state.
         index: The state's position among all states of the runs.
+        again: Whether these are longer runs, made as the first left something open.
     """
     found = []
     for seed in sorted({seed for seed, _ in runs}):
         own, twin = (runs.get((seed, fix)) for fix in (Fix.NONE, Fix.PENALTY))
         if own is not None and twin is not None:
-            found.append(_seed(own, twin, loop, index))
+            found.append(replace(_seed(own, twin, loop, index), again=again))
     return found
 
 
@@ -88,6 +90,7 @@ def probed_state(
         ratios=tuple(seed.ratio for seed in seeds),
         deepers=deepers,
         steps=steps if seeds else 0,
+        directions=response.directions,
     )
 
 

@@ -307,7 +307,8 @@ class _Probe:
     def _state(self, place: tuple[int, int], response: Response) -> StateProbe:
         loop, seeds = self._bench.program.nest.loops[place[0]], self._seeds(place)
         decision = decide(response, seeds) if self._request.train else _UNTRAINED
-        longer, steps = seeds_of(self._longer, loop, self._states.index(place)), self._recipe.steps
+        longer = seeds_of(self._longer, loop, self._states.index(place), again=True)
+        steps = self._recipe.steps
         if longer and decision.verdict is ProbeVerdict.INCONCLUSIVE:
             seeds, decision, steps = longer, decide(response, longer), _LONGER * steps
         return probed_state(loop, place[1], response, seeds, decision, steps)

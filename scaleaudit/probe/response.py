@@ -14,13 +14,14 @@ state may make it rise and another not: the second is then scaled alone, and jud
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, fx
 
 from scaleaudit.probe.group import ALONE, Group
+from scaleaudit.probe.norms import feature_axis
 from scaleaudit.probe.parts import Part, Pull, candidates, reads_across
 from scaleaudit.probe.program import Crossing, Program, constantly
 
@@ -31,6 +32,8 @@ FLAT = 0.02
 # What rises by less, above rounding, is asked once more, as far again: a logarithm with a small weight
 # rises by as much there, what a readout sees fade by a hundredth of that.
 _BEYOND, _ROUNDING, _AGAIN = 1e6, 1e-6, 0.5
+# From how much of the strongest pull on it is a direction counted as seen.
+_PULLS = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Response:
         learnt: The same as training sees it: what no gradient passes is as it was at 1. None where
             that is no other.
         part: What was scaled, where the objective sees the length of some of the state and not of this.
+        directions: The share of the state's directions that it pulls along where it sees the length.
         beyond: The objective, as training sees it, at 1e6; asked where it hardly rises up to there.
     """
 
@@ -48,6 +52,7 @@ class Response:
     learnt: tuple[float, ...] | None = None
     part: Part | None = None
     beyond: float | None = None
+    directions: float | None = None
 
     @property
     def change(self) -> float:
@@ -125,11 +130,12 @@ def respond(
             or found
         )
     again = held if other is None else _Held(program, other, mine, group)
-    for part in candidates(held.pulls(FACTORS[-2]), held.pulls(FACTORS[-1]), group):
+    longer = held.pulls(FACTORS[-1])
+    for part in candidates(held.pulls(FACTORS[-2]), longer, group):
         response = again.answer(again.stopped, part)
         if response.is_known and response.is_flat:
             return response
-    return found
+    return replace(found, directions=_directions(longer, group))
 
 
 def _alone(held: _Held) -> Response | None:
@@ -217,6 +223,28 @@ class _Held:
         if crossing not in self._mine or not value.is_floating_point():
             return value
         return value * factor if part is None else part.scaled(value, factor)
+
+
+def _directions(pulls: Sequence[Pull], group: Group) -> float | None:
+    """Return the share of directions that gradients pull along; None where there are too few to tell.
+
+    At 1e4 times the length what is read behind a norm pulls by 1e-4 as much as what is read raw.
+    """
+    if not pulls or any(not pull.value.dim() for pull in pulls):
+        return None
+    rows = torch.cat(
+        [
+            pull.gradient.movedim(feature_axis(pull.value), -1).flatten(0, -2)
+            for pull in pulls
+            if pull.gradient.shape == pulls[-1].gradient.shape
+        ]
+    )
+    squares = rows.T @ rows
+    group.average([squares])
+    if len(rows) < rows.shape[1] or not bool(torch.isfinite(squares).all()):
+        return None
+    sizes = torch.linalg.eigvalsh(squares).clamp(min=0).sqrt()
+    return float((sizes >= _PULLS * sizes.max()).double().mean())
 
 
 def _stops(program: Program) -> list[fx.Node]:

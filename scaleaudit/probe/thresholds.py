@@ -37,6 +37,8 @@ ESCAPED_RATIO = 5.0
 # it grew over the last three quarters of training from which it has not come to rest. States that a raw
 # readout of one direction in 16 sees grew threefold, those that a raw readout of all holds by 1.1 or less.
 STILL_GROWING = 1.3
+# The share of its directions of which the loss has to see the length for such a rest to say anything.
+MOST_DIRECTIONS = 0.5
 # What a turn of the trained loop multiplies very long states by. From WHOLE on the length is kept, as
 # by a sum or by a gate that is open all the way: sums leave 1 - 1e-8, where writes are small beside the
 # state, and gates that are open but for a little 0.99 or less. Up to FORGOTTEN nothing of it is left.

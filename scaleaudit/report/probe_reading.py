@@ -38,6 +38,7 @@ class _StateProbe:
     ratios: tuple[_Number, ...] = ()
     deeper: _Number = None
     deepers: tuple[_Number, ...] = ()
+    directions: _Number = None
     reason: str | None = None
     steps: int = 0
 
@@ -54,6 +55,7 @@ class _StateProbe:
             reason=self.reason or "",
             ratios=_numbers(self.ratios),
             deepers=_numbers(self.deepers),
+            directions=self.directions,
             steps=self.steps,
         )
 

@@ -57,6 +57,7 @@ def _state_document(state: StateProbe) -> Json:
         "ratios": [_number(ratio) for ratio in state.ratios],
         "deeper": _number(state.deeper),
         "deepers": [_number(factor) for factor in state.deepers],
+        "directions": _number(state.directions),
         "steps": state.steps,
         "reason": state.reason or None,
     }
@@ -96,6 +97,8 @@ def _state_lines(found: ProbeOutcome, index: int, state: StateProbe, ink: Ink) -
     if state.response is not None:
         moves = "falls" if state.response < 0 else "changes"
         yield f"    scaled from 1e2 to 1e4, the objective {moves} by {abs(state.response):.2g}"
+    if state.directions is not None and state.directions < 1:
+        yield f"    it sees the length along {state.directions:.0%} of the state's directions"
     if state.ratio is not None:
         yield f"    norm over that of the twin with {printable(state.twin)}: {_spread(state.ratio, state.ratios)}"
     if state.deeper is not None:

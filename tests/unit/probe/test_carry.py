@@ -233,6 +233,17 @@ def test_what_rises_slowly_without_end_is_told_from_what_fades(penalty, is_flat)
     assert abs(found.change) < FLAT
 
 
+def along_one(h):
+    return h.mean(-1).square().mean()
+
+
+@pytest.mark.parametrize(("penalty", "seen"), [(learned_mean, 1.0), (along_one, 1 / WIDTH)])
+def test_directions_along_which_the_length_is_seen_are_counted(penalty, seen):
+    made = bench(residual, penalty)
+    found = respond(made.wide, {**made.weights(0), **next(made.stream.batches(0))}, 0, 0)
+    assert found.directions == pytest.approx(seen)
+
+
 @pytest.mark.parametrize(
     ("penalty", "is_flat"),
     [(None, True), (learned_mean, False), (detached_mean, True), (unrecorded_mean, True)],

@@ -1,6 +1,7 @@
 """The verdict from what scaling and training showed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -33,9 +34,10 @@ STAYS = seed(norm=8.0, twin=8.0, deeper=1.0, first=8.0)
         # A restrained state may be longer than a penalised one, and add up when run deeper.
         (RISING, [seed(norm=102, twin=39, deeper=4.0)], REFUTED),
         # It sees one direction alone, and the state has not come to rest along the others.
-        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=3.3, carry=WHOLE)], OPEN),
-        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=1.1, carry=WHOLE)], REFUTED),
-        (RISING, [seed(norm=17, twin=5, deeper=2.4, first=4, late=3.3, carry=HALF)], REFUTED),
+        (RISING, [seed(norm=17, twin=5, first=4, late=1.1, carry=WHOLE)], OPEN),
+        (RISING, [seed(norm=17, twin=5, first=4, late=3.3, again=True, carry=WHOLE)], OPEN),
+        (RISING, [seed(norm=17, twin=5, first=4, late=1.1, again=True, carry=WHOLE)], REFUTED),
+        (RISING, [seed(norm=17, twin=5, first=4, late=3.3, again=True, carry=HALF)], REFUTED),
         # The loss sees a part of the positions, and the others grow.
         (RISING, [seed(norm=426, twin=30)], OPEN),
         # The twin shrank, and the state stayed.
@@ -143,8 +145,12 @@ def test_what_is_held_needs_nothing_learnt_to_be_refuted():
     assert decide(FLAT, [held]).verdict is REFUTED
 
 
-def test_what_a_turn_keeps_does_not_matter_where_the_loss_sees_the_length():
-    assert decide(RISING, [seed(norm=102, twin=39, deeper=4.0, carry=WHOLE)]).verdict is REFUTED
+def test_what_is_seen_along_a_few_directions_is_not_refuted_as_it_rests():
+    rests = seed(norm=17, twin=5, first=4, late=1.1, again=True, carry=WHOLE)
+    assert decide(replace(RISING, directions=1.0), [rests]).verdict is REFUTED
+    assert decide(replace(RISING, directions=1 / 16), [rests]).verdict is OPEN
+    held = replace(rests, norm=6)
+    assert decide(replace(RISING, directions=1 / 16), [held]).verdict is REFUTED
 
 
 def test_seeds_are_made_until_two_agree_by_far():
