@@ -72,8 +72,11 @@ class Seed:
         if self.is_held:
             return Growth.STAYS
         found = self._by_carry(margin) if self.is_kept else self._by_training(margin)
+        if found is Growth.GROWS:
+            return found
         # That it did not grow yet says little where nothing keeps turns from holding on to it.
-        return Growth.UNSURE if found is Growth.STAYS and not self._fades else found
+        stays = self._fades and (found is Growth.STAYS or self._rests)
+        return Growth.STAYS if stays else Growth.UNSURE
 
     def _gets_away(self, response: Response) -> bool:
         """Whether it grows as what nothing restrains does, in a longer run too, or along what is not seen."""
@@ -108,6 +111,11 @@ class Seed:
         if kept is None or attainable is None or self.carry.untouched:
             return False
         return max(kept, attainable) <= at.FADING
+
+    @property
+    def _rests(self) -> bool:
+        """Whether neither training nor more turns have lengthened it, whatever became of the twin."""
+        return not self.is_longer and self.deeper is not None and self.deeper <= at.STAYED_DEEPER
 
     @property
     def is_longer(self) -> bool:
