@@ -101,6 +101,9 @@ def test_decisions(response, seeds, verdict):
         (HALF, {"norm": 13, "twin": 4, "deeper": 0.8, "first": 1.7}, CONFIRMED),
         (HALF, {"norm": 4.0, "twin": 2.5, "deeper": 0.6, "first": 0.8}, OPEN),
         (HALF, {"norm": 6.5, "twin": 5.7, "deeper": 1.0, "first": 5}, REFUTED),
+        # The twin shrank, and it stayed as it was.
+        (HALF, {"norm": 5.5, "twin": 3.6, "deeper": 1.0, "first": 5.1}, REFUTED),
+        (HALF_TRAINED_TO_DOUBLE, {"norm": 5.5, "twin": 3.6, "deeper": 1.0, "first": 5.1}, OPEN),
         # Training may let a turn keep more, and lengthen what it reads.
         (HALF_TRAINED_TO_DOUBLE, {"norm": 6.5, "twin": 5.7, "deeper": 1.0, "first": 5}, OPEN),
         (Carry(0.7, 1.0, 0, 1.4), {"norm": 1.49, "twin": 1.19, "deeper": 0.1, "first": 0.7}, OPEN),
