@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from enum import Enum
 from typing import TypeAlias
@@ -12,13 +12,14 @@ from scaleaudit.domain.facts import Opaque
 from scaleaudit.domain.graph import Argument, Node, NodeKind, OpGraph, Ref
 from scaleaudit.domain.packs import Packed, unpacked
 from scaleaudit.domain.scale import REALS, Interval, Scale
-from scaleaudit.scale import algebra, centring, matrices, programmed, shares, stacks
+from scaleaudit.scale import algebra, centring, matrices, programmed, shares, stacks, unseen
 from scaleaudit.scale import parts as parting
 from scaleaudit.scale.algebra import Arg
 from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws import law_for
 from scaleaudit.scale.laws.table import Law, NotUnderstood, Result
 from scaleaudit.scale.parts import Parts
+from scaleaudit.scale.shifts import Splitter
 
 
 class View(Enum):
@@ -164,7 +165,8 @@ class Interpreter:
 
     def apply(self, node: Node, table: ScaleSource, view: View) -> tuple[Scale, ...]:
         """Return the scales of a node's outputs."""
-        operands = [table[ref] for ref in node.operands]
+        given = [table[ref] for ref in node.operands]
+        operands = self._seen(node, given, table)
         stopped = view is View.GRADIENT and stops_gradient(node)
         hidden = [reason for scale in operands if scale.opaque for reason in scale.opaque]
         law = self._law(node.op)
@@ -191,9 +193,31 @@ class Interpreter:
         )
         finished = programmed.noted(self.graph, node, finished, table.__getitem__)
         if node.base_op == "aten.sub" and len(operands) == 2 and not stopped:
-            finished = (centring.noted(self.graph, node, finished[0], *operands),)
+            less = unseen.noted(self.graph, node, finished[0], operands)
+            if operands is given:
+                less = centring.noted(self.graph, node, less, *operands)
+            finished = (less,)
         finished = shares.noted(self.graph, node, finished, table.__getitem__)
         return stacks.noted(node, finished, table.__getitem__)
+
+    def _seen(self, node: Node, operands: list[Scale], table: ScaleSource) -> list[Scale]:
+        """Leave out of the operands what an operator does not see of them."""
+        if not unseen.may_drop(node, operands):
+            return operands
+        splitter = Splitter(self.graph, table.__getitem__, table.seeds, self._evaluated)
+        return unseen.without(self.graph, node, operands, splitter)
+
+    def _evaluated(self, node: Node, operands: Sequence[Scale]) -> Scale:
+        """What an operator would make of other operands than its own; unknown where its law fails."""
+        law = self._law(node.op)
+        if law is None:
+            return algebra.unknown()
+        try:
+            result = _applied(node, law, law.apply, _arguments(node, operands))
+        except (NotUnderstood, *_UNFORESEEN):
+            return algebra.unknown()
+        first = result[0] if isinstance(result, tuple) else result
+        return _finished(first, node.outputs[0].shape, stopped=False, handed_on=True)
 
     def _law(self, op: str) -> Law | None:
         if op not in self._law_of:
@@ -209,13 +233,10 @@ class Interpreter:
         operands: list[Scale],
     ) -> tuple[Scale, ...]:
         try:
-            extra: dict[str, object] = {"out": node.outputs} if law.wants_out else {}
-            if law.wants_names:
-                extra["names"] = tuple(name for name, _ in node.arguments)
-            result = apply(*arguments, **extra)
+            result = _applied(node, law, apply, arguments)
         except NotUnderstood as reason:
             return self._without_law(node, operands, str(reason))
-        except (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError) as error:
+        except _UNFORESEEN as error:
             # A call that the law does not foresee is unknown, like an operator without a law.
             return self._without_law(node, operands, f"its law does not cover this call: {error}")
         if isinstance(result, Scale) and len(node.outputs) == 1:
@@ -253,6 +274,11 @@ class _OfPart:
         self._table = table
         self._label = label
 
+    @property
+    def seeds(self) -> Container[Ref]:
+        """The values that were cut and made free inputs."""
+        return self._table.seeds
+
     def __getitem__(self, ref: Ref) -> Scale:
         return parting.part_of(self._table[ref], self._table.parts_of(ref), self._label)
 
@@ -262,6 +288,8 @@ ScaleSource: TypeAlias = "ScaleTable | _Independents | _OfPart"
 
 class _Independents:
     """Scales of the values that no state reaches, on demand."""
+
+    seeds: Container[Ref] = ()
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
@@ -308,7 +336,19 @@ class _Independents:
         return replace(scale, given=scale.form, norm=norm)
 
 
-def _arguments(node: Node, operands: list[Scale]) -> list[Arg]:
+# What a law comes to in a call that it does not foresee.
+_UNFORESEEN = (TypeError, ValueError, IndexError, KeyError, ZeroDivisionError)
+
+
+def _applied(node: Node, law: Law, apply: Callable[..., Result], arguments: list[Arg]) -> Result:
+    """Ask a law, of more than the arguments where it wants that."""
+    extra: dict[str, object] = {"out": node.outputs} if law.wants_out else {}
+    if law.wants_names:
+        extra["names"] = tuple(name for name, _ in node.arguments)
+    return apply(*arguments, **extra)
+
+
+def _arguments(node: Node, operands: Sequence[Scale]) -> list[Arg]:
     """The arguments of a call with its operands in the places of the refs."""
     scales = iter(operands)
     return [

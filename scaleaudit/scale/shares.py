@@ -15,7 +15,7 @@ from scaleaudit.scale.copying import replace
 from scaleaudit.scale.laws.shapes import groups, order_of
 from scaleaudit.scale.matrices import SAME, TRANSPOSED, floored
 
-_VIEWS = frozenset({
+VIEWS = frozenset({
     "aten.view", "aten.reshape", "aten._unsafe_view", "aten.unsqueeze", "aten.squeeze",
     "aten.flatten", "aten.unflatten",
 })  # fmt: skip
@@ -88,12 +88,12 @@ def place_of(node: Node, x: Scale, dim: int) -> int | None:
     """Where a dim is after a change of shape; a dim that keeps its elements keeps its sums."""
     op, after = node.base_op, node.outputs[0].shape
     rank = len(x.shape)
-    if op in _VIEWS:
+    if op in VIEWS:
         place = groups(x.shape, after).get(dim + rank)
         return None if place is None else place - len(after)
     if op in _PERMUTED:
         dims = tuple(argument for _, argument in node.arguments[1:])
-        return order_of(_numbers(dims), rank).index(dim + rank) - rank
+        return order_of(numbers(dims), rank).index(dim + rank) - rank
     return dim if x.shape[dim] == after[dim] else None
 
 
@@ -187,7 +187,7 @@ def _exponential(graph: OpGraph, node: Node, _: _ScaleOf) -> int | None:
     return along(total, rank) if kept and _origin(graph, total.operands[0]) == above else None
 
 
-def _numbers(dims: tuple[Argument, ...]) -> tuple[int | tuple[int, ...], ...]:
+def numbers(dims: tuple[Argument, ...]) -> tuple[int | tuple[int, ...], ...]:
     """The dims that a transposition names, one by one or in a list."""
     named: list[int | tuple[int, ...]] = []
     for dim in dims:
@@ -211,7 +211,7 @@ _MADE: Mapping[str, Callable[[OpGraph, Node, _ScaleOf], int | None]] = {
     "aten.div": _quotient,
     "aten.exp": _exponential,
 }
-MOVED = SAME | _VIEWS | _PERMUTED | {"aten.expand"}
+MOVED = SAME | VIEWS | _PERMUTED | {"aten.expand"}
 _PICKED = frozenset({"aten.select", "aten.unbind"})
 _PRODUCTS = frozenset({"aten.mul", "aten.mm", "aten.bmm", "aten.matmul"})
 _OPERATORS = frozenset(_MADE) | MOVED | _PICKED | _PRODUCTS

@@ -58,6 +58,7 @@ THEMES = (
     "targets",
     "pondering",
     "loss_heads",
+    "distances",
     "truncated",
     "injections",
     "experts",

@@ -403,8 +403,10 @@ def running_log_sum_exp(x: Arg, *_: Arg) -> Scale:
 
 @TABLE.law("aten.logsumexp")
 def log_sum_exp(x: Arg, dim: Arg, keepdim: Arg = False) -> Scale:
-    """logsumexp is asymptotically the maximum."""
+    """logsumexp is asymptotically the maximum; of what lies below its own it is log(1 + ...)."""
     x = lift(x)
+    if x.peak_of is not None:
+        return algebra.log(_summed(algebra.exp(x), dim, keepdim))
 
     def growth_of(g: Growth, dims: frozenset[int] | None, /, *, count: int) -> Growth:
         return _soft_largest(growth.largest(g, dims, x.span, count=count))
