@@ -151,6 +151,8 @@ def plus(x: Scale, y: Scale, sign: float = 1.0) -> Scale:
         second = replace(second, slope=second.slope * growth.rational(sign))
     g = growth.add(x.growth, second, tiny=_is_eps(x, y) or _is_eps(y, x))
     g = _dying(x, y, g, span)
+    if g.hi > ZERO and (_meets_its_size(x, y) or _meets_its_size(y, x)):
+        g = replace(g, lo=VANISHING)
     if g.hi > ZERO and x.depends != y.depends and span.low == 0 and span.low_open:
         g = replace(g, sparse=growth.fresh_pattern())  # elu(h) + 1 dies where h is negative
     peaked = span.high == 0 and not span.high_open
@@ -164,6 +166,22 @@ def _no_smaller(x: Scale, y: Scale) -> Size | None:
     if x.size is not None and not y.depends and y.span.low >= 0:
         return x.size
     return y.size if not x.depends and x.span.low >= 0 else None
+
+
+def _meets_its_size(size: Scale, x: Scale) -> bool:
+    """Whether |x| is added to x or taken from it: elements of one sign cancel."""
+    if size.size is None or size.size.power != 1:
+        return False
+    parts = size.size.of.parts
+    return any(
+        atom in parts and _is_as_large(parts[atom], poly) for atom, poly in x.form.parts.items()
+    )
+
+
+def _is_as_large(x: Poly, y: Poly) -> bool:
+    """Whether two coefficients are the same but perhaps for their signs."""
+    terms, others = dict(x.terms), dict(y.terms)
+    return terms == others or terms == {gates: -factor for gates, factor in others.items()}
 
 
 def _dying(x: Scale, y: Scale, g: Growth, span: Interval) -> Growth:

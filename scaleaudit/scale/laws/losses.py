@@ -13,6 +13,7 @@ from scaleaudit.domain.scale import (
     Interval,
     Precision,
     Scale,
+    Size,
 )
 from scaleaudit.scale import algebra, growth
 from scaleaudit.scale.algebra import Arg, lift, plus, times
@@ -82,8 +83,10 @@ def l1_loss(x: Arg, y: Arg, reduction: Arg = 1) -> Scale:
     """The absolute error has the degree of the difference."""
     difference = plus(lift(x), lift(y), -1.0)
     difference = replace(difference, shape=max(lift(x).shape, lift(y).shape, key=len))
-    g = difference.growth
-    return _averaged(algebra.derived(difference, g, NONNEGATIVE), reduction)
+    error = algebra.derived(difference, difference.growth, NONNEGATIVE)
+    if reduction == 0 and difference.depends and not difference.opaque:
+        return replace(error, size=Size(difference.form, 1))
+    return _averaged(error, reduction)
 
 
 @TABLE.law("aten.binary_cross_entropy_with_logits")
