@@ -52,7 +52,9 @@ parts of a state and about rewards of length, which idioms that were refuted wro
 `couplings-heavy_ball` with what is said of turns that cannot be added. What turns can be trained to keep, turn by turn
 and token by token, was asked as seven idioms were refuted wrongly: `readouts-cosine_similarity`, `norms-at_the_end`,
 `routing-sorted_normed` and of `parametrised` the models `spectral_alone`, `spectral_damped_in_eval`,
-`gated_mix_with_spectral` and `norm_of_another`. Where a run of the same case was made again, the later one counts.
+`gated_mix_with_spectral` and `norm_of_another`; that a state which the loss sees along few directions is not refuted while
+it grows, and what a faint logarithm is, because of models that somebody wrote to mislead the probe. Where a run of the
+same case was made again, the later one counts.
 """
 _SET = """\
 With thresholds set by the first part alone, which knows nothing of models whose blind states grow less than those of
