@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from scaleaudit import cli
+from scaleaudit import cli, ranks
 from scaleaudit.cli import train as command
 from scaleaudit.domain.training import Encoding, Precision, Text, TrainingRequest
 from scaleaudit.reference.config import CONDITIONS, SIZES
@@ -111,14 +111,20 @@ def test_a_run_goes_on_to_where_it_was_to_end_unless_that_is_said_anew(asked, tm
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_of_several_processes_the_first_says_what_is_wrong(rank, monkeypatch, tmp_path, capsys):
+def test_of_several_processes_the_first_is_let_say_what_is_wrong(
+    rank, monkeypatch, tmp_path, capsys
+):
+    """Whoever is there after that alone knows of it, and says it."""
+    waited = []
+    monkeypatch.setattr(ranks.time, "sleep", waited.append)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("RANK", rank)
     with pytest.raises(SystemExit) as ended:
         cli.main(["train", "--out", "r"])
     assert ended.value.code == 2
-    assert ("must be given" in capsys.readouterr().err) is (rank == "0")
+    assert "must be given" in capsys.readouterr().err
+    assert bool(waited) == (rank == "1")
 
 
 def test_it_becomes_a_training_that_loads_nothing_from_the_working_directory(monkeypatch, tmp_path):

@@ -30,7 +30,7 @@ def _run(seed, fix):
     turns = tuple(tuple(Turn(k + s, 2.0 * k, 3.0 * k) for k in (1, 2)) for s in (0, 5, 9))
     depths = tuple(Depth(k, 1.5 * k, 2.0 / k) for k in (1, 2, 4, 8))
     states = (
-        StateTrace("h", "Model.forward", turns, depths, Carry(1.0, 1e4)),
+        StateTrace("h", "Model.forward", turns, depths, Carry(0.5, 1e4, 0.25, 0.75)),
         StateTrace("c", "Model.forward", turns[:1]),
     )
     losses = tuple(3.0 - 0.1 * step for step in range(10))
@@ -69,6 +69,7 @@ def whole():
         ratios=(38.0, 42.0),
         deepers=(3.0, 3.5),
         steps=40,
+        directions=0.0625,
     )
     unsure = StateProbe("c", "Model.forward", ProbeVerdict.INCONCLUSIVE, reason="seeds differ")
     return ProbeOutcome(
