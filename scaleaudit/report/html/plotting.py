@@ -22,7 +22,7 @@ from scaleaudit.report.html.palette import GRID, INK, MUTED, Role
 
 # In pixels: small enough to be read at 390 px as it is, and several fit a row of a wide screen.
 _WIDTH, _HEIGHT = 420, 300
-_LEFT, _RIGHT, _BOTTOM, _TOP = 52, 124, 46, 42
+_LEFT, _RIGHT, _BOTTOM, _TOP = 62, 124, 46, 42
 _FONT, _LEADING = 13, 15
 # Characters of a line beside a curve's end, and its distance from the axes.
 _WRAP, _BESIDE = 14, 16
