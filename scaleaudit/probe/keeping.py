@@ -54,7 +54,8 @@ class Keeping:
         """Return for every state what each turn but the first multiplies its length by."""
         with torch.no_grad():
             found = self._factors(self._feed)
-        return [[self._group.mean(float(each)) for each in factors] for factors in found]
+        means = [[self._group.mean(float(each)) for each in factors] for factors in found]
+        return [[mean for mean in each if 0 < mean < math.inf] for each in means]
 
     def attainable(self, trained: Collection[str]) -> list[float | None]:
         """Return for every state the most that turns keep of its length as weights are moved.
@@ -71,27 +72,26 @@ class Keeping:
         optimiser = torch.optim.Adam(weights.values(), lr=_RATE)
         for _ in range(_STEPS):
             with torch.enable_grad():
-                factors = self._factors({**self._feed, **weights})
-                kept = [torch.stack(found).log().mean() if found else None for found in factors]
-                aim = sum((each for each in kept if each is not None), torch.zeros(()))
-            values = [
-                self._group.mean(math.nan if each is None else float(each.detach()))
-                for each in kept
-            ]
+                kept = list(map(_mean_log, self._factors({**self._feed, **weights})))
+                aim = sum((each for each in kept if torch.isfinite(each)), torch.zeros(()))
+            # Every process asks the others as often, whatever it finds.
+            values = [self._group.mean(float(each.detach())) for each in kept]
             best = [
                 max(each, b) if math.isfinite(each) else b
                 for each, b in zip(values, best, strict=True)
             ]
-            if not (aim.requires_grad and math.isfinite(self._group.mean(float(aim.detach())))):
+            moves = self._group.mean(1.0 if aim.requires_grad else math.nan)
+            if math.isnan(moves):
                 break
-            optimiser.zero_grad(set_to_none=True)
+            for each in weights.values():
+                each.grad = torch.zeros_like(each)
             torch.autograd.backward(-aim)
             self._group.average([each.grad for each in weights.values() if each.grad is not None])
             optimiser.step()
         return [math.exp(each) if math.isfinite(each) else None for each in best]
 
     def _factors(self, feed: Mapping[str, Tensor]) -> list[list[Tensor]]:
-        """Return the factors that are positive numbers, with their gradients."""
+        """Return the factors with their gradients; no number where there was no length."""
         made: dict[Crossing, Tensor] = {}
 
         def edit(crossing: Crossing, value: Tensor) -> Tensor:
@@ -108,11 +108,19 @@ class Keeping:
                 self._program.crossing(self._loop, place, turn)
                 for turn in range(1, len(state.boundary) + 1)
             ]
-            each = [
-                self._measured.mean(place, made[after])
-                / self._measured.mean(place, self._long[before])
-                for before, after in pairwise(names)
-                if before in self._long and after in made
-            ]
-            found.append([factor for factor in each if 0 < float(factor.detach()) < math.inf])
+            found.append(
+                [
+                    self._measured.mean(place, made[after])
+                    / self._measured.mean(place, self._long[before])
+                    for before, after in pairwise(names)
+                    if before in self._long and after in made
+                ]
+            )
         return found
+
+
+def _mean_log(factors: list[Tensor]) -> Tensor:
+    """Return the mean logarithm; no number where a factor is none or zero."""
+    if not factors:
+        return torch.tensor(math.nan)
+    return torch.stack(factors).log().mean()
