@@ -68,17 +68,13 @@ def carries(
     fading = any(kept is not None and FORGOTTEN < kept < KEPT_WHOLE for kept, _ in lasting)
     attained = keeping.attainable(trained) if fading else [None] * len(last)
     reached = _reached(deeper, feed, trained, measured)
-    return [
-        Carry(
-            kept := _of_all_turns(lasts, found),
-            reach,
-            untouched,
-            None if most is None else max(most, kept or 0.0),
-        )
-        for (lasts, untouched), found, reach, most in zip(
-            lasting, factors, reached, attained, strict=True
-        )
+    kept = [_of_all_turns(each, found) for (each, _), found in zip(lasting, factors, strict=True)]
+    most = [
+        None if found is None else max(found, each or 0.0)
+        for found, each in zip(attained, kept, strict=True)
     ]
+    untouched = [share for _, share in lasting]
+    return [Carry(*each) for each in zip(kept, reached, untouched, most, strict=True)]
 
 
 def _of_all_turns(last: float | None, factors: Sequence[float]) -> float | None:

@@ -34,10 +34,12 @@ STAYED_DEEPER = 1.1
 # at width 64, one ended at 27 times its twin with a factor of 1.00 at four times the turns.
 ESCAPED_RATIO = 5.0
 # Where the loss does restrain it, and it is GROWN_RATIO times its twin, kept whole and piling up: by what
-# it grew over the last three quarters of training from which it has not come to rest. States that a raw
-# readout of one direction in 16 sees grew threefold, those that a raw readout of all holds by 1.1 or less.
+# it grew over the last three quarters of a longer training from which it has not come to rest. Examples
+# and idioms that the loss sees along all directions show 0.5 to 1.06.
 STILL_GROWING = 1.3
 # The share of its directions of which the loss has to see the length for such a rest to say anything.
+# Raw readouts of 11 classes see 0.56 to 0.69 of 16, routers to four experts 0.25 or less. A state of which
+# one is seen rested for 400 steps on made-up text, and grew ninefold from step 100 to 1000 on a chain.
 MOST_DIRECTIONS = 0.5
 # What a turn of the trained loop multiplies very long states by. From WHOLE on the length is kept, as
 # by a sum or by a gate that is open all the way: sums leave 1 - 1e-8, where writes are small beside the
@@ -45,9 +47,11 @@ MOST_DIRECTIONS = 0.5
 WHOLE = 1 - 1e-4
 FORGOTTEN = 1e-2
 # The same of a turn that was trained to keep all it can: from EXPANDING on it can make states longer by
-# themselves, so that it does not matter whether what it writes is bounded. Gates reach 1 and no more.
+# themselves, so that it does not matter whether what it writes is bounded. Gates reach 0.5 to 1.003,
+# matrices that nothing bounds 1.5 and more.
 EXPANDING = 1.01
-# Up to FADING it forgets whatever training does, as a state that a constant damps.
+# Up to FADING it forgets whatever training does: constants of 0.5 and 0.9 show themselves. Gates that
+# start half open may show as little, having been trained for but 40 steps.
 FADING = 0.97
 # By what the length is multiplied as weights go from 1e2 to 1e4 times, up to which it is bounded by
 # construction: cells with gates, which one weight alone may not have shut at 1e2, show 1.0 to 2.1, and
